@@ -1,0 +1,2 @@
+//! `weft-datapath`: the native datapath daemon.
+fn main() {}
