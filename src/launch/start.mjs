@@ -1,0 +1,121 @@
+/**
+ * `npm start`: installs what is missing, builds, and runs weft-datapath and weftd in the foreground until Ctrl-C.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { parseArgs } from 'node:util';
+import { build } from './build.mjs';
+import { setUp } from './setup.mjs';
+import { Supervisor } from './supervisor.mjs';
+import { PlainError, datapathBinary, root, runMain } from './tools.mjs';
+
+const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT] [--log-format pretty|json] [--keep-interfaces]
+
+  --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
+  --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
+  --http HOST:PORT   the REST API (WEFT_HTTP; default 127.0.0.1:8080)
+  --log-format F     default: pretty on a terminal, json otherwise
+  --keep-interfaces  leave internal interfaces (and their addresses) in place on a clean stop
+`;
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rundir: { type: 'string', default: process.env.OVS_RUNDIR ?? '/run/openvswitch' },
+        db: { type: 'string', default: process.env.WEFT_DB ?? '/var/lib/weft/conf.db' },
+        http: { type: 'string', default: process.env.WEFT_HTTP ?? '127.0.0.1:8080' },
+        'log-format': { type: 'string', default: process.stdout.isTTY ? 'pretty' : 'json' },
+        'keep-interfaces': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    return values;
+  } catch (error) {
+    throw new PlainError(`${/** @type {Error} */ (error).message.split('\n')[0]} (npm start -- --help)`);
+  }
+}
+
+/**
+ * The pid in a pid file, if that process lives.
+ * @param {string} path
+ */
+function readLivePid(path) {
+  if (!existsSync(path)) return null;
+  const pid = Number.parseInt(readFileSync(path, 'utf8'), 10);
+  return pid > 0 && existsSync(`/proc/${pid}`) ? pid : null;
+}
+
+/**
+ * Fails where the address cannot be listened on.
+ * @param {string} http HOST:PORT, [V6]:PORT or unix:PATH
+ */
+function checkListen(http) {
+  if (http.startsWith('unix:')) return Promise.resolve();
+  const address = /^(\[(?<v6>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(http)?.groups;
+  if (!address) return Promise.reject(new PlainError(`--http ${http}: HOST:PORT is wanted`));
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const code = /** @type {NodeJS.ErrnoException} */ (error).code;
+      const why = code === 'EADDRINUSE' ? 'already in use by another program' : error.message;
+      reject(new PlainError(`the REST address ${http} is ${why}; choose another with --http`));
+    });
+    server.listen({ host: address.v6 ?? address.host, port: Number(address.port) }, () => server.close(resolve));
+  });
+}
+
+/** @param {string} rundir */
+function checkRundir(rundir) {
+  for (const [file, name] of [
+    ['ovs-vswitchd.pid', 'Open vSwitch'],
+    ['ovsdb-server.pid', "Open vSwitch's ovsdb-server"],
+    ['weft-datapath.pid', 'another Weft'],
+  ]) {
+    const pid = readLivePid(`${rundir}/${file}`);
+    if (pid) throw new PlainError(`${name} (pid ${pid}) is running on ${rundir}; stop it or choose another --rundir`);
+  }
+}
+
+await runMain(async () => {
+  const options = readOptions();
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (process.getuid?.() !== 0) {
+    throw new PlainError('root is needed: to open network devices (AF_PACKET, tap) and to install what is missing');
+  }
+  checkRundir(options.rundir);
+  await checkListen(options.http);
+  await setUp();
+  await build();
+
+  const format = options['log-format'];
+  /** @param {string} line */
+  const log = (line) => {
+    const text = format === 'json' ? JSON.stringify({ level: 30, time: Date.now(), name: 'supervisor', msg: line }) : line;
+    process.stderr.write(`${text}\n`);
+  };
+  const keep = options['keep-interfaces'] ? ['--keep-interfaces'] : [];
+  const datapath = new Supervisor(
+    'weft-datapath',
+    datapathBinary,
+    ['--rundir', options.rundir, '--log-format', format, ...keep],
+    log,
+  );
+  const controller = new Supervisor(
+    'weftd',
+    process.execPath,
+    [`${root}dist/src/main.js`, '--rundir', options.rundir, '--db', options.db, '--http', options.http, '--log-format', format],
+    log,
+  );
+  /** @type {Promise<number>} */
+  const interrupted = new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve(0));
+  });
+  const status = await Promise.race([interrupted, datapath.start(), controller.start()]);
+  await controller.stop();
+  await datapath.stop();
+  return status;
+});

@@ -1,0 +1,76 @@
+/**
+ * Keeps a child process alive: restarts it with a backoff when it dies, until told to stop.
+ * The backoff starts short, since traffic may depend on it, and is forgotten after a while of good running.
+ */
+import { spawn } from 'node:child_process';
+
+const firstDelayMs = 50;
+const lastDelayMs = 5_000;
+const goodRunMs = 10_000;
+
+export class Supervisor {
+  /** @type {import('node:child_process').ChildProcess | null} */
+  #child = null;
+  #delayMs = firstDelayMs;
+  #stopping = false;
+  /** @type {NodeJS.Timeout | null} */
+  #timer = null;
+
+  /**
+   * @param {string} name for the log
+   * @param {string} command
+   * @param {string[]} args
+   * @param {(line: string) => void} log
+   */
+  constructor(name, command, args, log) {
+    this.name = name;
+    this.command = command;
+    this.args = args;
+    this.log = log;
+  }
+
+  /**
+   * Starts the child and keeps it running.
+   * @returns {Promise<number>} resolves only if the first run ends soon with an error status of its own: the child
+   *   has then said why, and a restart would only repeat it
+   */
+  start() {
+    return new Promise((failed) => this.#run(failed));
+  }
+
+  /** @param {((status: number) => void) | null} failed null after the first run */
+  #run(failed) {
+    const startedAtMs = Date.now();
+    // A session of its own, so that Ctrl-C reaches the supervisor only, which stops the children in order.
+    const child = spawn(this.command, this.args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    this.#child = child;
+    child.once('error', (error) => {
+      this.#child = null;
+      this.log(`${this.name} cannot be started: ${error.message}`);
+      failed?.(1);
+    });
+    child.once('exit', (code, signal) => {
+      this.#child = null;
+      if (this.#stopping) return;
+      const ranMs = Date.now() - startedAtMs;
+      if (failed && code && ranMs < goodRunMs) return failed(code);
+      if (ranMs > goodRunMs) this.#delayMs = firstDelayMs;
+      this.log(`${this.name} ended (${signal ?? `exit status ${code}`}), restarting in ${this.#delayMs} ms`);
+      this.#timer = setTimeout(() => this.#run(null), this.#delayMs);
+      this.#delayMs = Math.min(this.#delayMs * 2, lastDelayMs);
+    });
+  }
+
+  /** Asks the child to stop, insists after five seconds, resolves when it is gone. */
+  async stop() {
+    this.#stopping = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    const child = this.#child;
+    if (!child) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const insist = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await gone;
+    clearTimeout(insist);
+  }
+}

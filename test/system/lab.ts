@@ -1,0 +1,293 @@
+/**
+ * A laboratory in network namespaces: one for the switch, one per host, joined by veth pairs; Weft started as a user
+ * would start it; a REST client; raw frames and captures. Everything it makes is named after this process and
+ * removed by {@link Lab.close}.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
+export const datapathBinary = join(projectRoot, 'datapath/target/release/weft-datapath');
+
+/** Runs a command to its end; an error carries its stderr. */
+export async function sh(command: string, ...args: string[]): Promise<string> {
+  const { stdout } = await run(command, args, { maxBuffer: 64 << 20 });
+  return stdout;
+}
+
+/** Polls until `probe` gives something other than false, null or undefined, or throws after `deadlineMs`. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | false | null | undefined> | T | false | null | undefined,
+  deadlineMs = 15_000,
+): Promise<T> {
+  const endMs = Date.now() + deadlineMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== false && value !== null && value !== undefined) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > endMs) {
+      throw new Error(`${what}: not within ${deadlineMs} ms${last instanceof Error ? ` (${last.message})` : ''}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** An answer of the REST API. */
+export interface Answer {
+  status: number;
+  body: unknown;
+  text: string;
+}
+
+/** One captured or injected frame. */
+export interface Seen {
+  on: string;
+  hex: string;
+}
+
+/** A host: a namespace with `eth0`, whose other end is `port` in the switch's namespace. */
+export class Host {
+  constructor(
+    readonly namespace: string,
+    readonly port: string,
+  ) {}
+
+  run(...command: string[]): Promise<string> {
+    return sh('ip', 'netns', 'exec', this.namespace, ...command);
+  }
+
+  /** How many of `count` pings to the address were answered. */
+  async ping(address: string, count = 2, intervalS = 0.1): Promise<number> {
+    const output = await this.run('ping', '-n', '-c', String(count), '-i', String(intervalS), '-W', '1', address).catch(
+      (error: { stdout?: string }) => error.stdout ?? '',
+    );
+    return Number(/(\d+) received/.exec(output)?.[1] ?? 0);
+  }
+
+  /** Whether a ping is answered within the deadline. */
+  async reaches(address: string, deadlineMs = 10_000): Promise<void> {
+    await until(`${this.namespace} reaches ${address}`, async () => (await this.ping(address, 1)) > 0, deadlineMs);
+  }
+}
+
+/** Raw frames in a namespace (frames.py). */
+export class Wire {
+  readonly seen: Seen[] = [];
+  readonly #child: ChildProcess;
+  readonly #listening = new Set<string>();
+
+  constructor(namespace: string) {
+    const script = join(projectRoot, 'test/system/frames.py');
+    this.#child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-u', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      const message = JSON.parse(line) as Seen | { listening: string };
+      if ('listening' in message) this.#listening.add(message.listening);
+      else this.seen.push(message);
+    });
+  }
+
+  async listen(...interfaces: string[]): Promise<void> {
+    for (const name of interfaces) this.#child.stdin!.write(`${JSON.stringify({ listen: name })}\n`);
+    await until('capture', () => interfaces.every((name) => this.#listening.has(name)));
+  }
+
+  send(on: string, hex: string): void {
+    this.#child.stdin!.write(`${JSON.stringify({ send: on, hex })}\n`);
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+let labs = 0;
+
+export class Lab {
+  readonly folder = mkdtempSync(join(tmpdir(), 'weft-lab-'));
+  readonly rundir = join(this.folder, 'run');
+  readonly db = join(this.folder, 'conf.db');
+  readonly apiSocket = join(this.folder, 'api.sock');
+  readonly switchNamespace: string;
+  readonly #prefix = `wl${process.pid}x${(labs += 1)}`;
+  readonly #namespaces: string[] = [];
+  readonly #children: ChildProcess[] = [];
+  readonly #wires: Wire[] = [];
+  #weft: ChildProcess | null = null;
+  /** What the daemons printed, for the message of a failed test. */
+  log = '';
+
+  private constructor() {
+    this.switchNamespace = `${this.#prefix}-sw`;
+  }
+
+  static async create(): Promise<Lab> {
+    const lab = new Lab();
+    await lab.addNamespace(lab.switchNamespace);
+    return lab;
+  }
+
+  async addNamespace(name: string): Promise<void> {
+    await sh('ip', 'netns', 'add', name);
+    this.#namespaces.push(name);
+    await sh('ip', '-n', name, 'link', 'set', 'lo', 'up');
+    await sh('ip', 'netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
+  }
+
+  /**
+   * Adds a host on a veth pair.
+   * @param port the name of the switch's end
+   * @param addresses `address/length` on eth0, or `{vlan, address}` on a VLAN interface of it
+   */
+  async addHost(port: string, ...addresses: (string | { vlan: number; address: string })[]): Promise<Host> {
+    const namespace = `${this.#prefix}-${port}`;
+    await this.addNamespace(namespace);
+    await sh('ip', 'link', 'add', port, 'netns', this.switchNamespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    await sh('ip', '-n', this.switchNamespace, 'link', 'set', port, 'up');
+    await sh('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
+    for (const each of addresses) {
+      if (typeof each === 'string') await sh('ip', '-n', namespace, 'addr', 'add', each, 'dev', 'eth0');
+      else {
+        const name = `eth0.${each.vlan}`;
+        await sh('ip', '-n', namespace, 'link', 'add', 'link', 'eth0', 'name', name, 'type', 'vlan', 'id', String(each.vlan));
+        await sh('ip', '-n', namespace, 'addr', 'add', each.address, 'dev', name);
+        await sh('ip', '-n', namespace, 'link', 'set', name, 'up');
+      }
+    }
+    return new Host(namespace, port);
+  }
+
+  wire(namespace: string): Wire {
+    const wire = new Wire(namespace);
+    this.#wires.push(wire);
+    return wire;
+  }
+
+  /** Runs a command in the switch's namespace. */
+  inSwitch(...command: string[]): Promise<string> {
+    return sh('ip', 'netns', 'exec', this.switchNamespace, ...command);
+  }
+
+  /** Starts a program in the switch's namespace, killed by {@link close} at the latest. */
+  spawnInSwitch(command: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.switchNamespace, command, ...args], {
+      cwd: projectRoot,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
+    const keep = (chunk: Buffer) => (this.log = (this.log + chunk.toString()).slice(-1_000_000));
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    this.#children.push(child);
+    return child;
+  }
+
+  /** `npm start` (its script) with this lab's directories; resolves when the API answers that all is well. */
+  async startWeft(...extra: string[]): Promise<void> {
+    const args = ['src/launch/start.mjs', '--rundir', this.rundir, '--db', this.db, '--http', `unix:${this.apiSocket}`, ...extra];
+    const child = this.spawnInSwitch(process.execPath, args);
+    this.#weft = child;
+    await until(
+      'weft is up',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${this.log.slice(-2000)}`);
+        return (await this.rest('GET', '/healthz')).status === 200;
+      },
+      60_000,
+    );
+  }
+
+  async stopWeft(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
+    const child = this.#weft;
+    if (!child || child.exitCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+    child.kill(signal);
+    const code = await ended;
+    this.#weft = null;
+    return code;
+  }
+
+  /** The process id of a daemon of this lab, by its command line. */
+  async pidOf(daemon: 'weft-datapath' | 'weftd'): Promise<number | null> {
+    const pids = (await sh('ip', 'netns', 'pids', this.switchNamespace)).split('\n').filter(Boolean).map(Number);
+    const wanted = daemon === 'weftd' ? 'dist/src/main.js' : 'target/release/weft-datapath';
+    for (const pid of pids) {
+      try {
+        const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        if (line.includes(wanted) && !line.includes('start.mjs')) return pid;
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    // weftd names itself, which replaces its command line.
+    for (const pid of pids) {
+      try {
+        if (daemon === 'weftd' && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'weftd') return pid;
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    return null;
+  }
+
+  rest(method: string, path: string, body?: unknown, accept = 'application/json'): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const payload = body === undefined ? undefined : JSON.stringify(body);
+      const headers: Record<string, string> = { accept };
+      if (payload !== undefined) headers['content-type'] = 'application/json';
+      const outgoing = request({ socketPath: this.apiSocket, method, path, headers, timeout: 30_000 }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => {
+          let parsed: unknown = text;
+          try {
+            parsed = JSON.parse(text);
+          } catch {
+            // Plain text stays as it is.
+          }
+          resolve({ status: response.statusCode ?? 0, body: parsed, text });
+        });
+      });
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path}: no answer in 30 s`)));
+      outgoing.on('error', reject);
+      outgoing.end(payload);
+    });
+  }
+
+  /** A REST call that must succeed. */
+  async must(method: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.rest(method, path, body);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    return answer.body;
+  }
+
+  async close(): Promise<void> {
+    for (const wire of this.#wires) wire.close();
+    await this.stopWeft('SIGTERM');
+    for (const child of this.#children) child.kill('SIGKILL');
+    for (const name of this.#namespaces) {
+      const pids = await sh('ip', 'netns', 'pids', name).catch(() => '');
+      for (const pid of pids.split('\n').filter(Boolean)) {
+        try {
+          process.kill(Number(pid), 'SIGKILL');
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+      await sh('ip', 'netns', 'del', name).catch(() => undefined);
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
