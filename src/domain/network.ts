@@ -1,0 +1,81 @@
+/**
+ * The desired state of every bridge, in the words and with the meaning of Open vSwitch's configuration
+ * (ovs-vswitchd.conf.db(5)), validated: what stands here can be made into flows without further questions.
+ */
+import type { Dpid, PortNumber, Vid } from './identifiers.js';
+import type { MacAddress } from './mac-address.js';
+import type { VlanSet } from './vlan-set.js';
+
+export interface Network {
+  readonly bridges: readonly Bridge[];
+}
+
+/** How the controller reaches the switch of a bridge. */
+export type Connection =
+  /** On our own datapath, over `<rundir>/<bridge>.program`. */
+  | { readonly kind: 'weft' }
+  /** On any OpenFlow 1.3 switch. `target` in Open vSwitch's words: `tcp:HOST:PORT`, `unix:PATH`, `ssl:…`. */
+  | { readonly kind: 'openflow'; readonly target: string };
+
+export interface Bridge {
+  readonly name: string;
+  readonly uuid: string;
+  readonly datapathId: Dpid;
+  readonly failMode: 'standalone' | 'secure';
+  /** Users' OpenFlow controllers, as targets. */
+  readonly controllers: readonly string[];
+  readonly connection: Connection;
+  /** Most MAC addresses learned (`other_config:mac-table-size`). */
+  readonly macTableSize: number;
+  /** Seconds after which a silent address is forgotten (`other_config:mac-aging-time`). */
+  readonly macAgeingTimeS: number;
+  /** Pass frames to the reserved group addresses on (`other_config:forward-bpdu`). */
+  readonly forwardBpdu: boolean;
+  /** VLANs without learning (`flood_vlans`). */
+  readonly floodVlans: VlanSet;
+  readonly ports: readonly LogicalPort[];
+  readonly staticMacs: readonly StaticMac[];
+}
+
+/** An address pinned to a port: never learned elsewhere, never aged. */
+export interface StaticMac {
+  readonly vlan: Vid;
+  readonly mac: MacAddress;
+  /** Name of the logical port. */
+  readonly port: string;
+}
+
+export type VlanMode = 'access' | 'trunk' | 'native-tagged' | 'native-untagged' | 'dot1q-tunnel';
+
+/** `never` leaves out the header of a frame whose VID is zero, as Open vSwitch does by default. */
+export type PriorityTags = 'never' | 'if-nonzero' | 'always';
+
+export type InterfaceType = 'system' | 'internal';
+
+/** A row of Open vSwitch's Port table: one interface, or several that form a bond. */
+export interface LogicalPort {
+  readonly name: string;
+  readonly uuid: string;
+  readonly interfaces: readonly Interface[];
+  readonly vlanMode: VlanMode;
+  /** The access, native or service VLAN; null on trunks. 0 is a VLAN too: that of untagged frames on trunks. */
+  readonly tag: Vid | null;
+  /** VLANs carried by trunk and native modes; null: all. */
+  readonly trunks: VlanSet | null;
+  /** Customer VLANs that a dot1q-tunnel takes; null: all. */
+  readonly cvlans: VlanSet | null;
+  /** TPID of the service tag that a dot1q-tunnel puts on. */
+  readonly qinqEthertype: 0x8100 | 0x88a8;
+  readonly priorityTags: PriorityTags;
+  /** No traffic between two protected ports. */
+  readonly protected: boolean;
+}
+
+export interface Interface {
+  readonly name: string;
+  readonly uuid: string;
+  readonly type: InterfaceType;
+  /** OpenFlow number, null while the switch has none for it; the driver of a foreign switch finds it by name. */
+  readonly ofport: PortNumber | null;
+  readonly mac: MacAddress | null;
+}
