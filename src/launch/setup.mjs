@@ -24,6 +24,8 @@ const toTest = {
   ping: 'iputils-ping',
   arping: 'arping',
   curl: 'curl',
+  'docker-compose': 'docker-compose',
+  setpriv: 'util-linux',
   python3: 'python3',
 };
 

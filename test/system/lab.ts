@@ -4,17 +4,21 @@
  * removed by {@link Lab.close}.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-export const projectRoot = fileURLToPath(new URL('../../', import.meta.url));
+/** The project's top folder, whether this runs from its source or from dist/. */
+export const projectRoot = ((folder) => {
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+})(dirname(fileURLToPath(import.meta.url)));
 export const datapathBinary = join(projectRoot, 'datapath/target/release/weft-datapath');
 
 /** Runs a command to its end; an error carries its stderr. */
