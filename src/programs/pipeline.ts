@@ -1,0 +1,214 @@
+/**
+ * The pipeline of a bridge: the tables of its programs, one after the other, with numbers. Names become numbers
+ * here, and every rule is checked against the declaration of its table.
+ */
+import { MISS_KIND, packCookie, unpackCookie } from './cookie.js';
+import type { Action, Flow, Instruction, ResolvedAction, ResolvedFlow, ResolvedInstruction } from './flow.js';
+import { NEXT_PROGRAM } from './flow.js';
+import type { Program, TableDeclaration } from './program.js';
+
+export interface PipelineOptions {
+  /** Number of the first table: 64 on our own datapath, 0 elsewhere. */
+  readonly firstTable: number;
+  /** Number of tables the switch has (`n_tables`). */
+  readonly tableCount: number;
+  /** Tables without rules, as `program/table`; they drop out where the switch has too few tables for all. */
+  readonly unused?: ReadonlySet<string>;
+}
+
+/** Numbers of the groups and meters that a program names. */
+export interface Numbers {
+  group(name: string): number;
+  meter(name: string): number;
+}
+
+/** Rules declared wrongly: a mistake of the program, not of its input. */
+export class ProgramError extends Error {
+  override readonly name = 'ProgramError';
+}
+
+interface Slot {
+  readonly program: Program;
+  readonly declaration: TableDeclaration;
+  readonly tableId: number;
+  readonly next: ReadonlySet<string>;
+}
+
+const slotKey = (program: Program, table: string): string => `${program.name}/${table}`;
+
+export class Pipeline {
+  readonly #slots = new Map<string, Slot>();
+  readonly #byId = new Map<number, Slot>();
+  readonly #programs: readonly Program[];
+  readonly #kinds: ReadonlyMap<Program, ReadonlyMap<string, number>>;
+  /** First table of each program that has one. */
+  readonly #entries: (number | undefined)[];
+
+  /** @throws ProgramError when two programs share a number, or the switch has too few tables. */
+  constructor(programs: readonly Program[], options: PipelineOptions) {
+    this.#programs = programs;
+    this.#kinds = new Map(programs.map((p) => [p, new Map(p.kinds.map((kind, i) => [kind, i + 1]))]));
+    for (const [i, program] of programs.entries()) {
+      const twin = programs
+        .slice(0, i)
+        .find((other) => other.id === program.id || other.name === program.name);
+      if (twin)
+        throw new ProgramError(`programs ${twin.name} and ${program.name} share the number ${program.id}`);
+    }
+    const declared = programs.flatMap((program) =>
+      program.tables.map((declaration) => ({ program, declaration })),
+    );
+    const room = options.tableCount - options.firstTable;
+    // Numbers that do not depend on which tables are in use let a feature be switched on without moving flows.
+    const fits = declared.length <= room;
+    const placed = fits
+      ? declared
+      : declared.filter((it) => options.unused?.has(slotKey(it.program, it.declaration.name)) !== true);
+    if (placed.length > room) {
+      throw new ProgramError(`the programs need ${placed.length} tables and the switch has ${room}`);
+    }
+    for (const [i, { program, declaration }] of placed.entries()) {
+      const slot = { program, declaration, tableId: options.firstTable + i, next: new Set(declaration.next) };
+      this.#slots.set(slotKey(program, declaration.name), slot);
+      this.#byId.set(slot.tableId, slot);
+    }
+    this.#entries = programs.map((program) => {
+      const first = placed.find((it) => it.program === program);
+      return first && this.#slots.get(slotKey(program, first.declaration.name))?.tableId;
+    });
+  }
+
+  get programs(): readonly Program[] {
+    return this.#programs;
+  }
+
+  /** Number of `table`, or undefined where it dropped out. */
+  tableId(program: Program, table: string): number | undefined {
+    return this.#slots.get(slotKey(program, table))?.tableId;
+  }
+
+  /** Name of a table of `program`. */
+  tableName(program: Program, tableId: number): string | undefined {
+    const slot = this.#byId.get(tableId);
+    return slot?.program === program ? slot.declaration.name : undefined;
+  }
+
+  /** The rule that makes a table's declared miss behaviour explicit, and so counted. */
+  missFlows(program: Program): { flow: ResolvedFlow; reason: string }[] {
+    return program.tables.flatMap(({ name, miss }) => {
+      const tableId = this.tableId(program, name);
+      if (tableId === undefined) return [];
+      const instructions: ResolvedInstruction[] = [];
+      if (miss.kind === 'next') {
+        if (miss.toController !== undefined) {
+          const output = { type: 'OUTPUT', port: 0xfffffffd, maxLength: miss.toController } as const;
+          instructions.push({ type: 'APPLY_ACTIONS', actions: [output] });
+        }
+        const next = this.#goto(program, miss.table);
+        if (next !== undefined) instructions.push({ type: 'GOTO_TABLE', tableId: next });
+      }
+      const cookie = packCookie({ program: program.id, kind: MISS_KIND, detail: 0 });
+      return [
+        {
+          flow: {
+            tableId,
+            priority: 0,
+            match: {},
+            instructions,
+            cookie,
+            idleTimeout: 0,
+            hardTimeout: 0,
+            flags: [],
+          },
+          reason: miss.reason,
+        },
+      ];
+    });
+  }
+
+  /** @throws ProgramError when the flow is not what its table declares. */
+  resolve(program: Program, flow: Flow, numbers: Numbers): ResolvedFlow {
+    const slot = this.#slots.get(slotKey(program, flow.table));
+    if (slot === undefined)
+      throw new ProgramError(`${program.name}: no table ${flow.table} in this pipeline`);
+    const kind = this.#kinds.get(program)?.get(flow.kind);
+    if (kind === undefined) throw new ProgramError(`${program.name}: undeclared kind of rule ${flow.kind}`);
+    for (const name in flow.match) {
+      const declared = slot.declaration.match[name];
+      if (declared === undefined)
+        throw new ProgramError(`${program.name}: table ${flow.table} does not match ${name}`);
+      if (declared === 'exact' && typeof flow.match[name] === 'object') {
+        throw new ProgramError(`${program.name}: table ${flow.table} matches ${name} exactly, not masked`);
+      }
+    }
+    if (flow.priority < 1 || flow.priority > 0xffff) {
+      throw new ProgramError(
+        `${program.name}: priority ${flow.priority} is not 1 … 65535 (0 is the miss rule's)`,
+      );
+    }
+    return {
+      tableId: slot.tableId,
+      priority: flow.priority,
+      match: flow.match,
+      instructions: flow.instructions.flatMap((it) => this.#instruction(slot, it, numbers)),
+      cookie: packCookie({ program: program.id, kind, detail: flow.detail ?? 0 }),
+      idleTimeout: flow.idleTimeoutS ?? 0,
+      hardTimeout: flow.hardTimeoutS ?? 0,
+      flags: flow.notifyRemoved === true ? ['SEND_FLOW_REM'] : [],
+    };
+  }
+
+  /** Whose flow it is, by its cookie: program, table and kind, or undefined for anybody else's. */
+  owner(flow: { cookie: bigint; tableId: number }): OwnedFlow | undefined {
+    const parts = unpackCookie(flow.cookie);
+    const program = parts && this.#programs.find((it) => it.id === parts.program);
+    if (parts === undefined || program === undefined) return undefined;
+    const kind = parts.kind === MISS_KIND ? 'miss' : (program.kinds[parts.kind - 1] ?? `${parts.kind}`);
+    return { program, table: this.tableName(program, flow.tableId), kind, detail: parts.detail };
+  }
+
+  #instruction(slot: Slot, instruction: Instruction, numbers: Numbers): ResolvedInstruction[] {
+    switch (instruction.type) {
+      case 'GOTO_TABLE': {
+        if (!slot.next.has(instruction.table)) {
+          throw new ProgramError(
+            `${slot.program.name}: ${slot.declaration.name} may not lead to ${instruction.table}`,
+          );
+        }
+        const tableId = this.#goto(slot.program, instruction.table);
+        return tableId === undefined ? [] : [{ type: 'GOTO_TABLE', tableId }];
+      }
+      case 'METER':
+        return [{ type: 'METER', meterId: numbers.meter(instruction.meter) }];
+      case 'APPLY_ACTIONS':
+      case 'WRITE_ACTIONS':
+        return [{ type: instruction.type, actions: resolveActions(instruction.actions, numbers) }];
+      default:
+        return [instruction];
+    }
+  }
+
+  /** Number of the table that `name` leads to, past tables that dropped out; undefined: nowhere, a drop. */
+  #goto(program: Program, name: string): number | undefined {
+    if (name === NEXT_PROGRAM) {
+      return this.#entries.slice(this.#programs.indexOf(program) + 1).find((entry) => entry !== undefined);
+    }
+    const slot = this.#slots.get(slotKey(program, name));
+    if (slot) return slot.tableId;
+    const dropped = program.tables.find((table) => table.name === name);
+    return dropped?.miss.kind === 'next' ? this.#goto(program, dropped.miss.table) : undefined;
+  }
+}
+
+export interface OwnedFlow {
+  readonly program: Program;
+  readonly table: string | undefined;
+  readonly kind: string;
+  readonly detail: number;
+}
+
+export function resolveActions(actions: readonly Action[], numbers: Numbers): ResolvedAction[] {
+  return actions.map((action) =>
+    action.type === 'GROUP' ? { type: 'GROUP', groupId: numbers.group(action.group) } : action,
+  );
+}

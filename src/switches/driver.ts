@@ -1,0 +1,160 @@
+/**
+ * What the rest of the controller sees of a switch. One driver per bridge: it keeps one OpenFlow connection,
+ * makes the switch hold what the bridge's programs want, and answers questions about it.
+ */
+import type { Bridge, Interface, MacAddress, PortNumber, Vid } from '../domain/index.js';
+import type { ResolvedAction, ResolvedInstruction, Match } from '../programs/index.js';
+
+export interface SwitchDriver {
+  readonly bridge: string;
+  /** Starts connecting, and keeps reconnecting with backoff until `stop`. */
+  start(): void;
+  /** Takes new desired state. Returns at once; `status().inSync` and `synced()` tell when the switch has it. */
+  configure(bridge: Bridge): void;
+  /** Resolves once the switch holds the latest configuration (a barrier was answered). Rejects after `timeoutMs`. */
+  synced(timeoutMs: number): Promise<void>;
+  status(): SwitchStatus;
+  /** The MAC table, static and own entries included. */
+  fdb(): FdbEntry[];
+  /** Forgets learned entries that fit every given criterion; returns how many. */
+  flushFdb(criteria?: FdbCriteria): number;
+  /** Every flow on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
+  dumpFlows(): Promise<FlowDump[]>;
+  dumpGroups(): Promise<GroupDump[]>;
+  /** The switch's ports as it described them last. */
+  ports(): SwitchPort[];
+  /** Calls `listener` for every event until the returned function is called. */
+  subscribe(listener: (event: SwitchEvent) => void): () => void;
+  /** Closes the connection and stops. The flows stay, so that the switch keeps forwarding. */
+  stop(): Promise<void>;
+}
+
+export interface SwitchStatus {
+  readonly connected: boolean;
+  /** Connected, and the last plan was acknowledged by a barrier without an error. */
+  readonly inSync: boolean;
+  readonly target: string;
+  readonly datapathId: string | null;
+  readonly flowsWanted: number;
+  readonly groupsWanted: number;
+  readonly macs: number;
+  readonly lastError: string | null;
+  readonly sent: SentCounters;
+  readonly received: { readonly packetIns: number; readonly flowsRemoved: number; readonly errors: number };
+  /** Sources the MAC table did not learn, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface SentCounters {
+  flowAdds: number;
+  flowModifies: number;
+  flowDeletes: number;
+  groupAdds: number;
+  groupModifies: number;
+  groupDeletes: number;
+  barriers: number;
+  /** Full comparisons with what the switch holds. */
+  reconciles: number;
+}
+
+export interface FdbEntry {
+  readonly vlan: Vid;
+  readonly mac: MacAddress;
+  /** Name of the logical port. */
+  readonly port: string;
+  /** `own`: an address of one of the bridge's internal interfaces. */
+  readonly kind: 'learned' | 'static' | 'own';
+  /** Seconds since it was learned or moved, null unless learned. */
+  readonly ageS: number | null;
+}
+
+export interface FdbCriteria {
+  readonly port?: string;
+  readonly vlan?: Vid;
+  readonly mac?: MacAddress;
+}
+
+/** Which program installed a flow, and why. */
+export interface FlowOwner {
+  readonly program: string;
+  /** Name of the table in the program. */
+  readonly table: string;
+  readonly kind: string;
+  readonly reason: string;
+}
+
+export interface FlowDump {
+  readonly tableId: number;
+  readonly priority: number;
+  readonly cookie: bigint;
+  readonly match: Match;
+  readonly instructions: readonly ResolvedInstruction[];
+  readonly idleTimeoutS: number;
+  readonly hardTimeoutS: number;
+  readonly flags: readonly (string | number)[];
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly durationS: number;
+  /** Null for flows of users and other controllers. */
+  readonly owner: FlowOwner | null;
+}
+
+export interface GroupDump {
+  readonly groupId: number;
+  readonly type: string | number;
+  readonly buckets: readonly {
+    readonly weight: number;
+    readonly watchPort: PortNumber;
+    readonly watchGroup: number;
+    readonly actions: readonly ResolvedAction[];
+  }[];
+  readonly owner: { readonly program: string; readonly reason: string } | null;
+}
+
+export interface SwitchPort {
+  readonly name: string;
+  readonly ofport: PortNumber;
+  readonly mac: MacAddress;
+  readonly isAdminUp: boolean;
+  readonly isLinkUp: boolean;
+}
+
+export type SwitchEvent =
+  | { readonly kind: 'connected'; readonly datapathId: string }
+  | { readonly kind: 'disconnected'; readonly because: string }
+  | {
+      readonly kind: 'in-sync';
+      readonly flowAdds: number;
+      readonly flowModifies: number;
+      readonly flowDeletes: number;
+    }
+  | { readonly kind: 'error'; readonly message: string }
+  | { readonly kind: 'port'; readonly change: 'added' | 'modified' | 'removed'; readonly port: SwitchPort }
+  | {
+      readonly kind: 'learned' | 'moved' | 'aged' | 'evicted' | 'flushed';
+      readonly vlan: Vid;
+      readonly mac: MacAddress;
+      readonly port: string;
+      /** Where a moved address was before. */
+      readonly from?: string;
+    };
+
+/** Structured log lines; pino's logger fits. */
+export interface Log {
+  debug(context: object, message: string): void;
+  info(context: object, message: string): void;
+  warn(context: object, message: string): void;
+  error(context: object, message: string): void;
+}
+
+export interface DriverOptions {
+  readonly bridge: Bridge;
+  /** Where `<bridge>.program` lies; only for bridges on our own datapath. */
+  readonly rundir: string;
+  readonly log: Log;
+  /** New MAC addresses and moves that each port may cause, a second and at once. */
+  readonly learnRatePerS?: number;
+  readonly learnBurst?: number;
+}
+
+export type { Interface };
