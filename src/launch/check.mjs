@@ -23,6 +23,7 @@ const crateRules = {
   'weft-pipeline': ['weft-frame', 'weft-classifier', 'weft-openflow'],
   'weft-agent': ['weft-frame', 'weft-openflow', 'weft-pipeline'],
   'weft-netdev': ['weft-frame'],
+  'weft-loadgen': [],
   'weft-switchd': ['weft-frame', 'weft-openflow', 'weft-pipeline', 'weft-agent', 'weft-netdev'],
 };
 
