@@ -158,7 +158,7 @@ export class Lab {
   async addHost(port: string, ...addresses: (string | { vlan: number; address: string })[]): Promise<Host> {
     const namespace = `${this.#prefix}-${port}`;
     await this.addNamespace(namespace);
-    await sh('ip', 'link', 'add', port, 'netns', this.switchNamespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    await sh('ip', 'link', 'add', 'name', port, 'netns', this.switchNamespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
     await sh('ip', '-n', this.switchNamespace, 'link', 'set', port, 'up');
     await sh('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
     for (const each of addresses) {

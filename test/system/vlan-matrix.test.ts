@@ -72,7 +72,7 @@ beforeAll(async () => {
   const hosts = `${lab.switchNamespace}h`;
   await lab.addNamespace(hosts);
   for (const { name } of ports) {
-    await sh('ip', 'link', 'add', name, 'netns', lab.switchNamespace, 'type', 'veth', 'peer', 'name', `h${name}`, 'netns', hosts);
+    await sh('ip', 'link', 'add', 'name', name, 'netns', lab.switchNamespace, 'type', 'veth', 'peer', 'name', `h${name}`, 'netns', hosts);
     await sh('ip', '-n', lab.switchNamespace, 'link', 'set', name, 'up');
     await sh('ip', '-n', hosts, 'link', 'set', `h${name}`, 'up');
   }
