@@ -41,7 +41,9 @@
 //! ```
 
 pub mod asynchronous;
+pub mod bundle;
 pub mod config;
+pub mod handshake;
 pub mod role;
 
 pub use config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};

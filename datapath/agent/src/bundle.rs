@@ -1,0 +1,221 @@
+//! Bundles of one connection: messages kept back until they are committed together (ONF EXT-230).
+//!
+//! This is the life cycle only. What a committed bundle does, and how it is undone when a message in it fails,
+//! is decided where messages are dispatched.
+
+use std::collections::BTreeMap;
+
+/// `ONF_BF_ATOMIC` | `ONF_BF_ORDERED`.
+const KNOWN_FLAGS: u16 = 0b11;
+/// Bundles one connection may have open.
+const MAX_BUNDLES: usize = 64;
+/// Messages one bundle may hold.
+const MAX_MESSAGES: usize = 1 << 20;
+
+/// Codes of a bundle error in EXT-230's experimenter error space (`ONF_BFC_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum BundleError {
+    /// No such bundle, or one with that id exists already.
+    BadId = 2302,
+    /// Opening a bundle that exists.
+    BundleExists = 2303,
+    /// Adding to or closing a bundle that is closed.
+    BundleClosed = 2304,
+    /// Too many bundles.
+    OutOfBundles = 2305,
+    /// Unknown control message type.
+    BadType = 2306,
+    /// Unknown flags, or other flags than the bundle was opened with.
+    BadFlags = 2307,
+    /// The inner message's xid differs from the outer one's.
+    MessageBadXid = 2309,
+    /// A message of that type cannot be part of a bundle.
+    MessageUnsupported = 2310,
+    /// Too many messages.
+    MessageTooMany = 2312,
+    /// A message in the bundle failed when it was committed; nothing of the bundle took effect.
+    MessageFailed = 2313,
+    /// The bundle lay idle for too long and is gone.
+    Timeout = 2314,
+}
+
+struct Bundle<M, T> {
+    flags: u16,
+    closed: bool,
+    messages: Vec<M>,
+    expires: T,
+}
+
+/// The bundles of one connection. `M` is a staged message, `T` a point in time.
+pub struct Bundles<M, T> {
+    by_id: BTreeMap<u32, Bundle<M, T>>,
+}
+
+impl<M, T> Default for Bundles<M, T> {
+    fn default() -> Self {
+        Bundles { by_id: BTreeMap::new() }
+    }
+}
+
+impl<M, T: Ord + Copy> Bundles<M, T> {
+    /// `ONF_BCT_OPEN_REQUEST`.
+    pub fn open(&mut self, id: u32, flags: u16, expires: T) -> Result<(), BundleError> {
+        if flags & !KNOWN_FLAGS != 0 {
+            return Err(BundleError::BadFlags);
+        }
+        if self.by_id.contains_key(&id) {
+            // As in Open vSwitch the old bundle is lost, so that both sides agree on what is left: nothing.
+            self.by_id.remove(&id);
+            return Err(BundleError::BundleExists);
+        }
+        if self.by_id.len() >= MAX_BUNDLES {
+            return Err(BundleError::OutOfBundles);
+        }
+        self.by_id.insert(id, Bundle { flags, closed: false, messages: Vec::new(), expires });
+        Ok(())
+    }
+
+    /// `ONF_BCT_CLOSE_REQUEST`: no more messages, ready to be committed.
+    pub fn close(&mut self, id: u32, flags: u16, expires: T) -> Result<(), BundleError> {
+        let bundle = self.by_id.get_mut(&id).ok_or(BundleError::BadId)?;
+        let fault = if bundle.closed {
+            BundleError::BundleClosed
+        } else if bundle.flags != flags {
+            BundleError::BadFlags
+        } else {
+            bundle.closed = true;
+            bundle.expires = expires;
+            return Ok(());
+        };
+        self.by_id.remove(&id);
+        Err(fault)
+    }
+
+    /// Stages a message (`ONF_ET_BUNDLE_ADD_MESSAGE`), opening the bundle if need be.
+    pub fn add(&mut self, id: u32, flags: u16, message: M, expires: T) -> Result<(), BundleError> {
+        if !self.by_id.contains_key(&id) {
+            self.open(id, flags, expires)?;
+        }
+        let bundle = self.by_id.get_mut(&id).ok_or(BundleError::BadId)?;
+        let fault = if bundle.closed {
+            BundleError::BundleClosed
+        } else if bundle.flags != flags {
+            BundleError::BadFlags
+        } else if bundle.messages.len() >= MAX_MESSAGES {
+            BundleError::MessageTooMany
+        } else {
+            bundle.messages.push(message);
+            bundle.expires = expires;
+            return Ok(());
+        };
+        self.by_id.remove(&id);
+        Err(fault)
+    }
+
+    /// `ONF_BCT_COMMIT_REQUEST`: hands out the staged messages in the order they came. An open bundle is closed
+    /// first; whatever the outcome, the bundle is gone.
+    pub fn commit(&mut self, id: u32, flags: u16) -> Result<Vec<M>, BundleError> {
+        let bundle = self.by_id.remove(&id).ok_or(BundleError::BadId)?;
+        if bundle.flags == flags { Ok(bundle.messages) } else { Err(BundleError::BadFlags) }
+    }
+
+    /// `ONF_BCT_DISCARD_REQUEST`.
+    pub fn discard(&mut self, id: u32) -> Result<(), BundleError> {
+        self.by_id.remove(&id).map(|_| ()).ok_or(BundleError::BadId)
+    }
+
+    /// Removes the bundles that lay idle beyond their time and names them with their flags.
+    pub fn expire(&mut self, now: T) -> Vec<(u32, u16)> {
+        let expired: Vec<_> =
+            self.by_id.iter().filter(|(_, b)| b.expires <= now).map(|(&id, b)| (id, b.flags)).collect();
+        for (id, _) in &expired {
+            self.by_id.remove(id);
+        }
+        expired
+    }
+
+    /// When the next bundle expires.
+    pub fn next_deadline(&self) -> Option<T> {
+        self.by_id.values().map(|bundle| bundle.expires).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sut = Bundles<&'static str, u64>;
+
+    #[test]
+    fn staged_messages_come_out_in_order_once() {
+        let mut bundles = Sut::default();
+        bundles.open(1, 3, 10).unwrap();
+        bundles.add(1, 3, "a", 10).unwrap();
+        bundles.add(1, 3, "b", 10).unwrap();
+        bundles.close(1, 3, 10).unwrap();
+        assert_eq!(bundles.commit(1, 3), Ok(vec!["a", "b"]));
+        assert_eq!(bundles.commit(1, 3), Err(BundleError::BadId));
+    }
+
+    #[test]
+    fn opening_twice_is_refused_and_forgets_the_first() {
+        let mut bundles = Sut::default();
+        bundles.open(1, 0, 10).unwrap();
+        assert_eq!(bundles.open(1, 0, 10), Err(BundleError::BundleExists));
+        assert_eq!(bundles.discard(1), Err(BundleError::BadId));
+    }
+
+    #[test]
+    fn flags_must_be_known_and_agree() {
+        let mut bundles = Sut::default();
+        assert_eq!(bundles.open(1, 4, 10), Err(BundleError::BadFlags));
+        bundles.open(1, 1, 10).unwrap();
+        assert_eq!(bundles.add(1, 2, "a", 10), Err(BundleError::BadFlags));
+        bundles.open(1, 1, 10).unwrap();
+        assert_eq!(bundles.close(1, 0, 10), Err(BundleError::BadFlags));
+        bundles.open(1, 1, 10).unwrap();
+        assert_eq!(bundles.commit(1, 3), Err(BundleError::BadFlags));
+    }
+
+    #[test]
+    fn a_closed_bundle_takes_no_more() {
+        let mut bundles = Sut::default();
+        bundles.open(1, 1, 10).unwrap();
+        bundles.close(1, 1, 10).unwrap();
+        assert_eq!(bundles.add(1, 1, "a", 10), Err(BundleError::BundleClosed));
+        bundles.open(1, 1, 10).unwrap();
+        bundles.close(1, 1, 10).unwrap();
+        assert_eq!(bundles.close(1, 1, 10), Err(BundleError::BundleClosed));
+    }
+
+    #[test]
+    fn adding_opens_and_commit_closes() {
+        let mut bundles = Sut::default();
+        bundles.add(7, 2, "a", 10).unwrap();
+        assert_eq!(bundles.commit(7, 2), Ok(vec!["a"]));
+    }
+
+    #[test]
+    fn idle_bundles_expire() {
+        let mut bundles = Sut::default();
+        bundles.open(1, 0, 10).unwrap();
+        bundles.open(2, 1, 20).unwrap();
+        bundles.add(1, 0, "a", 15).unwrap();
+        assert_eq!(bundles.next_deadline(), Some(15));
+        assert_eq!(bundles.expire(14), vec![]);
+        assert_eq!(bundles.expire(15), vec![(1, 0)]);
+        assert_eq!(bundles.next_deadline(), Some(20));
+        assert_eq!(bundles.discard(2), Ok(()));
+        assert_eq!(bundles.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_number_of_bundles_is_limited() {
+        let mut bundles = Sut::default();
+        for id in 0..MAX_BUNDLES as u32 {
+            bundles.open(id, 0, 10).unwrap();
+        }
+        assert_eq!(bundles.open(1000, 0, 10), Err(BundleError::OutOfBundles));
+    }
+}
