@@ -1,16 +1,48 @@
 /** The rules of dependency of ARCHITECTURE.md, "Who imports whom". */
 const inner = (folders) => `^src/(${folders})/`;
-const never = (name, from, to, comment) => ({ name, severity: 'error', comment, from: { path: from, pathNot: '\\.test\\.ts$' }, to: { path: to } });
+const never = (name, from, to, comment) => ({
+  name,
+  severity: 'error',
+  comment,
+  from: { path: from, pathNot: '\\.test\\.ts$' },
+  to: { path: to },
+});
 
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', comment: 'Modules that need each other are one module.', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      comment: 'Modules that need each other are one module.',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     never('library-stands-alone', '^openflow/src', '^(src|test)/', 'node-openflow is published by itself.'),
     never('domain-is-innermost', inner('domain'), '^src/(?!domain/)', 'The domain knows nobody.'),
-    never('ovsdb-core-stands-alone', inner('ovsdb'), '^src/(?!ovsdb/)', 'The database engine knows no switch.'),
-    never('programs-see-domain-only', inner('programs|protocols'), '^src/(?!domain/|programs/|protocols/)', 'Programs are pure functions of the domain.'),
-    never('reconcile-below-switches', inner('reconcile'), '^src/(?!domain/|programs/|protocols/|reconcile/)', 'Plans are computed without connections.'),
-    never('switches-below-api', inner('switches'), '^src/(api|main|config|datapath|launch)', 'Drivers do not know who asks.'),
+    never(
+      'ovsdb-core-stands-alone',
+      inner('ovsdb'),
+      '^src/(?!ovsdb/)',
+      'The database engine knows no switch.',
+    ),
+    never(
+      'programs-see-domain-only',
+      inner('programs|protocols'),
+      '^src/(?!domain/|programs/|protocols/)',
+      'Programs are pure functions of the domain.',
+    ),
+    never(
+      'reconcile-below-switches',
+      inner('reconcile'),
+      '^src/(?!domain/|programs/|protocols/|reconcile/)',
+      'Plans are computed without connections.',
+    ),
+    never(
+      'switches-below-api',
+      inner('switches'),
+      '^src/(api|main|config|datapath|launch)',
+      'Drivers do not know who asks.',
+    ),
     never('main-is-outermost', '^src/(?!main)', '^src/main', 'Nobody imports the composition root.'),
     {
       name: 'pure-core',
@@ -34,5 +66,10 @@ module.exports = {
       to: { dependencyTypes: ['core'], path: '^(node:)?(net|tls|fs|dns|timers|child_process|http)' },
     },
   ],
-  options: { tsConfig: { fileName: 'tsconfig.json' }, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, exclude: { path: '(^|/)(dist|node_modules)/' } },
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|node_modules)/' },
+  },
 };

@@ -5,7 +5,14 @@ export async function build() {
   await mustRun('the TypeScript build', process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
   const manifest = `${root}datapath/Cargo.toml`;
   const quiet = process.stderr.isTTY ? [] : ['--quiet'];
-  await mustRun('the Rust build', 'cargo', ['build', '--release', '--locked', '--manifest-path', manifest, ...quiet]);
+  await mustRun('the Rust build', 'cargo', [
+    'build',
+    '--release',
+    '--locked',
+    '--manifest-path',
+    manifest,
+    ...quiet,
+  ]);
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) await runMain(build);

@@ -10,9 +10,28 @@ const steps = [
   ['TypeScript types', bin('tsc'), ['-b']],
   ['TypeScript format', bin('prettier'), ['--check', '--log-level=warn', '.']],
   ['TypeScript lint', bin('eslint'), ['.', '--max-warnings=0']],
-  ['TypeScript dependencies', bin('depcruise'), ['--config', '.dependency-cruiser.cjs', 'src', 'openflow/src', '--output-type', 'err']],
+  [
+    'TypeScript dependencies',
+    bin('depcruise'),
+    ['--config', '.dependency-cruiser.cjs', 'src', 'openflow/src', '--output-type', 'err'],
+  ],
   ['Rust format', 'cargo', ['fmt', '--manifest-path', manifest, '--all', '--check']],
-  ['Rust lint', 'cargo', ['clippy', '--quiet', '--locked', '--manifest-path', manifest, '--workspace', '--all-targets', '--', '-D', 'warnings']],
+  [
+    'Rust lint',
+    'cargo',
+    [
+      'clippy',
+      '--quiet',
+      '--locked',
+      '--manifest-path',
+      manifest,
+      '--workspace',
+      '--all-targets',
+      '--',
+      '-D',
+      'warnings',
+    ],
+  ],
 ];
 
 /** Which crates of ours each crate may use (ARCHITECTURE.md, "Who imports whom"). */
@@ -28,13 +47,22 @@ const crateRules = {
 };
 
 function checkCrates() {
-  const text = readCommand('cargo', ['metadata', '--no-deps', '--format-version', '1', '--manifest-path', manifest]);
+  const text = readCommand('cargo', [
+    'metadata',
+    '--no-deps',
+    '--format-version',
+    '1',
+    '--manifest-path',
+    manifest,
+  ]);
   /** @type {{ packages: { name: string, dependencies: { name: string }[] }[] }} */
   const { packages } = JSON.parse(text ?? '{"packages":[]}');
   let faults = packages.length === 0 ? 1 : 0;
   for (const { name, dependencies } of packages) {
     const allowed = /** @type {Record<string, string[]>} */ (crateRules)[name];
-    const own = dependencies.map((dependency) => dependency.name).filter((other) => other.startsWith('weft-'));
+    const own = dependencies
+      .map((dependency) => dependency.name)
+      .filter((other) => other.startsWith('weft-'));
     for (const other of allowed ? own.filter((each) => !allowed.includes(each)) : [`(no rule for ${name})`]) {
       process.stderr.write(`${name} must not depend on ${other}\n`);
       faults += 1;

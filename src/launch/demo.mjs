@@ -4,7 +4,8 @@ import { setUp } from './setup.mjs';
 import { PlainError, root, runMain } from './tools.mjs';
 
 await runMain(async () => {
-  if (process.getuid?.() !== 0) throw new PlainError('root is needed: the demonstration makes network namespaces');
+  if (process.getuid?.() !== 0)
+    throw new PlainError('root is needed: the demonstration makes network namespaces');
   await setUp();
   await build();
   const { runDemo } = await import(`${root}dist/test/demo/tutorial.js`);

@@ -8,7 +8,7 @@ import { delimiter } from 'node:path';
 import { PlainError, mustRun, readCommand, root, runMain } from './tools.mjs';
 
 /** The oldest Rust that builds the datapath (datapath/Cargo.toml, rust-version). */
-const rustMinimum = [1, 85];
+const rustMinimum = { major: 1, minor: 85 };
 
 /** What runs and builds the switch: a program that shows that the package is there → the Debian package. */
 const toRun = { ip: 'iproute2', cc: 'gcc', tc: 'iproute2' };
@@ -46,14 +46,15 @@ function hasRust() {
   const version = /^rustc (\d+)\.(\d+)/.exec(readCommand('rustc', ['--version']) ?? '');
   if (!version || readCommand('cargo', ['--version']) === null) return false;
   const [major, minor] = [Number(version[1]), Number(version[2])];
-  return major > rustMinimum[0] || (major === rustMinimum[0] && minor >= rustMinimum[1]);
+  return major > rustMinimum.major || (major === rustMinimum.major && minor >= rustMinimum.minor);
 }
 
 /** @param {string[]} packages */
 async function installDebianPackages(packages) {
   if (packages.length === 0) return;
   const list = packages.join(' ');
-  if (process.getuid?.() !== 0) throw new PlainError(`root is needed to install the Debian packages: ${list}`);
+  if (process.getuid?.() !== 0)
+    throw new PlainError(`root is needed to install the Debian packages: ${list}`);
   if (!findProgram('apt-get')) throw new PlainError(`install these first (no apt-get here): ${list}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   // Without this, installing the Open vSwitch tools for the tests would start Open vSwitch itself,
@@ -66,9 +67,14 @@ async function installDebianPackages(packages) {
       chmodSync(policy, 0o755);
     }
     await mustRun('apt-get update', 'apt-get', ['update', '-qq'], { env });
-    await mustRun(`installing ${list}`, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
-      env,
-    });
+    await mustRun(
+      `installing ${list}`,
+      'apt-get',
+      ['install', '-y', '-qq', '--no-install-recommends', ...packages],
+      {
+        env,
+      },
+    );
   } finally {
     if (ownPolicy) rmSync(policy, { force: true });
   }
@@ -82,7 +88,9 @@ async function installNodePackages() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
   await mustRun('npm ci', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     // npm passes its own settings of the outer `npm start` down; a nested npm must not inherit them.
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config|package|lifecycle)/i.test(name))),
+    env: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^npm_(config|package|lifecycle)/i.test(name)),
+    ),
   });
   writeFileSync(stamp, hash);
 }
@@ -91,7 +99,8 @@ async function installNodePackages() {
 export async function setUp({ tests = false } = {}) {
   const [major] = process.versions.node.split('.').map(Number);
   if (process.platform !== 'linux') throw new PlainError(`Linux is needed (this is ${process.platform})`);
-  if ((major ?? 0) < 20) throw new PlainError(`Node 20 or newer is needed (this is ${process.versions.node})`);
+  if ((major ?? 0) < 20)
+    throw new PlainError(`Node 20 or newer is needed (this is ${process.versions.node})`);
   const wanted = Object.entries(tests ? { ...toRun, ...toTest } : toRun);
   const missing = new Set(wanted.filter(([program]) => !findProgram(program)).map(([, name]) => name));
   // gcc without the C library's headers cannot link a Rust program.

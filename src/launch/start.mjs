@@ -61,7 +61,9 @@ function checkListen(http) {
       const why = code === 'EADDRINUSE' ? 'already in use by another program' : error.message;
       reject(new PlainError(`the REST address ${http} is ${why}; choose another with --http`));
     });
-    server.listen({ host: address.v6 ?? address.host, port: Number(address.port) }, () => server.close(resolve));
+    server.listen({ host: address.v6 ?? address.host, port: Number(address.port) }, () =>
+      server.close(resolve),
+    );
   });
 }
 
@@ -73,7 +75,10 @@ function checkRundir(rundir) {
     ['weft-datapath.pid', 'another Weft'],
   ]) {
     const pid = readLivePid(`${rundir}/${file}`);
-    if (pid) throw new PlainError(`${name} (pid ${pid}) is running on ${rundir}; stop it or choose another --rundir`);
+    if (pid)
+      throw new PlainError(
+        `${name} (pid ${pid}) is running on ${rundir}; stop it or choose another --rundir`,
+      );
   }
 }
 
@@ -84,7 +89,9 @@ await runMain(async () => {
     return 0;
   }
   if (process.getuid?.() !== 0) {
-    throw new PlainError('root is needed: to open network devices (AF_PACKET, tap) and to install what is missing');
+    throw new PlainError(
+      'root is needed: to open network devices (AF_PACKET, tap) and to install what is missing',
+    );
   }
   checkRundir(options.rundir);
   await checkListen(options.http);
@@ -94,7 +101,10 @@ await runMain(async () => {
   const format = options['log-format'];
   /** @param {string} line */
   const log = (line) => {
-    const text = format === 'json' ? JSON.stringify({ level: 30, time: Date.now(), name: 'supervisor', msg: line }) : line;
+    const text =
+      format === 'json'
+        ? JSON.stringify({ level: 30, time: Date.now(), name: 'supervisor', msg: line })
+        : line;
     process.stderr.write(`${text}\n`);
   };
   const keep = options['keep-interfaces'] ? ['--keep-interfaces'] : [];
@@ -107,7 +117,17 @@ await runMain(async () => {
   const controller = new Supervisor(
     'weftd',
     process.execPath,
-    [`${root}dist/src/main.js`, '--rundir', options.rundir, '--db', options.db, '--http', options.http, '--log-format', format],
+    [
+      `${root}dist/src/main.js`,
+      '--rundir',
+      options.rundir,
+      '--db',
+      options.db,
+      '--http',
+      options.http,
+      '--log-format',
+      format,
+    ],
     log,
   );
   /** @type {Promise<number>} */

@@ -61,5 +61,6 @@ export function runCommand(command, args, options = {}) {
  */
 export async function mustRun(what, command, args, options) {
   const status = await runCommand(command, args, options);
-  if (status !== 0) throw new PlainError(`${what} failed (${command} ${args.join(' ')}: exit status ${status})`);
+  if (status !== 0)
+    throw new PlainError(`${what} failed (${command} ${args.join(' ')}: exit status ${status})`);
 }

@@ -14,7 +14,9 @@ function say(text: string): void {
 
 /** Prints one line of what was expected and what was seen. */
 function verdict(what: string, wanted: boolean, seen: boolean): boolean {
-  process.stdout.write(`  ${wanted === seen ? 'ok  ' : 'FAIL'}  ${what}: ${seen ? 'answered' : 'no answer'}\n`);
+  process.stdout.write(
+    `  ${wanted === seen ? 'ok  ' : 'FAIL'}  ${what}: ${seen ? 'answered' : 'no answer'}\n`,
+  );
   return wanted === seen;
 }
 
@@ -31,7 +33,12 @@ export async function runDemo(): Promise<boolean> {
 
     say('The switch: sw0, its internal port sw0-vlan2 (tag 2), tap2 (tag 2), tap3 (tag 3)');
     await lab.must('POST', '/v1/bridges', { name: 'sw0' });
-    await lab.must('POST', '/v1/bridges/sw0/ports', { name: 'sw0-vlan2', type: 'internal', vlanMode: 'access', tag: 2 });
+    await lab.must('POST', '/v1/bridges/sw0/ports', {
+      name: 'sw0-vlan2',
+      type: 'internal',
+      vlanMode: 'access',
+      tag: 2,
+    });
     await lab.must('POST', '/v1/bridges/sw0/ports', { name: 'tap2', vlanMode: 'access', tag: 2 });
     await lab.must('POST', '/v1/bridges/sw0/ports', { name: 'tap3', vlanMode: 'access', tag: 3 });
     await lab.inSwitch('ip', 'link', 'set', 'sw0', 'up');
@@ -42,7 +49,13 @@ export async function runDemo(): Promise<boolean> {
     await vmHost.reaches(host);
     const results = [
       verdict(`VM → host (${host}), both in VLAN 2`, true, (await vmHost.ping(host)) > 0),
-      verdict(`host → VM (${vm})`, true, /[1-9]\d* received/.test(await lab.inSwitch('ping', '-c', '2', '-i', '0.1', '-W', '1', vm).catch(() => ''))),
+      verdict(
+        `host → VM (${vm})`,
+        true,
+        /[1-9]\d* received/.test(
+          await lab.inSwitch('ping', '-c', '2', '-i', '0.1', '-W', '1', vm).catch(() => ''),
+        ),
+      ),
       verdict(`stranger in VLAN 3 → host (${host})`, false, (await strangerHost.ping(host)) > 0),
       verdict(`stranger in VLAN 3 → VM (${vm})`, false, (await strangerHost.ping(vm)) > 0),
     ];
@@ -50,7 +63,9 @@ export async function runDemo(): Promise<boolean> {
     say('GET /v1/bridges/sw0/fdb');
     process.stdout.write(`${JSON.stringify((await lab.rest('GET', '/v1/bridges/sw0/fdb')).body, null, 2)}\n`);
     say('GET /v1/bridges/sw0/flows (text/plain)');
-    process.stdout.write(`${(await lab.rest('GET', '/v1/bridges/sw0/flows', undefined, 'text/plain')).text}\n`);
+    process.stdout.write(
+      `${(await lab.rest('GET', '/v1/bridges/sw0/flows', undefined, 'text/plain')).text}\n`,
+    );
     return results.every(Boolean);
   } catch (error) {
     process.stderr.write(lab.log);

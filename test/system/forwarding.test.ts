@@ -13,14 +13,23 @@ beforeAll(async () => {
   a = await lab.addHost('pa', '10.99.0.1/24');
   b = await lab.addHost('pb', '10.99.0.2/24');
   c = await lab.addHost('pc', '10.99.0.3/24');
-  trunk = await lab.addHost('pt', { vlan: 10, address: '10.99.0.4/24' }, { vlan: 20, address: '10.99.0.5/24' });
+  trunk = await lab.addHost(
+    'pt',
+    { vlan: 10, address: '10.99.0.4/24' },
+    { vlan: 20, address: '10.99.0.5/24' },
+  );
   await lab.startWeft();
   await lab.must('POST', '/v1/bridges', { name: 'br0' });
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pa', vlanMode: 'access', tag: 10 });
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb', vlanMode: 'access', tag: 10 });
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pc', vlanMode: 'access', tag: 20 });
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pt', vlanMode: 'trunk', trunks: [10, 20] });
-  await lab.must('POST', '/v1/bridges/br0/ports', { name: 'int10', type: 'internal', vlanMode: 'access', tag: 10 });
+  await lab.must('POST', '/v1/bridges/br0/ports', {
+    name: 'int10',
+    type: 'internal',
+    vlanMode: 'access',
+    tag: 10,
+  });
   await lab.inSwitch('ip', 'link', 'set', 'int10', 'up');
   await lab.inSwitch('ip', 'addr', 'add', '10.99.0.9/24', 'dev', 'int10');
 });
@@ -47,7 +56,11 @@ test('each address is learned in its VLAN and on its port', async () => {
   const mac = (await a.run('cat', '/sys/class/net/eth0/address')).trim();
   const entry = await until('learned', async () => {
     const { body } = await lab.rest('GET', '/v1/bridges/br0/fdb');
-    const entries = (Array.isArray(body) ? body : (body as { entries: unknown[] }).entries) as { mac: string; vlan: number; port: string }[];
+    const entries = (Array.isArray(body) ? body : (body as { entries: unknown[] }).entries) as {
+      mac: string;
+      vlan: number;
+      port: string;
+    }[];
     return entries.find((each) => each.mac === mac);
   });
   expect(entry).toMatchObject({ vlan: 10, port: 'pa' });
@@ -72,10 +85,14 @@ f.close()`;
   const receiving = to().run('timeout', '60', 'python3', '-c', script, address, received);
   await until('the receiver listens', async () => (await to().run('ss', '-Hltn')).includes(':7777'));
   await from().run(
-    'timeout', '60', 'python3', '-c',
+    'timeout',
+    '60',
+    'python3',
+    '-c',
     `import socket,sys
 s=socket.create_connection((sys.argv[1],7777)); s.sendfile(open(sys.argv[2],"rb")); s.close()`,
-    address, sent,
+    address,
+    sent,
   );
   await receiving;
   const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');

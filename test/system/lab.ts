@@ -43,7 +43,9 @@ export async function until<T>(
       last = error;
     }
     if (Date.now() > endMs) {
-      throw new Error(`${what}: not within ${deadlineMs} ms${last instanceof Error ? ` (${last.message})` : ''}`);
+      throw new Error(
+        `${what}: not within ${deadlineMs} ms${last instanceof Error ? ` (${last.message})` : ''}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -75,15 +77,27 @@ export class Host {
 
   /** How many of `count` pings to the address were answered. */
   async ping(address: string, count = 2, intervalS = 0.1): Promise<number> {
-    const output = await this.run('ping', '-n', '-c', String(count), '-i', String(intervalS), '-W', '1', address).catch(
-      (error: { stdout?: string }) => error.stdout ?? '',
-    );
+    const output = await this.run(
+      'ping',
+      '-n',
+      '-c',
+      String(count),
+      '-i',
+      String(intervalS),
+      '-W',
+      '1',
+      address,
+    ).catch((error: { stdout?: string }) => error.stdout ?? '');
     return Number(/(\d+) received/.exec(output)?.[1] ?? 0);
   }
 
   /** Whether a ping is answered within the deadline. */
   async reaches(address: string, deadlineMs = 10_000): Promise<void> {
-    await until(`${this.namespace} reaches ${address}`, async () => (await this.ping(address, 1)) > 0, deadlineMs);
+    await until(
+      `${this.namespace} reaches ${address}`,
+      async () => (await this.ping(address, 1)) > 0,
+      deadlineMs,
+    );
   }
 }
 
@@ -95,7 +109,9 @@ export class Wire {
 
   constructor(namespace: string) {
     const script = join(projectRoot, 'test/system/frames.py');
-    this.#child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-u', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn('ip', ['netns', 'exec', namespace, 'python3', '-u', script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       const message = JSON.parse(line) as Seen | { listening: string };
       if ('listening' in message) this.#listening.add(message.listening);
@@ -147,7 +163,16 @@ export class Lab {
     await sh('ip', 'netns', 'add', name);
     this.#namespaces.push(name);
     await sh('ip', '-n', name, 'link', 'set', 'lo', 'up');
-    await sh('ip', 'netns', 'exec', name, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
+    await sh(
+      'ip',
+      'netns',
+      'exec',
+      name,
+      'sysctl',
+      '-qw',
+      'net.ipv6.conf.all.disable_ipv6=1',
+      'net.ipv6.conf.default.disable_ipv6=1',
+    );
   }
 
   /**
@@ -158,14 +183,43 @@ export class Lab {
   async addHost(port: string, ...addresses: (string | { vlan: number; address: string })[]): Promise<Host> {
     const namespace = `${this.#prefix}-${port}`;
     await this.addNamespace(namespace);
-    await sh('ip', 'link', 'add', 'name', port, 'netns', this.switchNamespace, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    await sh(
+      'ip',
+      'link',
+      'add',
+      'name',
+      port,
+      'netns',
+      this.switchNamespace,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'eth0',
+      'netns',
+      namespace,
+    );
     await sh('ip', '-n', this.switchNamespace, 'link', 'set', port, 'up');
     await sh('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
     for (const each of addresses) {
       if (typeof each === 'string') await sh('ip', '-n', namespace, 'addr', 'add', each, 'dev', 'eth0');
       else {
         const name = `eth0.${each.vlan}`;
-        await sh('ip', '-n', namespace, 'link', 'add', 'link', 'eth0', 'name', name, 'type', 'vlan', 'id', String(each.vlan));
+        await sh(
+          'ip',
+          '-n',
+          namespace,
+          'link',
+          'add',
+          'link',
+          'eth0',
+          'name',
+          name,
+          'type',
+          'vlan',
+          'id',
+          String(each.vlan),
+        );
         await sh('ip', '-n', namespace, 'addr', 'add', each.address, 'dev', name);
         await sh('ip', '-n', namespace, 'link', 'set', name, 'up');
       }
@@ -200,13 +254,23 @@ export class Lab {
 
   /** `npm start` (its script) with this lab's directories; resolves when the API answers that all is well. */
   async startWeft(...extra: string[]): Promise<void> {
-    const args = ['src/launch/start.mjs', '--rundir', this.rundir, '--db', this.db, '--http', `unix:${this.apiSocket}`, ...extra];
+    const args = [
+      'src/launch/start.mjs',
+      '--rundir',
+      this.rundir,
+      '--db',
+      this.db,
+      '--http',
+      `unix:${this.apiSocket}`,
+      ...extra,
+    ];
     const child = this.spawnInSwitch(process.execPath, args);
     this.#weft = child;
     await until(
       'weft is up',
       async () => {
-        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${this.log.slice(-2000)}`);
+        if (child.exitCode !== null)
+          throw new Error(`ended with ${child.exitCode}: ${this.log.slice(-2000)}`);
         return (await this.rest('GET', '/healthz')).status === 200;
       },
       60_000,
@@ -225,7 +289,10 @@ export class Lab {
 
   /** The process id of a daemon of this lab, by its command line. */
   async pidOf(daemon: 'weft-datapath' | 'weftd'): Promise<number | null> {
-    const pids = (await sh('ip', 'netns', 'pids', this.switchNamespace)).split('\n').filter(Boolean).map(Number);
+    const pids = (await sh('ip', 'netns', 'pids', this.switchNamespace))
+      .split('\n')
+      .filter(Boolean)
+      .map(Number);
     const wanted = daemon === 'weftd' ? 'dist/src/main.js' : 'target/release/weft-datapath';
     for (const pid of pids) {
       try {
@@ -251,19 +318,22 @@ export class Lab {
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const headers: Record<string, string> = { accept };
       if (payload !== undefined) headers['content-type'] = 'application/json';
-      const outgoing = request({ socketPath: this.apiSocket, method, path, headers, timeout: 30_000 }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        response.on('end', () => {
-          let parsed: unknown = text;
-          try {
-            parsed = JSON.parse(text);
-          } catch {
-            // Plain text stays as it is.
-          }
-          resolve({ status: response.statusCode ?? 0, body: parsed, text });
-        });
-      });
+      const outgoing = request(
+        { socketPath: this.apiSocket, method, path, headers, timeout: 30_000 },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+          response.on('end', () => {
+            let parsed: unknown = text;
+            try {
+              parsed = JSON.parse(text);
+            } catch {
+              // Plain text stays as it is.
+            }
+            resolve({ status: response.statusCode ?? 0, body: parsed, text });
+          });
+        },
+      );
       outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path}: no answer in 30 s`)));
       outgoing.on('error', reject);
       outgoing.end(payload);

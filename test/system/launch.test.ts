@@ -35,10 +35,14 @@ test('without root', () => {
   const node = process.execPath;
   const readable = join(copy, 'node');
   cpSync(node, readable);
-  const result = spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', readable, join(copy, 'src/launch/start.mjs')], {
-    encoding: 'utf8',
-    cwd: copy,
-  });
+  const result = spawnSync(
+    'setpriv',
+    ['--reuid=65534', '--regid=65534', '--clear-groups', readable, join(copy, 'src/launch/start.mjs')],
+    {
+      encoding: 'utf8',
+      cwd: copy,
+    },
+  );
   expectOneLine(result, /root is needed/);
 });
 
@@ -53,7 +57,13 @@ test('a REST port in use', async () => {
   if (address === null || typeof address === 'string') throw new Error('no port');
   const result = await new Promise<{ status: number | null; stderr: string }>((resolve) => {
     const child = spawn(process.execPath, [
-      join(projectRoot, 'src/launch/start.mjs'), '--rundir', join(folder, 'run'), '--db', join(folder, 'db'), '--http', `127.0.0.1:${address.port}`,
+      join(projectRoot, 'src/launch/start.mjs'),
+      '--rundir',
+      join(folder, 'run'),
+      '--db',
+      join(folder, 'db'),
+      '--http',
+      `127.0.0.1:${address.port}`,
     ]);
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -68,9 +78,18 @@ test('a live Open vSwitch on the run directory', async () => {
   const rundir = join(folder, 'run');
   mkdirSync(rundir);
   await sh('ovsdb-tool', 'create', join(folder, 'ovs.db'), '/usr/share/openvswitch/vswitch.ovsschema');
-  const server = spawn('ovsdb-server', [join(folder, 'ovs.db'), `--remote=punix:${rundir}/db.sock`, `--pidfile=${rundir}/ovsdb-server.pid`, `--unixctl=${folder}/ctl`], {
-    stdio: 'ignore',
-  });
+  const server = spawn(
+    'ovsdb-server',
+    [
+      join(folder, 'ovs.db'),
+      `--remote=punix:${rundir}/db.sock`,
+      `--pidfile=${rundir}/ovsdb-server.pid`,
+      `--unixctl=${folder}/ctl`,
+    ],
+    {
+      stdio: 'ignore',
+    },
+  );
   try {
     await until('ovsdb-server runs', () => existsSync(`${rundir}/ovsdb-server.pid`));
     const result = start(['--rundir', rundir, '--db', join(folder, 'db'), '--http', `unix:${folder}/api`]);
@@ -93,7 +112,14 @@ test('two instances side by side; a third on the same run directory is refused',
     await two.must('POST', '/v1/bridges', { name: 'same' });
     await one.inSwitch('ip', 'link', 'show', 'same');
     await two.inSwitch('ip', 'link', 'show', 'same');
-    const result = start(['--rundir', one.rundir, '--db', join(folder, 'db'), '--http', `unix:${folder}/api`]);
+    const result = start([
+      '--rundir',
+      one.rundir,
+      '--db',
+      join(folder, 'db'),
+      '--http',
+      `unix:${folder}/api`,
+    ]);
     expectOneLine(result, /another Weft \(pid \d+\) is running/);
     expect(await one.stopWeft()).toBe(0);
     expect((await two.rest('GET', '/healthz')).status).toBe(200);

@@ -12,8 +12,14 @@ beforeAll(async () => {
   late = await lab.addHost('pl', '10.99.0.3/24');
   await lab.startWeft();
   await lab.must('POST', '/v1/bridges', { name: 'br0' });
-  for (const name of ['pa', 'pb', 'pl']) await lab.must('POST', '/v1/bridges/br0/ports', { name, vlanMode: 'access', tag: 10 });
-  await lab.must('POST', '/v1/bridges/br0/ports', { name: 'int10', type: 'internal', vlanMode: 'access', tag: 10 });
+  for (const name of ['pa', 'pb', 'pl'])
+    await lab.must('POST', '/v1/bridges/br0/ports', { name, vlanMode: 'access', tag: 10 });
+  await lab.must('POST', '/v1/bridges/br0/ports', {
+    name: 'int10',
+    type: 'internal',
+    vlanMode: 'access',
+    tag: 10,
+  });
   await lab.inSwitch('ip', 'link', 'set', 'int10', 'up');
   await lab.inSwitch('ip', 'addr', 'add', '10.99.0.9/24', 'dev', 'int10');
   await a.reaches('10.99.0.2');
@@ -21,7 +27,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => lab?.close());
-
 
 async function killed(daemon: 'weft-datapath' | 'weftd'): Promise<number> {
   const pid = await until(`${daemon} runs`, () => lab.pidOf(daemon));
@@ -36,9 +41,15 @@ const anotherThan = (daemon: 'weft-datapath' | 'weftd', old: number) =>
   });
 
 const dump = () =>
-  lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', '--no-stats', 'dump-flows', `unix:${lab.rundir}/br0.mgmt`).then((text) =>
-    text.split('\n').filter((line) => line.includes('actions=')).map((line) => line.trim()).sort(),
-  );
+  lab
+    .inSwitch('ovs-ofctl', '-O', 'OpenFlow13', '--no-stats', 'dump-flows', `unix:${lab.rundir}/br0.mgmt`)
+    .then((text) =>
+      text
+        .split('\n')
+        .filter((line) => line.includes('actions='))
+        .map((line) => line.trim())
+        .sort(),
+    );
 
 test('kill -9 of weftd: no packet of a known flow lost, nothing that is right is changed, learning goes on', async () => {
   const before = await dump();
@@ -51,11 +62,14 @@ test('kill -9 of weftd: no packet of a known flow lost, nothing that is right is
   expect(await dump()).toEqual(before);
   await late.reaches('10.99.0.1');
   const mac = (await late.run('cat', '/sys/class/net/eth0/address')).trim();
-  await until('the late host is learned', async () => (await lab.rest('GET', '/v1/bridges/br0/fdb')).text.includes(mac));
+  await until('the late host is learned', async () =>
+    (await lab.rest('GET', '/v1/bridges/br0/fdb')).text.includes(mac),
+  );
 });
 
 test('kill -9 of weft-datapath: the same ports, numbers and reachability are back within 2 s', async () => {
-  const ports = async () => (await lab.rest('GET', '/v1/bridges/br0/ports')).body as { name: string; ofport: number }[];
+  const ports = async () =>
+    (await lab.rest('GET', '/v1/bridges/br0/ports')).body as { name: string; ofport: number }[];
   const numbers = async () => {
     const body = await ports();
     const list = Array.isArray(body) ? body : (body as { ports: { name: string; ofport: number }[] }).ports;
@@ -69,7 +83,10 @@ test('kill -9 of weft-datapath: the same ports, numbers and reachability are bac
   const outageMs = Date.now() - startedMs;
   await anotherThan('weft-datapath', old);
   expect(outageMs).toBeLessThan(2_000);
-  await until('the internal port kept its address and answers', async () => (await a.ping('10.99.0.9', 1)) > 0);
+  await until(
+    'the internal port kept its address and answers',
+    async () => (await a.ping('10.99.0.9', 1)) > 0,
+  );
   await until('the same numbers', async () => JSON.stringify(await numbers()) === JSON.stringify(before));
   await until('the same static flows', async () => {
     const now = (await dump()).filter((line) => !line.includes('dl_src') && !line.includes('dl_dst'));

@@ -37,7 +37,8 @@ const frames: Record<string, Tag[]> = {
 };
 
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, '0');
-const writeTags = (tags: Tag[]) => tags.map((tag) => hex(tag.tpid, 4) + hex((tag.pcp << 13) | tag.vid, 4)).join('');
+const writeTags = (tags: Tag[]) =>
+  tags.map((tag) => hex(tag.tpid, 4) + hex((tag.pcp << 13) | tag.vid, 4)).join('');
 const frameOf = (destination: string, source: string, tags: Tag[], id: number) =>
   destination + source + writeTags(tags) + '88b5' + hex(id, 8) + '00'.repeat(46);
 
@@ -51,7 +52,11 @@ interface Arrival {
 function readFrame(on: string, frame: string): Arrival | null {
   const tags: Tag[] = [];
   let at = 24;
-  for (let tpid = frame.slice(at, at + 4); tpid === '8100' || tpid === '88a8'; tpid = frame.slice(at, at + 4)) {
+  for (
+    let tpid = frame.slice(at, at + 4);
+    tpid === '8100' || tpid === '88a8';
+    tpid = frame.slice(at, at + 4)
+  ) {
     const tci = Number.parseInt(frame.slice(at + 4, at + 8), 16);
     tags.push({ tpid: Number.parseInt(tpid, 16), vid: tci & 0xfff, pcp: tci >> 13 });
     at += 8;
@@ -61,7 +66,9 @@ function readFrame(on: string, frame: string): Arrival | null {
 }
 
 const show = (tags: Tag[] | null) =>
-  tags === null ? 'nothing' : tags.map((t) => `${t.tpid === 0x8100 ? 'C' : 'S'}${t.vid}p${t.pcp}`).join('/') || 'untagged';
+  tags === null
+    ? 'nothing'
+    : tags.map((t) => `${t.tpid === 0x8100 ? 'C' : 'S'}${t.vid}p${t.pcp}`).join('/') || 'untagged';
 
 let lab: Lab;
 let wire: Wire;
@@ -72,7 +79,22 @@ beforeAll(async () => {
   const hosts = `${lab.switchNamespace}h`;
   await lab.addNamespace(hosts);
   for (const { name } of ports) {
-    await sh('ip', 'link', 'add', 'name', name, 'netns', lab.switchNamespace, 'type', 'veth', 'peer', 'name', `h${name}`, 'netns', hosts);
+    await sh(
+      'ip',
+      'link',
+      'add',
+      'name',
+      name,
+      'netns',
+      lab.switchNamespace,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `h${name}`,
+      'netns',
+      hosts,
+    );
     await sh('ip', '-n', lab.switchNamespace, 'link', 'set', name, 'up');
     await sh('ip', '-n', hosts, 'link', 'set', `h${name}`, 'up');
   }
@@ -103,7 +125,11 @@ async function exchange(injections: { port: PortSetup; frame: string }[]): Promi
     return [...markers].filter(([id]) => !seen.has(id));
   };
   await until('all markers', () => missing().length === 0, 20_000).catch((error: Error) => {
-    throw new Error(`${error.message}; missing from ${missing().map(([, name]) => name).join(' ')}\n${lab.log.slice(-3000)}`);
+    throw new Error(
+      `${error.message}; missing from ${missing()
+        .map(([, name]) => name)
+        .join(' ')}\n${lab.log.slice(-3000)}`,
+    );
   });
   const arrivals = new Map<number, Arrival[]>();
   for (const { on, hex: frame } of wire.seen) {
@@ -128,7 +154,8 @@ test('flooded: each mode and kind of frame, in and out', async () => {
       const wanted = egress === ingress ? null : forwardTags(ingress, tags, egress);
       const got = (arrivals.get(id) ?? []).filter(({ on }) => on === egress.name);
       const seen = got.length === 0 ? 'nothing' : got.map((arrival) => show(arrival.tags)).join(' and ');
-      if (seen !== show(wanted)) faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
+      if (seen !== show(wanted))
+        faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
     }
   }
   expect(faults).toEqual([]);
@@ -138,16 +165,33 @@ test('unicast to learned addresses: the same, exactly once', async () => {
   const macOf = (port: PortSetup) => `0400000000${hex(ports.indexOf(port) + 1, 2)}`;
   // Each port announces one address in every VLAN that it carries.
   const announcements = ports.flatMap((port) =>
-    Object.values(frames).map((tags) => ({ port, frame: frameOf('ffffffffffff', macOf(port), tags, (lastId += 1)) })),
+    Object.values(frames).map((tags) => ({
+      port,
+      frame: frameOf('ffffffffffff', macOf(port), tags, (lastId += 1)),
+    })),
   );
   await exchange(announcements);
-  const cells: { ingress: PortSetup; egress: PortSetup; kind: string; tags: Tag[]; id: number; frame: string }[] = [];
+  const cells: {
+    ingress: PortSetup;
+    egress: PortSetup;
+    kind: string;
+    tags: Tag[];
+    id: number;
+    frame: string;
+  }[] = [];
   for (const ingress of ports) {
     for (const egress of ports) {
       if (ingress === egress) continue;
       for (const [kind, tags] of Object.entries(frames)) {
         const id = (lastId += 1);
-        cells.push({ ingress, egress, kind, tags, id, frame: frameOf(macOf(egress), macOf(ingress), tags, id) });
+        cells.push({
+          ingress,
+          egress,
+          kind,
+          tags,
+          id,
+          frame: frameOf(macOf(egress), macOf(ingress), tags, id),
+        });
       }
     }
   }
@@ -157,7 +201,8 @@ test('unicast to learned addresses: the same, exactly once', async () => {
     const wanted = forwardTags(ingress, tags, egress);
     const got = (arrivals.get(id) ?? []).filter(({ on }) => on === egress.name);
     const seen = got.length === 0 ? 'nothing' : got.map((arrival) => show(arrival.tags)).join(' and ');
-    if (seen !== show(wanted)) faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
+    if (seen !== show(wanted))
+      faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
   }
   expect(faults).toEqual([]);
 });

@@ -64,7 +64,9 @@ export function forwardTags(ingress: PortSetup, tags: Tag[], egress: PortSetup):
     return inside.inner;
   }
   const hidden =
-    egress.vlanMode === 'access' || (egress.vlanMode === 'native-untagged' && inside.vlan === egress.tag) || inside.vlan === 0;
+    egress.vlanMode === 'access' ||
+    (egress.vlanMode === 'native-untagged' && inside.vlan === egress.tag) ||
+    inside.vlan === 0;
   if (!hidden) return [{ tpid: inside.tpid, vid: inside.vlan, pcp: inside.pcp }, ...inside.inner];
   const mode = egress.priorityTags ?? 'never';
   const keep = mode === 'always' || (mode === 'if-nonzero' && inside.pcp !== 0);

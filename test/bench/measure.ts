@@ -1,0 +1,114 @@
+/** What the benchmarks share: medians, tables, memory, load. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot, sh, type Host } from '../system/lab.js';
+
+export const loadgen = join(projectRoot, 'datapath/target/release/weft-loadgen');
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** `median (minimum–maximum)` with so many decimals. */
+export function spread(values: number[], decimals = 0): string {
+  const fixed = (value: number) => value.toFixed(decimals);
+  return `${fixed(median(values))} (${fixed(Math.min(...values))}–${fixed(Math.max(...values))})`;
+}
+
+/** Prints rows as an aligned table; the first row is the head. */
+export function printTable(rows: string[][]): void {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const [index, row] of rows.entries()) {
+    process.stdout.write(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
+    if (index === 0) process.stdout.write(`${widths.map((width) => '-'.repeat(width)).join('  ')}\n`);
+  }
+}
+
+/** Resident memory of the processes together, in MB. */
+export function residentMb(pids: number[]): number {
+  const kb = pids.map((pid) =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0),
+  );
+  return kb.reduce((sum, each) => sum + each, 0) / 1024;
+}
+
+/** Frames that a host's interface has received. */
+export async function receivedFrames(host: Host): Promise<number> {
+  return Number(await host.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
+}
+
+/** Frames per second that arrive at `to` while `from` sends minimum-size frames as fast as it can. */
+export async function forwardedPps(
+  from: Host,
+  to: Host,
+  mac: string,
+  flows: number,
+  seconds: number,
+): Promise<number> {
+  const before = await receivedFrames(to);
+  const report = JSON.parse(
+    await from.run(
+      'taskset',
+      '-c',
+      '0',
+      loadgen,
+      '--interface',
+      'eth0',
+      '--destination',
+      mac,
+      '--source',
+      await macOf(from),
+      '--flows',
+      String(flows),
+      '--seconds',
+      String(seconds),
+    ),
+  ) as { seconds: number };
+  return ((await receivedFrames(to)) - before) / report.seconds;
+}
+
+export async function macOf(host: Host): Promise<string> {
+  return (await host.run('cat', '/sys/class/net/eth0/address')).trim();
+}
+
+/** TCP throughput in Gbit/s of one or several streams. */
+export async function tcpGbps(
+  from: Host,
+  to: Host,
+  address: string,
+  streams: number,
+  seconds: number,
+): Promise<number> {
+  const server = to.run('timeout', '60', 'iperf3', '-s', '-1', '-B', address);
+  for (let waited = 0; !(await to.run('ss', '-Hltn')).includes(':5201'); waited += 1) {
+    if (waited > 500) throw new Error('iperf3 does not listen');
+  }
+  const output = await from.run(
+    'timeout',
+    '60',
+    'iperf3',
+    '-c',
+    address,
+    '-t',
+    String(seconds),
+    '-P',
+    String(streams),
+    '-J',
+  );
+  await server;
+  return (
+    (JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
+      .bits_per_second / 1e9
+  );
+}
+
+/** Whether iperf3, python and the rest of a run stay within the machine: the number of processors. */
+export async function processors(): Promise<number> {
+  return Number(await sh('nproc'));
+}
