@@ -3,12 +3,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Lab, until, type Host } from './lab.js';
 
 let lab: Lab;
-let a: Host, b: Host, late: Host;
+let a: Host, late: Host;
 
 beforeAll(async () => {
   lab = await Lab.create();
   a = await lab.addHost('pa', '10.99.0.1/24');
-  b = await lab.addHost('pb', '10.99.0.2/24');
+  await lab.addHost('pb', '10.99.0.2/24');
   late = await lab.addHost('pl', '10.99.0.3/24');
   await lab.startWeft();
   await lab.must('POST', '/v1/bridges', { name: 'br0' });
