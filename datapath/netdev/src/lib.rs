@@ -1,1 +1,24 @@
-//! weft-netdev
+//! Network devices as the switch sees them: packet sockets, taps, and rtnetlink.
+//!
+//! This is the only crate with `unsafe`. Frames come and go whole: what the sender left to be done (checksum,
+//! segmentation) travels beside the frame in its virtio header and is finished by the kernel or the NIC where the
+//! frame leaves the machine, so a 64 KB TCP segment crosses the switch as one frame.
+//!
+//! It must not know of OpenFlow, bridges or port numbers.
+
+mod counters;
+mod ethtool;
+mod link;
+mod shield;
+mod sys;
+mod tap;
+mod transmit;
+pub mod vnet;
+
+pub use counters::Counters;
+pub use ethtool::{LinkSpeed, disable_lro, link_speed};
+pub use link::{LinkEvent, LinkInfo, LinkMonitor, Rtnl};
+pub use shield::Shield;
+pub use sys::{CAP_NET_ADMIN, CAP_NET_RAW, has_capability};
+pub use tap::Tap;
+pub use transmit::TX_BATCH;

@@ -1,0 +1,259 @@
+//! What waits to be written to one OpenFlow connection.
+//!
+//! The switch thread puts messages in and never waits; the connection's writer takes them out. A peer that reads
+//! slowly is kept from hurting anybody else:
+//!
+//! * Packet-ins beyond [`PACKET_IN_LIMIT`] are dropped and counted. Each port has its own queue and they are served in
+//!   turn; when all is full the longest queue loses one, so a port that floods cannot silence the others.
+//! * Replies stop the reader: while more than [`REPLY_ROOM`] wait, no further request of that peer is read, and long
+//!   replies are produced part by part as room appears.
+//! * What is left (port status, flow removed) cannot be held back; a peer that lets [`HARD_LIMIT`] messages pile up is
+//!   disconnected.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Packet-ins that may wait on one connection.
+pub const PACKET_IN_LIMIT: usize = 1024;
+/// Messages other than packet-ins that may wait before requests are held back.
+pub const REPLY_ROOM: usize = 64;
+/// Messages that may wait before the peer is given up.
+pub const HARD_LIMIT: usize = 1 << 17;
+
+/// The queue between the switch thread and one connection's writer.
+#[derive(Debug)]
+pub struct Outbox<M> {
+    inner: Mutex<Inner<M>>,
+    filled: Notify,
+    drained: Notify,
+}
+
+#[derive(Debug)]
+struct Inner<M> {
+    messages: VecDeque<M>,
+    packet_ins: FairQueue<M>,
+    closed: bool,
+}
+
+impl<M> Default for Outbox<M> {
+    fn default() -> Self {
+        let inner = Inner { messages: VecDeque::new(), packet_ins: FairQueue::default(), closed: false };
+        Outbox { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
+    }
+}
+
+impl<M> Outbox<M> {
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        // A panic elsewhere leaves at worst a message in or out; the queues themselves are sound.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a message. A peer that let too many pile up is closed instead.
+    pub fn push(&self, message: M) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        if inner.messages.len() >= HARD_LIMIT {
+            inner.close();
+        } else {
+            inner.messages.push_back(message);
+        }
+        drop(inner);
+        self.filled.notify_one();
+    }
+
+    /// Queues a packet-in from a port; false if one (this or another) was dropped for it.
+    pub fn push_packet_in(&self, port: u32, message: M) -> bool {
+        let mut inner = self.lock();
+        if inner.closed {
+            return true;
+        }
+        let kept = inner.packet_ins.push(port, message);
+        drop(inner);
+        self.filled.notify_one();
+        kept
+    }
+
+    /// Whether another request of this peer may be taken up.
+    pub fn has_room(&self) -> bool {
+        self.lock().messages.len() < REPLY_ROOM
+    }
+
+    /// Closes: what waits is dropped, the writer ends.
+    pub fn close(&self) {
+        self.lock().close();
+        self.filled.notify_one();
+        self.drained.notify_one();
+    }
+
+    /// Closes once what waits has been written.
+    pub fn finish(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+        self.drained.notify_one();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits for something and moves up to `limit` messages to `batch`, replies before packet-ins; `None` when closed
+    /// and empty. True: requests were held back until now.
+    pub async fn take(&self, batch: &mut Vec<M>, limit: usize) -> Option<bool> {
+        loop {
+            {
+                let mut inner = self.lock();
+                let before = inner.messages.len();
+                while batch.len() < limit {
+                    match inner.messages.pop_front().or_else(|| inner.packet_ins.pop()) {
+                        Some(message) => batch.push(message),
+                        None => break,
+                    }
+                }
+                let made_room = before >= REPLY_ROOM && inner.messages.len() < REPLY_ROOM;
+                if !batch.is_empty() {
+                    drop(inner);
+                    self.drained.notify_one();
+                    return Some(made_room);
+                }
+                if inner.closed {
+                    return None;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until requests of this peer may be read again.
+    pub async fn wait_for_room(&self) {
+        loop {
+            {
+                let inner = self.lock();
+                if inner.closed || inner.messages.len() < REPLY_ROOM {
+                    return;
+                }
+            }
+            self.drained.notified().await;
+        }
+    }
+}
+
+impl<M> Inner<M> {
+    fn close(&mut self) {
+        self.closed = true;
+        self.messages.clear();
+        self.packet_ins = FairQueue::default();
+    }
+}
+
+/// Queues by port, served in turn.
+#[derive(Debug)]
+struct FairQueue<M> {
+    queues: BTreeMap<u32, VecDeque<M>>,
+    length: usize,
+    /// The port served last.
+    last: u32,
+}
+
+impl<M> Default for FairQueue<M> {
+    fn default() -> Self {
+        FairQueue { queues: BTreeMap::new(), length: 0, last: 0 }
+    }
+}
+
+impl<M> FairQueue<M> {
+    fn push(&mut self, port: u32, message: M) -> bool {
+        let full = self.length >= PACKET_IN_LIMIT;
+        if full {
+            let longest = self.queues.iter().max_by_key(|(_, queue)| queue.len()).map(|(port, _)| *port);
+            let mine = self.queues.get(&port).map_or(0, VecDeque::len);
+            match longest {
+                // The newest of the longest queue goes, so that what is being answered stays in order.
+                Some(other) if self.queues.get(&other).map_or(0, VecDeque::len) > mine + 1 => {
+                    if let Some(queue) = self.queues.get_mut(&other) {
+                        queue.pop_back();
+                        self.length -= 1;
+                    }
+                }
+                _ => return false,
+            }
+        }
+        self.queues.entry(port).or_default().push_back(message);
+        self.length += 1;
+        !full
+    }
+
+    fn pop(&mut self) -> Option<M> {
+        let after = self.queues.range(self.last.saturating_add(1)..).next().map(|(port, _)| *port);
+        let port = after.or_else(|| self.queues.keys().next().copied())?;
+        self.last = port;
+        let queue = self.queues.get_mut(&port)?;
+        let message = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&port);
+        }
+        self.length -= usize::from(message.is_some());
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flooding_port_does_not_silence_the_others() {
+        let mut queue = FairQueue::default();
+        for n in 0..PACKET_IN_LIMIT {
+            assert!(queue.push(1, (1, n)));
+        }
+        assert!(!queue.push(1, (1, PACKET_IN_LIMIT)));
+        // The others get in at the flooder's expense …
+        for n in 0..10 {
+            assert!(!queue.push(2, (2, n)));
+            assert!(!queue.push(3, (3, n)));
+        }
+        assert_eq!(queue.length, PACKET_IN_LIMIT);
+        // … and are served in turn, each in order.
+        let order: Vec<_> = (0..9).map_while(|_| queue.pop()).collect();
+        assert_eq!(order, [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)]);
+        while queue.pop().is_some() {}
+        assert_eq!(queue.length, 0);
+        assert!(queue.queues.is_empty());
+    }
+
+    #[tokio::test]
+    async fn replies_go_before_packet_ins_and_hold_requests_back() {
+        let outbox = Outbox::default();
+        outbox.push_packet_in(1, 1000);
+        for n in 0..REPLY_ROOM {
+            assert!(outbox.has_room());
+            outbox.push(n);
+        }
+        assert!(!outbox.has_room());
+        let mut batch = Vec::new();
+        assert_eq!(outbox.take(&mut batch, 1).await, Some(true));
+        assert_eq!(batch, [0]);
+        outbox.wait_for_room().await;
+        batch.clear();
+        outbox.finish();
+        assert_eq!(outbox.take(&mut batch, 1000).await, Some(false));
+        assert_eq!(batch.last(), Some(&1000));
+        batch.clear();
+        assert_eq!(outbox.take(&mut batch, 1000).await, None);
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_is_given_up() {
+        let outbox = Outbox::default();
+        for n in 0..=HARD_LIMIT {
+            outbox.push(n);
+        }
+        assert!(outbox.is_closed());
+        assert!(outbox.lock().messages.is_empty());
+    }
+}
