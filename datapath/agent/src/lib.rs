@@ -43,6 +43,7 @@
 pub mod asynchronous;
 pub mod bundle;
 pub mod config;
+pub mod connection;
 pub mod handshake;
 pub mod role;
 
