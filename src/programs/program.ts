@@ -94,6 +94,11 @@ export interface ProgramDefinition<State> {
   init(context: ProgramContext, nowMs: number): State;
   /** Everything that follows from the configuration (and from state that changes rarely). */
   flows(context: ProgramContext, state: State): FlowSet;
+  /**
+   * Flow sets to pass through, in order, between those of two configurations, where going straight from one to
+   * the other would for a moment drop frames that both forward.
+   */
+  transition?(from: ProgramContext, to: ProgramContext, state: State): readonly FlowSet[];
   /** Flows that reactions have put in place so far, for comparison with the switch. */
   dynamicFlows?(context: ProgramContext, state: State): Iterable<Flow>;
   /** Takes over what an earlier run of the controller left on the switch. */

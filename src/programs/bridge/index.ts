@@ -1,0 +1,3 @@
+export * from './bridge-program.js';
+export * from './mac-table.js';
+export { BRIDGE_TABLES } from './tables.js';

@@ -1,0 +1,123 @@
+/** Learning: the flows of learned, static and own addresses. */
+import { VlanSet, type Bridge, type MacAddress } from '../../domain/index.js';
+import type { Flow } from '../flow.js';
+import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
+import { CONTROLLER_PORT_ID, matchIn, writeOut } from './metadata.js';
+import { matchVids, PRESENT, type PortView } from './ports.js';
+
+const MULTICAST_BIT = { value: '01:00:00:00:00:00', mask: '01:00:00:00:00:00' };
+
+/** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
+export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
+  return {
+    table: 'eth_src',
+    priority: 200,
+    match: { metadata: matchIn(entry.port), vlan_vid: PRESENT | entry.vlan, eth_src: entry.mac },
+    instructions: [{ type: 'GOTO_TABLE', table: 'eth_dst' }],
+    kind: 'learned-source',
+    detail: entry.port,
+    idleTimeoutS: ageingTimeS,
+    notifyRemoved: true,
+    reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
+  };
+}
+
+/** Says where the address is. Goes with the source rule. */
+export function destinationFlow(entry: MacEntry): Flow {
+  return {
+    table: 'eth_dst',
+    priority: 200,
+    match: { vlan_vid: PRESENT | entry.vlan, eth_dst: entry.mac },
+    instructions: [writeOut(entry.port), { type: 'GOTO_TABLE', table: 'egress' }],
+    kind: 'learned-destination',
+    detail: entry.port,
+    reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
+  };
+}
+
+/** Addresses of the bridge's own interfaces, and who has each in which VLANs; the first to claim one keeps it. */
+export function ownAddresses(
+  views: readonly PortView[],
+): { mac: MacAddress; view: PortView; vlans: VlanSet }[] {
+  const claimed = new Map<MacAddress, VlanSet>();
+  return views.flatMap((view) =>
+    view.port.interfaces.flatMap(({ type, mac }) => {
+      if (type !== 'internal' || mac === null) return [];
+      const before = claimed.get(mac) ?? VlanSet.none;
+      claimed.set(mac, before.union(view.carried));
+      const vlans = view.carried.difference(before);
+      return vlans.isEmpty ? [] : [{ mac, view, vlans }];
+    }),
+  );
+}
+
+/** Static entries whose port has an OpenFlow number, by `macKey`; the last of two for one address counts. */
+export function staticEntries(
+  bridge: Bridge,
+  views: readonly PortView[],
+): Map<string, { vlan: number; mac: MacAddress; port: LogicalPortId; name: string }> {
+  const ids = new Map(views.map((view) => [view.port.name, view.id]));
+  const entries = new Map<string, { vlan: number; mac: MacAddress; port: LogicalPortId; name: string }>();
+  for (const { vlan, mac, port } of bridge.staticMacs) {
+    const id = ids.get(port);
+    if (id !== undefined) entries.set(macKey(vlan, mac), { vlan, mac, port: id, name: port });
+  }
+  return entries;
+}
+
+export function addressFlows(bridge: Bridge, views: readonly PortView[]): Flow[] {
+  const flows: Flow[] = [
+    noLearn({ metadata: matchIn(CONTROLLER_PORT_ID) }, 'sent by a controller: nothing to learn'),
+    noLearn({ eth_src: MULTICAST_BIT }, 'a multicast address is no source to learn (IEEE 802.1Q §8.7)'),
+  ];
+  for (const block of bridge.floodVlans.maskedVids()) {
+    flows.push({
+      table: 'eth_src',
+      priority: 400,
+      match: { vlan_vid: matchVids(block) },
+      instructions: [{ type: 'GOTO_TABLE', table: 'flood' }],
+      kind: 'no-learn',
+      reason: 'flood_vlans: no learning, always flooded',
+    });
+  }
+  const own = ownAddresses(views);
+  for (const mac of new Set(own.map((it) => it.mac))) {
+    flows.push(noLearn({ eth_src: mac }, `${mac} is an address of this bridge: not learned elsewhere`));
+  }
+  for (const { mac, view, vlans } of own) {
+    for (const block of vlans.maskedVids()) {
+      flows.push({
+        table: 'eth_dst',
+        priority: 250,
+        match: { vlan_vid: matchVids(block), eth_dst: mac },
+        instructions: [writeOut(view.id), { type: 'GOTO_TABLE', table: 'egress' }],
+        kind: 'own-address',
+        detail: view.id,
+        reason: `${mac} is ${view.port.name} itself`,
+      });
+    }
+  }
+  for (const { vlan, mac, port, name } of staticEntries(bridge, views).values()) {
+    flows.push(noLearn({ vlan_vid: PRESENT | vlan, eth_src: mac }, `static: ${mac} stays on ${name}`), {
+      table: 'eth_dst',
+      priority: 300,
+      match: { vlan_vid: PRESENT | vlan, eth_dst: mac },
+      instructions: [writeOut(port), { type: 'GOTO_TABLE', table: 'egress' }],
+      kind: 'static',
+      detail: port,
+      reason: `static: ${mac} in VLAN ${vlan} is on ${name}`,
+    });
+  }
+  return flows;
+}
+
+function noLearn(match: Flow['match'], reason: string): Flow {
+  return {
+    table: 'eth_src',
+    priority: 300,
+    match,
+    instructions: [{ type: 'GOTO_TABLE', table: 'eth_dst' }],
+    kind: 'no-learn',
+    reason,
+  };
+}

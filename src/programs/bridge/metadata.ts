@@ -1,0 +1,94 @@
+/**
+ * What the metadata register holds within the bridge program:
+ *
+ * ```
+ *  63      49   48   47           24 23            0
+ * +----------+------+---------------+---------------+
+ * |  spare   | prot |  logical in   |  logical out  |
+ * +----------+------+---------------+---------------+
+ * ```
+ *
+ * Rules speak of *logical* ports, so that a bond (several OpenFlow ports, one logical port) needs one rule where
+ * a plain port needs one. `prot` is set on frames that came in by a protected port.
+ */
+import { LOCAL_PORT, type LogicalPort } from '../../domain/index.js';
+import type { MatchField, WriteMetadata } from '../flow.js';
+import { hashText } from '../hash.js';
+import type { LogicalPortId } from './mac-table.js';
+
+const OUT_MASK = 0xff_ffffn;
+const IN_SHIFT = 24n;
+const IN_MASK = OUT_MASK << IN_SHIFT;
+const PROTECTED = 1n << 48n;
+const ALL = 0xffff_ffff_ffff_ffffn;
+
+/** Stands for frames that a controller put into the bridge (packet-out with in_port CONTROLLER). */
+export const CONTROLLER_PORT_ID: LogicalPortId = 0xff_fffd;
+const LOCAL_PORT_ID: LogicalPortId = 0xff_fffe;
+/** Largest OpenFlow port number that is its logical port's number too. Above it: bonds and large numbers. */
+const MAX_PLAIN = 0x7f_ffff;
+const HASHED = 0x80_0000;
+const HASHED_MASK = 0x3f_ffff;
+/** `FLOOD_CUSTOMER + vid`, in place of an out port: flooded to the dot1q-tunnels of that service VLAN. */
+const FLOOD_CUSTOMER = 0xf0_0000;
+
+export function writeIn(port: LogicalPortId, isProtected: boolean): WriteMetadata {
+  // The whole register: a user's table may have left something in it before NORMAL.
+  const metadata = (BigInt(port) << IN_SHIFT) | (isProtected ? PROTECTED : 0n);
+  return { type: 'WRITE_METADATA', metadata, metadataMask: ALL };
+}
+
+export function writeOut(port: LogicalPortId): WriteMetadata {
+  return { type: 'WRITE_METADATA', metadata: BigInt(port), metadataMask: OUT_MASK };
+}
+
+export function writeFloodCustomer(vid: number): WriteMetadata {
+  return writeOut(FLOOD_CUSTOMER + vid);
+}
+
+export function matchIn(port: LogicalPortId): MatchField {
+  return { value: BigInt(port) << IN_SHIFT, mask: IN_MASK };
+}
+
+export function matchOut(port: LogicalPortId): MatchField {
+  return { value: BigInt(port), mask: OUT_MASK };
+}
+
+export function matchOutFromProtected(port: LogicalPortId): MatchField {
+  return { value: BigInt(port) | PROTECTED, mask: OUT_MASK | PROTECTED };
+}
+
+export const MATCH_FROM_PROTECTED: MatchField = { value: PROTECTED, mask: PROTECTED };
+
+export function floodCustomer(vid: number): LogicalPortId {
+  return FLOOD_CUSTOMER + vid;
+}
+
+/**
+ * Numbers logical ports: a plain port by its OpenFlow number, others by a hash of their name, so that the same
+ * port has the same number after a restart. Ports without an OpenFlow port have none.
+ */
+export function numberPorts(ports: readonly LogicalPort[]): Map<LogicalPort, LogicalPortId> {
+  const ids = new Map<LogicalPort, LogicalPortId>();
+  const taken = new Set<LogicalPortId>();
+  for (const port of [...ports].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const ofports = port.interfaces.flatMap((it) => it.ofport ?? []);
+    const [ofport] = ofports;
+    if (ofport === undefined) continue;
+    let id = port.interfaces.length === 1 ? plainId(ofport) : undefined;
+    if (id === undefined) {
+      id = HASHED | (hashText(port.name) & HASHED_MASK);
+      while (taken.has(id)) id = HASHED | ((id + 1) & HASHED_MASK);
+    }
+    // Two ports claiming one OpenFlow number: the first by name has it, the other waits.
+    if (taken.has(id)) continue;
+    taken.add(id);
+    ids.set(port, id);
+  }
+  return ids;
+}
+
+function plainId(ofport: number): LogicalPortId | undefined {
+  if (ofport === LOCAL_PORT) return LOCAL_PORT_ID;
+  return ofport <= MAX_PLAIN ? ofport : undefined;
+}

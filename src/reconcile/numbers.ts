@@ -1,0 +1,57 @@
+/**
+ * Numbers for groups and meters. Ids from 0x57000000 belong to programs (ARCHITECTURE.md); below that they are
+ * users'. A number follows from what the group is, so that a restarted controller finds the same ones:
+ *
+ * - ordinary groups by a hash of their content, in the lower half of the range;
+ * - modifiable groups (whose content may change under the same number) and meters by a hash of their name.
+ */
+import { canonicalGroup, hashText, type ResolvedGroup } from '../programs/index.js';
+
+export const FIRST_PROGRAM_GROUP = 0x57000000;
+const NAMED = 0x57800000;
+export const LAST_PROGRAM_GROUP = 0x57ffffff;
+const SPAN = 0x800000;
+
+export function isProgramGroup(groupId: number): boolean {
+  return groupId >= FIRST_PROGRAM_GROUP && groupId <= LAST_PROGRAM_GROUP;
+}
+
+/** Hands out group numbers, knowing which are on the switch and with what content. */
+export class GroupNumbers {
+  readonly #byContent = new Map<string, number>();
+  /** Content of each number in use, on the switch or wanted. */
+  readonly #contents = new Map<number, string>();
+  readonly #named = new Set<number>();
+
+  constructor(installed: Iterable<ResolvedGroup>) {
+    for (const { groupId, type, buckets } of installed) {
+      const content = canonicalGroup(type, buckets);
+      this.#contents.set(groupId, content);
+      if (groupId < NAMED) this.#byContent.set(content, groupId);
+    }
+  }
+
+  /**
+   * The number for a group of this content: the one it has on the switch, else a free one. A number that
+   * holds other buckets on the switch is never reused while it does: flows may still lead there.
+   */
+  forContent(content: string): number {
+    let groupId = this.#byContent.get(content);
+    if (groupId === undefined) {
+      groupId = FIRST_PROGRAM_GROUP + (hashText(content) % SPAN);
+      while (this.#contents.has(groupId))
+        groupId = FIRST_PROGRAM_GROUP + ((groupId + 1 - FIRST_PROGRAM_GROUP) % SPAN);
+      this.#byContent.set(content, groupId);
+      this.#contents.set(groupId, content);
+    }
+    return groupId;
+  }
+
+  /** The number for a modifiable group; ask in a fixed order of names, so that collisions resolve alike. */
+  forName(name: string): number {
+    let groupId = NAMED + (hashText(name) % SPAN);
+    while (this.#named.has(groupId)) groupId = NAMED + ((groupId + 1 - NAMED) % SPAN);
+    this.#named.add(groupId);
+    return groupId;
+  }
+}
