@@ -40,4 +40,22 @@
  *
  * @packageDocumentation
  */
-export {};
+export {
+  decode,
+  decodeAs,
+  encode,
+  encodeAll,
+  encodeAs,
+  fromJson,
+  peekHeader,
+  sizeOf,
+  type Header,
+} from './openflow.js';
+export { toJson, type AnyCodec, type Codec, type Input, type Schema, type Static } from './codec/codec.js';
+export { OpenFlowDecodeError, OpenFlowEncodeError, type ErrorAnswer, type Fault } from './codec/errors.js';
+export { errorCodes, type ErrorCodeName, type ErrorTypeName } from './codec/error-codes.js';
+export { fieldByName, fieldOfHeader, headerOf, oxmFields } from './oxm/fields.js';
+export type { OxmField, OxmFieldName, OxmValue, Prerequisite, StandardFieldName } from './oxm/fields.js';
+export { FieldHeader, Match, OxmId, type Masked } from './oxm/match.js';
+export { checkMatch, checkSetField, orderMatch, type CheckOptions, type MatchFault } from './oxm/check.js';
+export * from './messages/index.js';
