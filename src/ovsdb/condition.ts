@@ -90,7 +90,7 @@ function clauseFromJson(json: Json, table: TableSchema, resolveName?: ResolveNam
   }
   const accepts =
     typeof relation === 'string' && Object.hasOwn(ORDERS, relation) ? ORDERS[relation] : undefined;
-  if (!accepts) throw syntaxError(`${shorten(relation)} is no relation`);
+  if (!accepts) throw new OvsdbError('unknown function', `No function named ${shorten(relation)}.`);
   const isNumeric = type.key.type === 'integer' || type.key.type === 'real';
   if (!isNumeric || type.max !== 1 || type.value) {
     throw syntaxError(

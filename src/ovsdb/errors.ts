@@ -15,7 +15,9 @@ export type ErrorTag =
   | 'syntax error'
   | 'timed out'
   | 'unknown column'
-  | 'unknown database';
+  | 'unknown database'
+  | 'unknown function'
+  | 'unknown mutator';
 
 /** What an `<error>` object says: `{"error": tag, "details": …}`. */
 export class OvsdbError extends Error {

@@ -270,7 +270,13 @@ function columnsOf(operation: Operation, table: TableSchema): string[] | undefin
   const columns = operation['columns'];
   if (columns === undefined) return undefined;
   if (!Array.isArray(columns)) throw syntaxError('"columns" must be a list');
-  for (const column of columns as readonly Json[]) typeOf(table, column);
+  for (const column of columns as readonly Json[]) {
+    const isKnown =
+      column === '_uuid' ||
+      column === '_version' ||
+      (typeof column === 'string' && table.columns.has(column));
+    if (!isKnown) throw syntaxError(`${shorten(column)} is not a valid column name`);
+  }
   return columns as string[];
 }
 

@@ -14,4 +14,5 @@ export { execute, rowToJson } from './execute.js';
 export type { ExecuteOptions, Operation, Outcome } from './execute.js';
 export { mergeSchemas, schemaFromJson, schemaToJson } from './schema.js';
 export type { ColumnSchema, DatabaseSchema, Reference, TableSchema } from './schema.js';
+export { openVSwitchSchema } from './open-vswitch-schema.js';
 export { Transaction } from './transaction.js';

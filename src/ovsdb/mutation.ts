@@ -38,13 +38,9 @@ export function mutationFromJson(json: Json, table: TableSchema, resolveName?: R
   if (mutator === 'insert' || mutator === 'delete')
     return { column, apply: setMutation(mutator, type, value, resolveName) };
   const operation = Object.hasOwn(ARITHMETIC, mutator) ? ARITHMETIC[mutator] : undefined;
+  if (!operation) throw new OvsdbError('unknown mutator', `No mutator named ${mutator}.`);
   const { type: atomic } = type.key;
-  if (
-    !operation ||
-    type.value ||
-    (atomic !== 'integer' && atomic !== 'real') ||
-    (mutator === '%=' && atomic === 'real')
-  ) {
+  if (type.value || (atomic !== 'integer' && atomic !== 'real') || (mutator === '%=' && atomic === 'real')) {
     throw syntaxError(`"${mutator}" is no mutator for column ${column} of table ${table.name}`);
   }
   const [operand] = datumFromJson(value, { key: { type: atomic }, min: 1, max: 1 }).keys;

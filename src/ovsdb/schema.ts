@@ -153,5 +153,29 @@ export function mergeSchemas(ours: DatabaseSchema, theirs: DatabaseSchema): Data
     else
       tables.set(table.name, tableOf({ ...known, columns: new Map([...table.columns, ...known.columns]) }));
   }
-  return { ...ours, tables };
+  return {
+    name: ours.name,
+    version: compareVersions(ours.version, theirs.version) < 0 ? theirs.version : ours.version,
+    tables,
+  };
+}
+
+function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) => text.split('.').map(Number));
+  for (let i = 0; i < 3; i++) {
+    const order = (left?.[i] ?? 0) - (right?.[i] ?? 0);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** Whether the schemas say the same, in whatever order. */
+export function equalSchemas(a: DatabaseSchema, b: DatabaseSchema): boolean {
+  const canonical = (schema: DatabaseSchema) =>
+    JSON.stringify(schemaToJson(schema), (_, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+        : value,
+    );
+  return canonical(a) === canonical(b);
 }

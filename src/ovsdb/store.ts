@@ -1,0 +1,117 @@
+/**
+ * The database with its file: a transaction is executed in memory, is on disk before anybody hears of it, and is
+ * taken back where the disk refuses it.
+ */
+import type { Json } from './atom.js';
+import { invert } from './database.js';
+import type { Change, Database } from './database.js';
+import type { OvsdbError } from './errors.js';
+import { execute } from './execute.js';
+import type { ExecuteOptions } from './execute.js';
+import type { Journal } from './journal.js';
+
+/** Hears of a transaction once it is on disk. Listeners are called in the order of commits and must not throw. */
+export type Listener = (changes: readonly Change[]) => void;
+
+export interface Answer {
+  /** As RFC 7047 §4.1.3 wants them. */
+  readonly results: readonly Json[];
+  readonly error: OvsdbError | null;
+  readonly changes: readonly Change[];
+}
+
+export class Store {
+  readonly #listeners = new Set<Listener>();
+  /** Waits of `wait` operations, woken by each commit. */
+  readonly #wakers = new Set<() => void>();
+  /** Executed, and not yet known to be on disk; oldest first. */
+  readonly #pending: (readonly Change[])[] = [];
+
+  constructor(
+    readonly journal: Journal,
+    private readonly newUuid: () => string,
+  ) {}
+
+  /** What has been executed; the latest of it may not be on disk yet. */
+  get database(): Database {
+    return this.journal.database;
+  }
+
+  /**
+   * Runs the operations of one transaction, atomically. Resolves when it is on disk or has failed; a `wait` in it
+   * may take as long as it says, or until `signal`.
+   */
+  async transact(
+    operations: readonly Json[],
+    options: Omit<ExecuteOptions, 'newUuid'> = {},
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    const startedMs = performance.now();
+    for (;;) {
+      const outcome = execute(this.database, operations, { newUuid: this.newUuid, ...options });
+      const { results, error, changes, waitsForMs } = outcome;
+      if (changes) {
+        if (changes.length === 0) return { results, error, changes };
+        const refused = await this.#commit(changes, outcome.comment);
+        if (!refused) return { results, error, changes };
+        return { results: [...results, refused.toJSON() as unknown as Json], error: refused, changes: [] };
+      }
+      if (waitsForMs === undefined || signal?.aborted) return { results, error, changes: [] };
+      const leftMs = waitsForMs === null ? null : waitsForMs - (performance.now() - startedMs);
+      if (leftMs !== null && leftMs <= 0) return { results, error, changes: [] };
+      await this.#nextCommit(leftMs, signal);
+    }
+  }
+
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    return this.journal.close();
+  }
+
+  /** Null when the changes are on disk. */
+  #commit(changes: readonly Change[], comment: string): Promise<OvsdbError | null> {
+    this.database.apply(changes);
+    this.#pending.push(changes);
+    for (const wake of [...this.#wakers]) wake();
+    return new Promise((resolve) => {
+      this.journal.append(
+        changes,
+        comment,
+        () => {
+          this.#pending.splice(this.#pending.indexOf(changes), 1);
+          resolve(null);
+          for (const listener of this.#listeners) listener(changes);
+        },
+        (error) => {
+          this.#takeBack(changes);
+          resolve(error);
+        },
+      );
+    });
+  }
+
+  /** Reverts a transaction that could not be written, and all later ones, which are going to fail too. */
+  #takeBack(changes: readonly Change[]): void {
+    const index = this.#pending.indexOf(changes);
+    if (index < 0) return;
+    for (const later of this.#pending.splice(index).reverse()) this.database.apply(invert(later));
+  }
+
+  #nextCommit(timeoutMs: number | null, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#wakers.delete(done);
+        signal?.removeEventListener('abort', done);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = timeoutMs === null ? undefined : setTimeout(done, timeoutMs);
+      this.#wakers.add(done);
+      signal?.addEventListener('abort', done);
+    });
+  }
+}
