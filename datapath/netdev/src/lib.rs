@@ -7,17 +7,21 @@
 //! It must not know of OpenFlow, bridges or port numbers.
 
 mod counters;
+mod device;
 mod ethtool;
 mod link;
+mod receive;
 mod shield;
+mod socket;
 mod sys;
 mod tap;
 mod transmit;
-pub mod vnet;
 
 pub use counters::Counters;
+pub use device::Device;
 pub use ethtool::{LinkSpeed, disable_lro, link_speed};
 pub use link::{LinkEvent, LinkInfo, LinkMonitor, Rtnl};
+pub use receive::{RX_BATCH, RxBatch};
 pub use shield::Shield;
 pub use sys::{CAP_NET_ADMIN, CAP_NET_RAW, has_capability};
 pub use tap::Tap;

@@ -5,20 +5,18 @@
 //! before everything else (bridges, VLAN devices, IP), so a program there that drops everything takes the device away
 //! from the host and leaves it to us.
 //!
-//! Kernels from 6.6 on attach a program by a *link* that ends with our process: nothing is left behind, however we
-//! die. Before that, or without the right to load programs, a `matchall` filter with a drop action does the same, but
-//! stays until removed; the next process adopts it.
+//! Kernels from 6.6 on attach the program by a *link* that ends with our process: nothing is left behind, however we
+//! die. Before that it hangs in a clsact filter, which stays until removed; the next process adopts it. The program is
+//! two instructions long and needs no verifier log, so it is written here and loaded with bpf(2) itself.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::tc::{
-    TcAction, TcActionAttribute, TcActionOption, TcAttribute, TcFilterMatchAllOption, TcHandle, TcMessage, TcOption,
-};
+use netlink_packet_route::tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcMessage, TcOption};
 
 use crate::link::Rtnl;
 
@@ -31,7 +29,6 @@ const TC_ACT_SHOT: i32 = 2;
 const FILTER_PRIORITY: u32 = 1;
 /// Its handle, by which it is known again.
 const FILTER_HANDLE: u32 = 0x5745_4654;
-const TCA_GACT_PARMS: u16 = 2;
 
 /// How the host is kept off a device.
 #[derive(Debug)]
@@ -135,7 +132,8 @@ unsafe fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn attach_tcx(ifindex: u32) -> io::Result<OwnedFd> {
+/// Loads the program that drops everything.
+fn load_program(attach_type: u32) -> io::Result<OwnedFd> {
     // r0 = TC_ACT_SHOT; exit
     let program = [
         Insn { code: 0xb7, registers: 0, offset: 0, immediate: TC_ACT_SHOT },
@@ -155,10 +153,14 @@ fn attach_tcx(ifindex: u32) -> io::Result<OwnedFd> {
         prog_flags: 0,
         prog_name,
         prog_ifindex: 0,
-        expected_attach_type: BPF_TCX_INGRESS,
+        expected_attach_type: attach_type,
     };
     // SAFETY: `ProgLoad` is the head of the attribute for this command; `program` and the licence outlive the call.
-    let program = unsafe { bpf(BPF_PROG_LOAD, &load) }?;
+    unsafe { bpf(BPF_PROG_LOAD, &load) }
+}
+
+fn attach_tcx(ifindex: u32) -> io::Result<OwnedFd> {
+    let program = load_program(BPF_TCX_INGRESS)?;
     let create = LinkCreate {
         prog_fd: program.as_raw_fd() as u32,
         target_ifindex: ifindex,
@@ -183,7 +185,7 @@ fn tc_message(ifindex: u32, kind: &str) -> TcMessage {
 const CLSACT_INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff2 };
 
 fn filter_message(ifindex: u32) -> TcMessage {
-    let mut message = tc_message(ifindex, "matchall");
+    let mut message = tc_message(ifindex, "bpf");
     message.header.handle = TcHandle::from(FILTER_HANDLE);
     message.header.parent = CLSACT_INGRESS;
     message.header.info = FILTER_PRIORITY << 16 | u32::from((libc::ETH_P_ALL as u16).to_be());
@@ -210,16 +212,14 @@ fn create(rtnl: &mut Rtnl, message: RouteNetlinkMessage) -> io::Result<bool> {
 fn add_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<bool> {
     let qdisc_is_new = create(rtnl, RouteNetlinkMessage::NewQueueDiscipline(clsact_message(ifindex)))?;
 
-    // struct tc_gact { index, capab, action, refcnt, bindcnt }
-    let mut parms = vec![0; 20];
-    parms[8..12].copy_from_slice(&TC_ACT_SHOT.to_ne_bytes());
-    let mut action = TcAction::default();
-    action.attributes = vec![
-        TcActionAttribute::Kind("gact".to_owned()),
-        TcActionAttribute::Options(vec![TcActionOption::Other(DefaultNla::new(TCA_GACT_PARMS, parms))]),
-    ];
     let mut filter = filter_message(ifindex);
-    filter.attributes.push(TcAttribute::Options(vec![TcOption::MatchAll(TcFilterMatchAllOption::Action(vec![action]))]));
+    // Kernels that need this know no attach type for the program.
+    let program = load_program(0)?;
+    filter.attributes.push(TcAttribute::Options(vec![
+        TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
+        TcOption::Bpf(TcFilterBpfOption::ProgName("weft_shield".to_owned())),
+        TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
+    ]));
     create(rtnl, RouteNetlinkMessage::NewTrafficFilter(filter))?;
     Ok(qdisc_is_new)
 }

@@ -13,7 +13,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use libc::{IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, c_ulong};
 
 use crate::sys::{self, IfName};
-use crate::vnet;
+use weft_frame::vnet::VNET_HDR_LEN;
 
 /// `struct ifreq` with `ifr_flags` in use.
 #[repr(C)]
@@ -56,7 +56,7 @@ impl Tap {
                 _ => error,
             }
         })?;
-        let mut header_size: libc::c_int = vnet::HEADER_LEN as libc::c_int;
+        let mut header_size: libc::c_int = VNET_HDR_LEN as libc::c_int;
         // SAFETY: TUNSETVNETHDRSZ reads an int.
         unsafe { sys::ioctl_ref(fd.as_fd(), libc::TUNSETVNETHDRSZ as c_ulong, &mut header_size) }?;
         set_offloads(fd.as_fd())?;

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::counters::Counters;
-use crate::vnet::{HEADER_LEN, VnetHeader};
+use weft_frame::vnet::VNET_HDR_LEN;
 
 /// Frames that leave in one system call.
 pub const TX_BATCH: usize = 64;
@@ -36,16 +36,16 @@ impl TxQueue {
     }
 
     /// Takes the frame for the next batch, or sends it at once if it is large.
-    pub(crate) fn push(&mut self, fd: BorrowedFd<'_>, header: VnetHeader, frame: &[u8], counters: &mut Counters) {
-        let length = HEADER_LEN + frame.len();
+    pub(crate) fn push(&mut self, fd: BorrowedFd<'_>, header: &[u8; VNET_HDR_LEN], frame: &[u8], counters: &mut Counters) {
+        let length = VNET_HDR_LEN + frame.len();
         if length > SLOT {
             self.flush(fd, counters);
             count(send_now(fd, header, frame), frame.len(), counters);
             return;
         }
         let slot = &mut self.slots[self.used * SLOT..][..length];
-        slot[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-        slot[HEADER_LEN..].copy_from_slice(frame);
+        slot[..VNET_HDR_LEN].copy_from_slice(header);
+        slot[VNET_HDR_LEN..].copy_from_slice(frame);
         self.lengths[self.used] = length;
         self.used += 1;
         if self.used == TX_BATCH {
@@ -76,7 +76,7 @@ impl TxQueue {
             };
             if sent > 0 {
                 for length in &self.lengths[next..next + sent as usize] {
-                    count(Ok(()), length - HEADER_LEN, counters);
+                    count(Ok(()), length - VNET_HDR_LEN, counters);
                 }
                 next += sent as usize;
                 continue;
@@ -84,7 +84,7 @@ impl TxQueue {
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
                 // Only the first of the messages can be the one refused.
-                count(Err(error), self.lengths[next] - HEADER_LEN, counters);
+                count(Err(error), self.lengths[next] - VNET_HDR_LEN, counters);
                 next += 1;
             }
         }
@@ -93,9 +93,8 @@ impl TxQueue {
 }
 
 /// Sends one frame from where it lies.
-pub(crate) fn send_now(fd: BorrowedFd<'_>, header: VnetHeader, frame: &[u8]) -> io::Result<()> {
-    let header = header.to_bytes();
-    let vectors = [io::IoSlice::new(&header), io::IoSlice::new(frame)];
+pub(crate) fn send_now(fd: BorrowedFd<'_>, header: &[u8; VNET_HDR_LEN], frame: &[u8]) -> io::Result<()> {
+    let vectors = [io::IoSlice::new(header), io::IoSlice::new(frame)];
     loop {
         // SAFETY: `IoSlice` has the layout of `iovec`; both parts outlive the call and are only read.
         let sent = unsafe { libc::writev(fd.as_raw_fd(), vectors.as_ptr().cast(), 2) };

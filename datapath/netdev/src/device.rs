@@ -1,0 +1,105 @@
+//! One open device, whatever it is: frames in, frames out, counters.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use weft_frame::Packet;
+
+use crate::counters::Counters;
+use crate::receive::RxBatch;
+use crate::socket::PacketSocket;
+use crate::tap::Tap;
+use crate::transmit::{self, TxQueue};
+
+enum Handle {
+    Socket(PacketSocket, Box<TxQueue>),
+    Tap(Tap),
+}
+
+/// An open device.
+pub struct Device {
+    handle: Handle,
+    counters: Counters,
+}
+
+impl Device {
+    /// Takes over an existing device.
+    pub fn attach(ifindex: u32) -> io::Result<Device> {
+        let handle = Handle::Socket(PacketSocket::open(ifindex)?, Box::new(TxQueue::new()));
+        Ok(Device { handle, counters: Counters::default() })
+    }
+
+    /// Works the switch's end of a tap.
+    pub fn from_tap(tap: Tap) -> Device {
+        Device { handle: Handle::Tap(tap), counters: Counters::default() }
+    }
+
+    /// Receives what waits, at most a batch. Returns how many frames were taken: fewer than a whole batch
+    /// ([`crate::RX_BATCH`]) means that nothing waits any more.
+    ///
+    /// # Errors
+    /// `ENETDOWN` when the device was set down (it works again when it is up), others when it is gone.
+    pub fn receive(&mut self, batch: &mut RxBatch) -> io::Result<usize> {
+        match &self.handle {
+            Handle::Socket(socket, _) => batch.receive_socket(socket.as_fd(), &mut self.counters),
+            Handle::Tap(tap) => batch.receive_tap(tap.as_fd(), &mut self.counters),
+        }
+    }
+
+    /// Sends a frame, now or at the next [`Device::flush`]; frames keep their order. What cannot be sent is counted.
+    pub fn transmit(&mut self, packet: &Packet) {
+        let header = packet.offload.to_vnet_hdr();
+        match &mut self.handle {
+            Handle::Socket(socket, queue) => queue.push(socket.as_fd(), &header, packet.bytes(), &mut self.counters),
+            Handle::Tap(tap) => {
+                let result = transmit::send_now(tap.as_fd(), &header, packet.bytes());
+                transmit::count(result, packet.len(), &mut self.counters);
+            }
+        }
+    }
+
+    /// Sends what waits.
+    pub fn flush(&mut self) {
+        if let Handle::Socket(socket, queue) = &mut self.handle {
+            queue.flush(socket.as_fd(), &mut self.counters);
+        }
+    }
+
+    /// Whether something waits to be sent.
+    pub fn has_pending(&self) -> bool {
+        match &self.handle {
+            Handle::Socket(_, queue) => !queue.is_empty(),
+            Handle::Tap(_) => false,
+        }
+    }
+
+    /// What passed so far.
+    pub fn counters(&mut self) -> Counters {
+        if let Handle::Socket(socket, _) = &self.handle {
+            self.counters.rx_dropped += u64::from(socket.take_drops());
+        }
+        self.counters
+    }
+
+    /// Goes on counting from there: a port keeps its counters while its device comes and goes.
+    pub fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    /// Closes the device; a tap's interface is removed too.
+    pub fn remove(self) -> io::Result<()> {
+        match self.handle {
+            Handle::Socket(..) => Ok(()),
+            Handle::Tap(tap) => tap.remove(),
+        }
+    }
+}
+
+impl AsFd for Device {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.handle {
+            Handle::Socket(socket, _) => socket.as_fd(),
+            Handle::Tap(tap) => tap.as_fd(),
+        }
+    }
+}

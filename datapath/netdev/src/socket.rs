@@ -1,0 +1,63 @@
+//! Packet sockets: how the switch holds a device that exists without it.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use libc::c_int;
+
+use crate::sys;
+
+/// Bytes that may wait to be received, per port: several of the largest bursts a TCP sender makes.
+const RECEIVE_BUFFER: c_int = 16 << 20;
+/// Bytes that may wait in the device's queue before sending fails.
+const SEND_BUFFER: c_int = 8 << 20;
+
+/// A packet socket on one device, in promiscuous mode.
+#[derive(Debug)]
+pub struct PacketSocket {
+    fd: OwnedFd,
+}
+
+impl PacketSocket {
+    /// Opens the device; from here on a copy of every frame that arrives on it waits to be received.
+    pub fn open(ifindex: u32) -> io::Result<PacketSocket> {
+        // Protocol 0: nothing arrives until everything is set and the socket is bound.
+        let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+        let on: c_int = 1;
+        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, &on)?;
+        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
+        // Kernels before 4.20 do not know it: they would show us what we send.
+        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &on)?;
+        for (force, plain, bytes) in [
+            (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_BUFFER),
+            (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_BUFFER),
+        ] {
+            if sys::set_option(&fd, libc::SOL_SOCKET, force, &bytes).is_err() {
+                // Without CAP_NET_ADMIN in the first user namespace: as much as net.core.*mem_max allows.
+                sys::set_option(&fd, libc::SOL_SOCKET, plain, &bytes)?;
+            }
+        }
+        let promiscuous = libc::packet_mreq {
+            mr_ifindex: ifindex as c_int,
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &promiscuous)?;
+        sys::bind_packet(&fd, ifindex, libc::ETH_P_ALL as u16)?;
+        Ok(PacketSocket { fd })
+    }
+
+    /// Frames lost since the last call because the receive buffer was full.
+    pub fn take_drops(&self) -> u32 {
+        // It cannot fail on a packet socket; if it did, there would be nothing to report.
+        sys::packet_statistics(&self.fd).map_or(0, |(_, drops)| drops)
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
