@@ -2,7 +2,8 @@
  * The VLAN matrix on the wire: every port mode as ingress and as egress × every kind of frame, flooded and
  * unicast, on the real datapath. What leaves each port is compared with vlan-oracle.ts.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { switchKinds } from './kinds.js';
 import { Lab, sh, until, type Wire } from './lab.js';
 import { forwardTags, type PortSetup, type Tag } from './vlan-oracle.js';
 
@@ -70,139 +71,149 @@ const show = (tags: Tag[] | null) =>
     ? 'nothing'
     : tags.map((t) => `${t.tpid === 0x8100 ? 'C' : 'S'}${t.vid}p${t.pcp}`).join('/') || 'untagged';
 
-let lab: Lab;
-let wire: Wire;
-let lastId = 0;
+describe.each(switchKinds)('on $name', (kind) => {
+  let lab: Lab;
+  let wire: Wire;
+  let lastId = 0;
 
-beforeAll(async () => {
-  lab = await Lab.create();
-  const hosts = `${lab.switchNamespace}h`;
-  await lab.addNamespace(hosts);
-  for (const { name } of ports) {
-    await sh(
-      'ip',
-      'link',
-      'add',
-      'name',
-      name,
-      'netns',
-      lab.switchNamespace,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      `h${name}`,
-      'netns',
-      hosts,
-    );
-    await sh('ip', '-n', lab.switchNamespace, 'link', 'set', name, 'up');
-    await sh('ip', '-n', hosts, 'link', 'set', `h${name}`, 'up');
-  }
-  wire = lab.wire(hosts);
-  await wire.listen(...ports.map(({ name }) => `h${name}`));
-  await lab.startWeft();
-  await lab.must('POST', '/v1/bridges', { name: 'br0' });
-  for (const port of ports) await lab.must('POST', '/v1/bridges/br0/ports', port);
-});
-
-afterAll(() => lab?.close());
-
-/** Sends the frames, then a marker that must arrive after them, and gives what arrived by frame id. */
-async function exchange(injections: { port: PortSetup; frame: string }[]): Promise<Map<number, Arrival[]>> {
-  wire.seen.length = 0;
-  for (const { port, frame } of injections) wire.send(`h${port.name}`, frame);
-  // Frames are forwarded in order, so once the markers sent last into each port have been seen, so has all before.
-  // A port that refuses untagged frames is marked by a frame of its list.
-  const markers = new Map<number, string>();
-  for (const port of ports) {
-    const tags = port.vlanMode === 'trunk' && port.trunks ? [c(10)] : [];
-    const id = (lastId += 1);
-    markers.set(id, port.name);
-    wire.send(`h${port.name}`, frameOf('ffffffffffff', `0600${hex(id, 8)}`, tags, id));
-  }
-  const missing = () => {
-    const seen = new Set(wire.seen.map(({ on, hex: frame }) => readFrame(on, frame)?.id));
-    return [...markers].filter(([id]) => !seen.has(id));
-  };
-  await until('all markers', () => missing().length === 0, 20_000).catch((error: Error) => {
-    throw new Error(
-      `${error.message}; missing from ${missing()
-        .map(([, name]) => name)
-        .join(' ')}\n${lab.log.slice(-3000)}`,
-    );
-  });
-  const arrivals = new Map<number, Arrival[]>();
-  for (const { on, hex: frame } of wire.seen) {
-    const arrival = readFrame(on, frame);
-    if (arrival) arrivals.set(arrival.id, [...(arrivals.get(arrival.id) ?? []), arrival]);
-  }
-  return arrivals;
-}
-
-test('flooded: each mode and kind of frame, in and out', async () => {
-  const cells: { ingress: PortSetup; kind: string; tags: Tag[]; id: number; frame: string }[] = [];
-  for (const ingress of ports) {
-    for (const [kind, tags] of Object.entries(frames)) {
-      const id = (lastId += 1);
-      cells.push({ ingress, kind, tags, id, frame: frameOf('ffffffffffff', `0200${hex(id, 8)}`, tags, id) });
+  beforeAll(async () => {
+    lab = await Lab.create();
+    const hosts = `${lab.switchNamespace}h`;
+    await lab.addNamespace(hosts);
+    for (const { name } of ports) {
+      await sh(
+        'ip',
+        'link',
+        'add',
+        'name',
+        name,
+        'netns',
+        lab.switchNamespace,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        `h${name}`,
+        'netns',
+        hosts,
+      );
+      await sh('ip', '-n', lab.switchNamespace, 'link', 'set', name, 'up');
+      await sh('ip', '-n', hosts, 'link', 'set', `h${name}`, 'up');
     }
+    wire = lab.wire(hosts);
+    await wire.listen(...ports.map(({ name }) => `h${name}`));
+    await kind.start(
+      lab,
+      ports.map(({ name }) => name),
+    );
+    for (const port of ports) await lab.must('POST', '/v1/bridges/br0/ports', port);
+  });
+
+  afterAll(() => lab?.close());
+
+  /** Sends the frames, then a marker that must arrive after them, and gives what arrived by frame id. */
+  async function exchange(injections: { port: PortSetup; frame: string }[]): Promise<Map<number, Arrival[]>> {
+    wire.seen.length = 0;
+    for (const { port, frame } of injections) wire.send(`h${port.name}`, frame);
+    // Frames are forwarded in order, so once the markers sent last into each port have been seen, so has all before.
+    // A port that refuses untagged frames is marked by a frame of its list.
+    const markers = new Map<number, string>();
+    for (const port of ports) {
+      const tags = port.vlanMode === 'trunk' && port.trunks ? [c(10)] : [];
+      const id = (lastId += 1);
+      markers.set(id, port.name);
+      wire.send(`h${port.name}`, frameOf('ffffffffffff', `0600${hex(id, 8)}`, tags, id));
+    }
+    const missing = () => {
+      const seen = new Set(wire.seen.map(({ on, hex: frame }) => readFrame(on, frame)?.id));
+      return [...markers].filter(([id]) => !seen.has(id));
+    };
+    await until('all markers', () => missing().length === 0, 20_000).catch((error: Error) => {
+      throw new Error(
+        `${error.message}; missing from ${missing()
+          .map(([, name]) => name)
+          .join(' ')}\n${lab.log.slice(-3000)}`,
+      );
+    });
+    const arrivals = new Map<number, Arrival[]>();
+    for (const { on, hex: frame } of wire.seen) {
+      const arrival = readFrame(on, frame);
+      if (arrival) arrivals.set(arrival.id, [...(arrivals.get(arrival.id) ?? []), arrival]);
+    }
+    return arrivals;
   }
-  const arrivals = await exchange(cells.map(({ ingress, frame }) => ({ port: ingress, frame })));
-  const faults: string[] = [];
-  for (const { ingress, kind, tags, id } of cells) {
-    for (const egress of ports) {
-      const wanted = egress === ingress ? null : forwardTags(ingress, tags, egress);
+
+  test('flooded: each mode and kind of frame, in and out', async () => {
+    const cells: { ingress: PortSetup; kind: string; tags: Tag[]; id: number; frame: string }[] = [];
+    for (const ingress of ports) {
+      for (const [kind, tags] of Object.entries(frames)) {
+        const id = (lastId += 1);
+        cells.push({
+          ingress,
+          kind,
+          tags,
+          id,
+          frame: frameOf('ffffffffffff', `0200${hex(id, 8)}`, tags, id),
+        });
+      }
+    }
+    const arrivals = await exchange(cells.map(({ ingress, frame }) => ({ port: ingress, frame })));
+    const faults: string[] = [];
+    for (const { ingress, kind, tags, id } of cells) {
+      for (const egress of ports) {
+        const wanted = egress === ingress ? null : forwardTags(ingress, tags, egress);
+        const got = (arrivals.get(id) ?? []).filter(({ on }) => on === egress.name);
+        const seen = got.length === 0 ? 'nothing' : got.map((arrival) => show(arrival.tags)).join(' and ');
+        if (seen !== show(wanted))
+          faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
+  test('unicast to learned addresses: the same, exactly once', async () => {
+    const macOf = (port: PortSetup) => `0400000000${hex(ports.indexOf(port) + 1, 2)}`;
+    // Each port announces one address in every VLAN that it carries.
+    const announcements = ports.flatMap((port) =>
+      Object.values(frames).map((tags) => ({
+        port,
+        frame: frameOf('ffffffffffff', macOf(port), tags, (lastId += 1)),
+      })),
+    );
+    await exchange(announcements);
+    const cells: {
+      ingress: PortSetup;
+      egress: PortSetup;
+      kind: string;
+      tags: Tag[];
+      id: number;
+      frame: string;
+    }[] = [];
+    for (const ingress of ports) {
+      for (const egress of ports) {
+        if (ingress === egress) continue;
+        for (const [kind, tags] of Object.entries(frames)) {
+          const id = (lastId += 1);
+          cells.push({
+            ingress,
+            egress,
+            kind,
+            tags,
+            id,
+            frame: frameOf(macOf(egress), macOf(ingress), tags, id),
+          });
+        }
+      }
+    }
+    const arrivals = await exchange(cells.map(({ ingress, frame }) => ({ port: ingress, frame })));
+    const faults: string[] = [];
+    for (const { ingress, egress, kind, tags, id } of cells) {
+      const wanted = forwardTags(ingress, tags, egress);
       const got = (arrivals.get(id) ?? []).filter(({ on }) => on === egress.name);
       const seen = got.length === 0 ? 'nothing' : got.map((arrival) => show(arrival.tags)).join(' and ');
       if (seen !== show(wanted))
         faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
     }
-  }
-  expect(faults).toEqual([]);
-});
-
-test('unicast to learned addresses: the same, exactly once', async () => {
-  const macOf = (port: PortSetup) => `0400000000${hex(ports.indexOf(port) + 1, 2)}`;
-  // Each port announces one address in every VLAN that it carries.
-  const announcements = ports.flatMap((port) =>
-    Object.values(frames).map((tags) => ({
-      port,
-      frame: frameOf('ffffffffffff', macOf(port), tags, (lastId += 1)),
-    })),
-  );
-  await exchange(announcements);
-  const cells: {
-    ingress: PortSetup;
-    egress: PortSetup;
-    kind: string;
-    tags: Tag[];
-    id: number;
-    frame: string;
-  }[] = [];
-  for (const ingress of ports) {
-    for (const egress of ports) {
-      if (ingress === egress) continue;
-      for (const [kind, tags] of Object.entries(frames)) {
-        const id = (lastId += 1);
-        cells.push({
-          ingress,
-          egress,
-          kind,
-          tags,
-          id,
-          frame: frameOf(macOf(egress), macOf(ingress), tags, id),
-        });
-      }
-    }
-  }
-  const arrivals = await exchange(cells.map(({ ingress, frame }) => ({ port: ingress, frame })));
-  const faults: string[] = [];
-  for (const { ingress, egress, kind, tags, id } of cells) {
-    const wanted = forwardTags(ingress, tags, egress);
-    const got = (arrivals.get(id) ?? []).filter(({ on }) => on === egress.name);
-    const seen = got.length === 0 ? 'nothing' : got.map((arrival) => show(arrival.tags)).join(' and ');
-    if (seen !== show(wanted))
-      faults.push(`${ingress.name} → ${egress.name}, ${kind}: ${seen}, not ${show(wanted)}`);
-  }
-  expect(faults).toEqual([]);
+    expect(faults).toEqual([]);
+  });
 });
