@@ -59,3 +59,6 @@ export type { OxmField, OxmFieldName, OxmValue, Prerequisite, StandardFieldName 
 export { FieldHeader, Match, OxmId, type Masked } from './oxm/match.js';
 export { checkMatch, checkSetField, orderMatch, type CheckOptions, type MatchFault } from './oxm/check.js';
 export * from './messages/index.js';
+export * from './session/index.js';
+export * from './net/index.js';
+export * from './ofctl/index.js';

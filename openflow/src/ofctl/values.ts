@@ -16,8 +16,6 @@ export function numberOf(bytes: Uint8Array): bigint {
   return value;
 }
 
-export const isAllOnes = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0xff);
-export const isAllZeros = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 /** `a:b:c:d:e:f`, one or two hex digits each; undefined when it is not that. */
 export function readMac(text: string): Uint8Array | undefined {

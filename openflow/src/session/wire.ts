@@ -1,0 +1,62 @@
+/** What the session needs of the codec, and the few things it reads from a header itself. */
+
+import { decode, encode } from '../openflow.js';
+import { OpenFlowDecodeError } from '../codec/errors.js';
+import type { Static } from '../codec/codec.js';
+import type { ErrorMessage as ErrorMessageCodec } from '../messages/errors.js';
+import type { FlowRemoved as FlowRemovedCodec } from '../messages/flows.js';
+import type { FeaturesReply as FeaturesReplyCodec } from '../messages/handshake.js';
+import type { Message, MessageInput } from '../messages/message.js';
+import type {
+  MultipartReply as MultipartReplyCodec,
+  MultipartReplyBody,
+  MultipartRequest as MultipartRequestCodec,
+  MultipartRequestBody,
+  MultipartRequestBodyInput,
+} from '../messages/multipart.js';
+import type { PacketIn as PacketInCodec } from '../messages/packets.js';
+import type { PortStatus as PortStatusCodec } from '../messages/ports.js';
+
+export { OpenFlowDecodeError, decode, encode };
+export type { Message, MessageInput, MultipartReplyBody, MultipartRequestBody, MultipartRequestBodyInput };
+export type ErrorMessage = Static<typeof ErrorMessageCodec>;
+export type FeaturesReply = Static<typeof FeaturesReplyCodec>;
+export type FlowRemoved = Static<typeof FlowRemovedCodec>;
+export type MultipartReply = Static<typeof MultipartReplyCodec>;
+export type MultipartRequest = Static<typeof MultipartRequestCodec>;
+export type PacketIn = Static<typeof PacketInCodec>;
+export type PortStatus = Static<typeof PortStatusCodec>;
+
+/** `ofp_type` of the messages that a session knows by their header (OF 1.3.5 §7.1). */
+export const OPENFLOW_TYPE = {
+  ERROR: 1,
+  ECHO_REQUEST: 2,
+  ECHO_REPLY: 3,
+  FEATURES_REPLY: 6,
+  GET_CONFIG_REPLY: 8,
+  MULTIPART_REPLY: 19,
+  BARRIER_REPLY: 21,
+  QUEUE_GET_CONFIG_REPLY: 23,
+  ROLE_REPLY: 25,
+  GET_ASYNC_REPLY: 27,
+} as const;
+
+/** The xid in the header of a whole message. */
+export function xidOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(4);
+}
+
+/** An OFPT_ERROR that quotes what it is about. */
+export function errorMessage(
+  xid: number,
+  errorType: ErrorMessage['errorType'],
+  code: ErrorMessage['code'],
+  data: Uint8Array,
+): MessageInput {
+  return { type: 'ERROR', xid, errorType, code, data };
+}
+
+/** The message under that xid. */
+export function withXid(message: MessageInput, xid: number): MessageInput {
+  return message.xid === xid ? message : { ...message, xid };
+}
