@@ -13,7 +13,7 @@ import { formatMatch, matchOf } from './match.js';
 import { actionsOf, contextOf, parseAction, type ActionContext } from './parse-actions.js';
 import { OfctlSyntaxError, badValue, integer, splitWords, valueOf, wordNumber, type Word } from './syntax.js';
 
-export type FlowModInput = Extract<MessageInput, { type: 'FLOW_MOD' }>;
+type FlowModInput = Extract<MessageInput, { type: 'FLOW_MOD' }>;
 type FlowCommand = 'ADD' | 'MODIFY' | 'MODIFY_STRICT' | 'DELETE' | 'DELETE_STRICT';
 /** A flow as flow statistics and flow modifications have it in common. */
 type Flow = Pick<

@@ -11,7 +11,7 @@ import { formatDuration } from './flow.js';
 import { actionsOf, contextOf } from './parse-actions.js';
 import { OfctlSyntaxError, badValue, integer, splitWords, valueOf, wordNumber, type Word } from './syntax.js';
 
-export type GroupModInput = Extract<MessageInput, { type: 'GROUP_MOD' }>;
+type GroupModInput = Extract<MessageInput, { type: 'GROUP_MOD' }>;
 type BucketInput = NonNullable<GroupModInput['buckets']>[number];
 type GroupType = 'ALL' | 'SELECT' | 'INDIRECT' | 'FF';
 

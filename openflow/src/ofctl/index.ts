@@ -11,9 +11,8 @@ export {
   formatInstructions,
   parseFlow,
   parseFlows,
-  type FlowModInput,
   type FlowPrintOptions,
   type FlowSyntaxOptions,
 } from './flow.js';
-export { formatGroup, formatGroupStats, parseGroup, type GroupModInput } from './group.js';
-export { formatMeter, formatMeterStats, parseMeter, type MeterModInput } from './meter.js';
+export { formatGroup, formatGroupStats, parseGroup } from './group.js';
+export { formatMeter, formatMeterStats, parseMeter } from './meter.js';

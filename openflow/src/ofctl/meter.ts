@@ -7,7 +7,7 @@ import type { MeterConfig, MeterStats } from '../messages/statistics.js';
 import { formatDuration } from './flow.js';
 import { OfctlSyntaxError, badValue, integer, splitWords, valueOf, wordNumber, type Word } from './syntax.js';
 
-export type MeterModInput = Extract<MessageInput, { type: 'METER_MOD' }>;
+type MeterModInput = Extract<MessageInput, { type: 'METER_MOD' }>;
 type BandInput = NonNullable<MeterModInput['bands']>[number];
 
 const FLAGS = { kbps: 'KBPS', pktps: 'PKTPS', burst: 'BURST', stats: 'STATS' } as const;
