@@ -103,6 +103,8 @@ export interface ProgramDefinition<State> {
   dynamicFlows?(context: ProgramContext, state: State): Iterable<Flow>;
   /** Takes over what an earlier run of the controller left on the switch. */
   recover?(context: ProgramContext, state: State, installed: readonly InstalledFlow[], nowMs: number): void;
+  /** The reason for a dynamic flow, for dumps. */
+  explain?(kind: string, match: Match): string | undefined;
   readonly on?: {
     /** The configuration or the switch's ports changed. `flows` is asked again in any case. */
     configured?(context: ProgramContext, state: State, nowMs: number): Reaction;

@@ -2,8 +2,8 @@
  * What the rest of the controller sees of a switch. One driver per bridge: it keeps one OpenFlow connection,
  * makes the switch hold what the bridge's programs want, and answers questions about it.
  */
-import type { Bridge, Interface, MacAddress, PortNumber, Vid } from '../domain/index.js';
-import type { ResolvedAction, ResolvedInstruction, Match } from '../programs/index.js';
+import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
+import type { ResolvedAction, ResolvedInstruction, Match, Program } from '../programs/index.js';
 
 export interface SwitchDriver {
   readonly bridge: string;
@@ -155,6 +155,6 @@ export interface DriverOptions {
   /** New MAC addresses and moves that each port may cause, a second and at once. */
   readonly learnRatePerS?: number;
   readonly learnBurst?: number;
+  /** Programs before the bridge program, in this order. */
+  readonly programs?: readonly Program[];
 }
-
-export type { Interface };

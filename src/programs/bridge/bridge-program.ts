@@ -81,6 +81,7 @@ export const bridgeProgram = defineProgram<BridgeState>({
    * and then (`flows`) the ways out shrink: at no point does a frame lack a way that it has before and after.
    */
   transition(from, to) {
+    if (keepsPorts(portViews(from.bridge), portViews(to.bridge))) return [];
     const both = outboundFlows(mergeViews(portViews(from.bridge), portViews(to.bridge)));
     return [combine(inboundFlows(from.bridge), both), combine(inboundFlows(to.bridge), both)];
   },
@@ -107,6 +108,11 @@ export const bridgeProgram = defineProgram<BridgeState>({
         continue;
       state.macs.step({ kind: 'adopt', vlan, mac: mac as MacAddress, port: flow.detail }, nowMs);
     }
+  },
+
+  explain(kind, match) {
+    const mac = match['eth_src'] ?? match['eth_dst'];
+    return kind.startsWith('learned') ? `learned: ${String(mac)} in VLAN ${vlanOf(match)}` : undefined;
   },
 
   on: {
@@ -149,6 +155,22 @@ export const bridgeProgram = defineProgram<BridgeState>({
     },
   },
 });
+
+/** Whether ports only come and go: then nothing that stays changes sides. */
+function keepsPorts(from: readonly PortView[], to: readonly PortView[]): boolean {
+  const describe = ({ ofport, carried, egress, port }: PortView): string =>
+    JSON.stringify([
+      ofport,
+      carried.key,
+      egress.map((rule) => [rule.vids.key, rule.pcp, rule.encoding]),
+      [port.vlanMode, port.tag, port.cvlans?.key, port.qinqEthertype, port.protected],
+    ]);
+  const before = new Map(from.map((view) => [view.id, view]));
+  return to.every((view) => {
+    const old = before.get(view.id);
+    return old === undefined || old.port === view.port || describe(old) === describe(view);
+  });
+}
 
 function inboundFlows(bridge: Bridge): Flow[] {
   const views = portViews(bridge);

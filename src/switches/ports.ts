@@ -1,0 +1,42 @@
+/** OpenFlow numbers and addresses of the configured interfaces, as the switch has them. */
+import type { Bridge, Interface, PortNumber } from '../domain/index.js';
+import type { SwitchPort } from './driver.js';
+
+/**
+ * The bridge with each interface's number (and, for internal ones, address) as the switch described it. On a
+ * foreign switch an interface that it does not have has no number; on our own the datapath may have reserved
+ * one for a device that is yet to come.
+ */
+export function resolvePorts(
+  bridge: Bridge,
+  ports: ReadonlyMap<PortNumber, SwitchPort>,
+  isForeign: boolean,
+): Bridge {
+  const byName = new Map([...ports.values()].map((port) => [port.name, port]));
+  const resolve = (given: Interface): Interface => {
+    const found = byName.get(given.name);
+    if (found === undefined) return isForeign ? { ...given, ofport: null } : given;
+    return { ...given, ofport: found.ofport, mac: given.type === 'internal' ? found.mac : given.mac };
+  };
+  return {
+    ...bridge,
+    ports: bridge.ports.map((port) => {
+      const interfaces = port.interfaces.map(resolve);
+      // The same object where nothing changed: unchanged ports are then told by identity.
+      return sameInterfaces(interfaces, port.interfaces) ? port : { ...port, interfaces };
+    }),
+  };
+}
+
+function sameInterfaces(a: readonly Interface[], b: readonly Interface[]): boolean {
+  return a.length === b.length && a.every((it, i) => it.ofport === b[i]?.ofport && it.mac === b[i]?.mac);
+}
+
+/** Whether both have the same interfaces with the same numbers and addresses. */
+export function samePorts(a: Bridge, b: Bridge): boolean {
+  const describe = (bridge: Bridge): string =>
+    JSON.stringify(
+      bridge.ports.map((port) => port.interfaces.map(({ name, ofport, mac }) => [name, ofport, mac])),
+    );
+  return describe(a) === describe(b);
+}

@@ -1,0 +1,431 @@
+/**
+ * The driver of one switch: a connection that is kept up, and the programs' runner behind it.
+ *
+ * Work that takes several round trips (a full comparison after connecting or after an error, a change of the
+ * configuration) is done one at a time by `#work`. Packet-ins and timeouts are answered at once, in between.
+ */
+import {
+  keepConnected,
+  OpenFlowEncodeError,
+  type Client,
+  type Connection,
+  type FlowRemoved,
+  type MessageInput,
+  type PacketIn,
+  type PortStatus,
+} from 'node-openflow';
+import type { Bridge, PortNumber } from '../domain/index.js';
+import {
+  bridgeProgram,
+  fdbRows,
+  flushMacs,
+  OWN_COOKIES,
+  type BridgeState,
+  type Match,
+  type Program,
+} from '../programs/index.js';
+import {
+  isProgramGroup,
+  planSize,
+  switchTables,
+  type Command,
+  type Phase,
+  type SwitchTables,
+} from '../reconcile/index.js';
+import type {
+  DriverOptions,
+  FdbCriteria,
+  FdbEntry,
+  FlowDump,
+  GroupDump,
+  SentCounters,
+  SwitchDriver,
+  SwitchEvent,
+  SwitchPort,
+  SwitchStatus,
+} from './driver.js';
+import { flowDumps, groupDumps } from './dumps.js';
+import { resolvePorts, samePorts } from './ports.js';
+import { ProgramRunner, type Consequence } from './runner.js';
+import { flowOf, flowRequest, groupOf, messageOf, meterOf, portOf, preamble } from './wire.js';
+
+/** First table of the programs on our own datapath (ARCHITECTURE.md, "NORMAL is a program"). */
+const OWN_FIRST_TABLE = 64;
+const PACKET_IN_BYTES = 64;
+const RETRY_MS = { first: 500, most: 30_000 } as const;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+type Work = 'compare' | 'configure';
+
+export class OpenFlowDriver implements SwitchDriver {
+  readonly bridge: string;
+  readonly target: string;
+  readonly #options: DriverOptions;
+  readonly #isForeign: boolean;
+  readonly #runner: ProgramRunner;
+  readonly #listeners = new Set<(event: SwitchEvent) => void>();
+  readonly #ports = new Map<PortNumber, SwitchPort>();
+  readonly #sent: SentCounters = {
+    flowAdds: 0,
+    flowModifies: 0,
+    flowDeletes: 0,
+    groupAdds: 0,
+    groupModifies: 0,
+    groupDeletes: 0,
+    barriers: 0,
+    reconciles: 0,
+  };
+  readonly #received = { packetIns: 0, flowsRemoved: 0, errors: 0 };
+  #desired: Bridge;
+  #client: Client | undefined;
+  #connection: Connection | undefined;
+  #due: Work | undefined;
+  #isWorking = false;
+  #isStopped = false;
+  #retryMs: number = RETRY_MS.first;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #lastError: string | null = null;
+  #inSync = false;
+
+  constructor(options: DriverOptions) {
+    const { bridge, rundir } = options;
+    this.#options = options;
+    this.bridge = bridge.name;
+    this.#desired = bridge;
+    this.#isForeign = bridge.connection.kind === 'openflow';
+    this.target =
+      bridge.connection.kind === 'openflow'
+        ? bridge.connection.target
+        : `unix:${rundir}/${bridge.name}.program`;
+    const settings: Record<string, number> = {};
+    if (options.learnRatePerS !== undefined) settings['learnRatePerS'] = options.learnRatePerS;
+    if (options.learnBurst !== undefined) settings['learnBurst'] = options.learnBurst;
+    const programs = [...(options.programs ?? []), bridgeProgram as Program];
+    this.#runner = new ProgramRunner(bridge, { programs, settings, nowMs: now() });
+  }
+
+  start(): void {
+    if (this.#client !== undefined || this.#isStopped) return;
+    const reconnect = { minBackoffMs: 100, maxBackoffMs: 8000 };
+    this.#client = keepConnected(this.target, { reconnect });
+    this.#client.on('connection', (connection) => this.#connected(connection));
+    this.#client.on('disconnected', (reason) => this.#disconnected(reason));
+  }
+
+  configure(bridge: Bridge): void {
+    this.#desired = bridge;
+    this.#schedule('configure');
+  }
+
+  synced(timeoutMs: number): Promise<void> {
+    if (this.#inSync) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        unsubscribe();
+        const why =
+          this.#lastError ?? (this.#connection ? 'still at work' : `not connected to ${this.target}`);
+        reject(new Error(`${this.bridge} is not in sync after ${timeoutMs} ms: ${why}`));
+      }, timeoutMs);
+      const unsubscribe = this.subscribe((event) => {
+        if (event.kind !== 'in-sync' || !this.#inSync) return;
+        clearTimeout(timer);
+        unsubscribe();
+        resolve();
+      });
+    });
+  }
+
+  status(): SwitchStatus {
+    const { want } = this.#runner;
+    const { macs } = this.#bridgeState;
+    return {
+      connected: this.#connection !== undefined,
+      inSync: this.#inSync,
+      target: this.target,
+      datapathId: this.#connection?.datapathId ?? null,
+      flowsWanted: want.flows.size + 2 * macs.size,
+      groupsWanted: want.groups.size,
+      macs: macs.size,
+      lastError: this.#lastError,
+      sent: { ...this.#sent },
+      received: { ...this.#received },
+      refused: { ...macs.counters.refused },
+    };
+  }
+
+  fdb(): FdbEntry[] {
+    const at = now();
+    return fdbRows(this.#runner.bridge, this.#bridgeState).map(({ learnedAtMs, ...row }) => ({
+      ...row,
+      ageS: learnedAtMs === null ? null : Math.floor((at - learnedAtMs) / 1000),
+    }));
+  }
+
+  flushFdb(criteria: FdbCriteria = {}): number {
+    const { count, ...reaction } = flushMacs(this.#bridgeState, criteria, now());
+    this.#carryOut(this.#runner.consequence(bridgeProgram as Program, reaction));
+    return count;
+  }
+
+  async dumpFlows(): Promise<FlowDump[]> {
+    const { entries } = await this.#requireConnection().multipart(flowRequest(), {
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    });
+    return flowDumps(entries, this.#runner);
+  }
+
+  async dumpGroups(): Promise<GroupDump[]> {
+    const { entries } = await this.#requireConnection().multipart(
+      { type: 'GROUP_DESC' },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+    return groupDumps(entries, this.#runner);
+  }
+
+  ports(): SwitchPort[] {
+    return [...this.#ports.values()];
+  }
+
+  subscribe(listener: (event: SwitchEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#retryTimer);
+    const connection = this.#connection;
+    this.#client?.close();
+    this.#connection = undefined;
+    this.#inSync = false;
+    if (connection === undefined || connection.closeReason !== undefined) return Promise.resolve();
+    return new Promise((resolve) => connection.once('close', () => resolve()));
+  }
+
+  get #bridgeState(): BridgeState {
+    return this.#runner.state(bridgeProgram as Program) as BridgeState;
+  }
+
+  #requireConnection(): Connection {
+    if (this.#connection === undefined) throw new Error(`${this.bridge} is not connected to ${this.target}`);
+    return this.#connection;
+  }
+
+  #connected(connection: Connection): void {
+    this.#connection = connection;
+    this.#retryMs = RETRY_MS.first;
+    connection.on('packetIn', (message) => this.#packetIn(message));
+    connection.on('flowRemoved', (message) => this.#flowRemoved(message));
+    connection.on('portStatus', (message) => this.#portStatus(message));
+    connection.on('refused', ({ errorType, code }) => {
+      this.#received.errors++;
+      this.#failed(`the switch refused a message: ${errorType} ${code}`);
+    });
+    connection.on('malformed', (reason) =>
+      this.#options.log.warn({ bridge: this.bridge }, `malformed: ${reason}`),
+    );
+    connection.on('close', () => {
+      if (this.#connection === connection) this.#connection = undefined;
+      this.#inSync = false;
+    });
+    this.#options.log.info(
+      { bridge: this.bridge, dpid: connection.datapathId },
+      `connected to ${this.target}`,
+    );
+    this.#tell({ kind: 'connected', datapathId: connection.datapathId });
+    for (const message of preamble(PACKET_IN_BYTES)) connection.send(message);
+    this.#schedule('compare');
+  }
+
+  #disconnected(because: string): void {
+    this.#inSync = false;
+    if (because !== this.#lastError)
+      this.#options.log.warn({ bridge: this.bridge }, `disconnected: ${because}`);
+    this.#lastError = because;
+    this.#tell({ kind: 'disconnected', because });
+  }
+
+  /** A comparison covers a change of configuration; not the other way round. */
+  #schedule(work: Work): void {
+    this.#inSync = false;
+    if (this.#due !== 'compare') this.#due = work;
+    if (this.#isWorking || this.#retryTimer !== undefined || this.#isStopped) return;
+    this.#isWorking = true;
+    // Changes that come within one turn of the event loop are one piece of work.
+    setImmediate(() => void this.#work());
+  }
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#connection !== undefined && this.#due !== undefined) {
+        const connection = this.#connection;
+        const work = this.#due;
+        this.#due = undefined;
+        try {
+          const phases = await (work === 'compare'
+            ? this.#compare(connection)
+            : this.#reconfigure(connection));
+          if (this.#connection !== connection) continue;
+          this.#retryMs = RETRY_MS.first;
+          if (this.#due === undefined) this.#announceSync(phases);
+        } catch (error) {
+          if (this.#connection !== connection) continue;
+          this.#failed(error instanceof Error ? error.message : String(error));
+          break;
+        }
+      }
+    } finally {
+      this.#isWorking = false;
+    }
+    if (this.#due !== undefined && this.#connection !== undefined && this.#retryTimer === undefined) {
+      this.#schedule(this.#due);
+    }
+  }
+
+  #announceSync(phases: readonly Phase[]): void {
+    this.#inSync = true;
+    this.#lastError = null;
+    const size = planSize(phases);
+    this.#options.log.info({ bridge: this.bridge, ...size }, 'in sync');
+    this.#tell({ kind: 'in-sync', ...size });
+  }
+
+  /** Something went wrong: what the switch holds is no longer known. Looks again after a pause. */
+  #failed(message: string): void {
+    this.#inSync = false;
+    this.#due = 'compare';
+    if (message !== this.#lastError) this.#options.log.error({ bridge: this.bridge }, message);
+    this.#lastError = message;
+    this.#tell({ kind: 'error', message });
+    if (this.#retryTimer !== undefined || this.#isStopped) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.#schedule('compare');
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
+  }
+
+  /** Reads what the switch holds, and sends what it lacks and what it should not have. */
+  async #compare(connection: Connection): Promise<Phase[]> {
+    this.#sent.reconciles++;
+    const timeout = { timeoutMs: REQUEST_TIMEOUT_MS };
+    const descriptions = await connection.multipart({ type: 'PORT_DESC' }, timeout);
+    this.#ports.clear();
+    for (const port of descriptions.entries.map(portOf)) this.#ports.set(port.ofport, port);
+    const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+    const firstTable = this.#isForeign ? 0 : OWN_FIRST_TABLE;
+    this.#runner.layOut({ firstTable, tableCount: connection.features?.nTables ?? 254 });
+    const have = await this.#read(connection);
+    const flows = [...have.flows.values()].map(({ flow }) => flow);
+    this.#tellNotices(this.#runner.adopt(bridge, flows, now()));
+    const first = this.#runner.planConfigured(have);
+    for (const phase of first) await this.#send(connection, phase);
+    // In one go, as what is learned from here on must not be undone by it.
+    const rest = this.#runner.planRest(have);
+    await Promise.all(rest.map((phase) => this.#send(connection, phase)));
+    return [...first, ...rest];
+  }
+
+  async #read(connection: Connection): Promise<SwitchTables> {
+    const timeout = { timeoutMs: REQUEST_TIMEOUT_MS };
+    const [flows, groups] = await Promise.all([
+      connection.multipart(flowRequest(OWN_COOKIES), timeout),
+      connection.multipart({ type: 'GROUP_DESC' }, timeout),
+    ]);
+    const wantsMeters = this.#runner.wantsMeters();
+    const meters = wantsMeters
+      ? await connection.multipart({ type: 'METER_CONFIG', meterId: 0xffffffff }, timeout)
+      : null;
+    return switchTables(
+      flows.entries.map(flowOf),
+      groups.entries.filter(({ groupId }) => isProgramGroup(groupId)).map(groupOf),
+      (meters?.entries ?? []).filter(({ meterId }) => isProgramGroup(meterId)).map(meterOf),
+    );
+  }
+
+  async #reconfigure(connection: Connection): Promise<Phase[]> {
+    const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+    const done: Phase[] = [];
+    for (const { phases, notices } of this.#runner.reconfigure(bridge, now())) {
+      this.#tellNotices(notices);
+      for (const phase of phases) await this.#send(connection, phase);
+      done.push(...phases);
+    }
+    return done;
+  }
+
+  /** Sends a phase and a barrier. @throws Error when the switch refuses any of it. */
+  async #send(connection: Connection, phase: Phase): Promise<void> {
+    const messages = phase.map(messageOf);
+    this.#count(phase);
+    this.#sent.barriers++;
+    const errors = await connection.commit(messages, { timeoutMs: REQUEST_TIMEOUT_MS });
+    const [first] = errors;
+    if (first === undefined) return;
+    this.#received.errors += errors.length;
+    const { errorType, code } = first.error;
+    const refused = phase[first.index];
+    throw new Error(
+      `the switch refused ${errors.length} of ${phase.length} messages, first ${refused?.op ?? '?'}: ${errorType} ${code}`,
+    );
+  }
+
+  #count(commands: readonly Command[]): void {
+    const size = planSize([commands]);
+    for (const key of Object.keys(size) as (keyof typeof size)[]) this.#sent[key] += size[key];
+  }
+
+  #packetIn({ tableId, match, data }: PacketIn): void {
+    this.#received.packetIns++;
+    // A switch that reads slowly is not sent more; what is not learned now comes again with the next frame.
+    if (this.#connection?.isWritable !== true) return;
+    const inPort = match.in_port;
+    if (typeof inPort !== 'number') return;
+    this.#carryOut(this.#runner.packetIn(tableId, { inPort, match: match as Match, data }, now()));
+  }
+
+  #flowRemoved({ cookie, tableId, match, reason }: FlowRemoved): void {
+    this.#received.flowsRemoved++;
+    this.#carryOut(this.#runner.flowRemoved({ cookie, tableId }, { match: match as Match, reason }, now()));
+  }
+
+  #portStatus({ reason, desc }: PortStatus): void {
+    const port = portOf(desc);
+    const changes = { ADD: 'added', DELETE: 'removed', MODIFY: 'modified' } as const;
+    const change = typeof reason === 'string' ? changes[reason] : 'modified';
+    if (change === 'removed') this.#ports.delete(port.ofport);
+    else this.#ports.set(port.ofport, port);
+    this.#tell({ kind: 'port', change, port });
+    const event = { port: port.ofport, name: port.name, change, isLinkUp: port.isLinkUp && port.isAdminUp };
+    this.#carryOut(this.#runner.portStatus(event, now()));
+    const resolved = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+    if (!samePorts(resolved, this.#runner.bridge)) this.#schedule('configure');
+  }
+
+  #carryOut({ commands, notices }: Consequence): void {
+    const connection = this.#connection;
+    if (connection !== undefined && connection.closeReason === undefined) {
+      this.#count(commands);
+      try {
+        for (const command of commands) connection.send(messageOf(command) satisfies MessageInput);
+      } catch (error) {
+        if (!(error instanceof OpenFlowEncodeError)) throw error;
+        this.#failed(error.message);
+      }
+    }
+    this.#tellNotices(notices);
+  }
+
+  #tellNotices(notices: Consequence['notices']): void {
+    for (const notice of notices) this.#tell(notice as SwitchEvent);
+  }
+
+  #tell(event: SwitchEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** Milliseconds of a clock that never steps back. */
+function now(): number {
+  return performance.now();
+}
