@@ -45,7 +45,12 @@ export function datumFromJson(
   relaxed = false,
 ): Datum {
   const datum = type.value ? mapFromJson(json, type, resolveName) : setFromJson(json, type, resolveName);
-  if (!relaxed) checkSize(datum, type);
+  const count = datum.keys.length;
+  if (!relaxed && (count < type.min || count > type.max)) {
+    throw syntaxError(
+      `${type.value ? 'map' : 'set'} must have ${sizesOf(type)} members but ${count} are present`,
+    );
+  }
   for (const key of datum.keys) checkAtom(key, type.key);
   if (type.value) for (const value of datum.values ?? []) checkAtom(value, type.value);
   return datum;
@@ -91,13 +96,12 @@ function hasRepeats(sorted: readonly Atom[]): boolean {
 export function checkSize(datum: Datum, type: ColumnType): void {
   const count = datum.keys.length;
   if (count >= type.min && count <= type.max) return;
-  const wanted =
-    type.max === Infinity
-      ? `at least ${type.min}`
-      : type.min === type.max
-        ? `${type.min}`
-        : `${type.min} to ${type.max}`;
-  throw constraintViolation(`${count} values are stored where ${wanted} must be`);
+  throw constraintViolation(`${count} values are stored where ${sizesOf(type)} must be`);
+}
+
+function sizesOf({ min, max }: ColumnType): string {
+  if (max === Infinity) return `at least ${min}`;
+  return min === max ? `${min}` : `${min} to ${max}`;
 }
 
 export function datumToJson(datum: Datum, type: ColumnType): Json {
