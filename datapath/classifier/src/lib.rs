@@ -124,6 +124,22 @@ impl Classifier {
         best.map(|(_, id)| id)
     }
 
+    /// Some rule that matches `key`, of whatever priority. For sets of rules of which any will do (a cache of
+    /// disjoint or agreeing rules): masks that are hit often move to the front.
+    #[inline]
+    pub fn lookup_any(&mut self, key: &FlowKey) -> Option<RuleId> {
+        for at in 0..self.order.len() {
+            let subtable = &self.subtables[self.order[at] as usize];
+            if let Some((_, id)) = subtable.lookup(key) {
+                if at > 0 {
+                    self.order.swap(at, at - 1);
+                }
+                return Some(id);
+            }
+        }
+        None
+    }
+
     /// Calls `visit` with the number of each rule that is as specific as (`mask`, `key`) or more so: it has all
     /// bits of `mask`, with the values in `key`. These are the rules that a non-strict flow-mod with that
     /// match speaks of (OF 1.3.5 §6.4).
