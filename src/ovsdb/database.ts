@@ -3,6 +3,7 @@
  * committed transactions ({@link Database.apply}) and can be taken back ({@link Database.revert}).
  */
 import type { Atom } from './atom.js';
+import { setOf } from './datum.js';
 import type { Datum } from './datum.js';
 import type { DatabaseSchema, Reference, TableSchema } from './schema.js';
 
@@ -60,6 +61,17 @@ export class Database {
   /** The row that holds this key in the table's index number `index`. */
   indexed(table: string, index: number, key: string): string | undefined {
     return this.#table(table).indexes[index]?.get(key);
+  }
+
+  /** The row whose `column`, which an index makes unique by itself, holds this value. */
+  find(table: string, column: string, value: Atom): Row | undefined {
+    const { schema, rows, indexes } = this.#table(table);
+    const index = schema.indexes.findIndex((columns) => columns.length === 1 && columns[0] === column);
+    if (index < 0) throw new RangeError(`${table}.${column} is not unique`);
+    const uuid = indexes[index]?.get(
+      indexKey({ uuid: '', version: '', fields: { [column]: setOf([value]) } }, [column]),
+    );
+    return uuid === undefined ? undefined : rows.get(uuid);
   }
 
   referenceCount(table: string, uuid: string): number {

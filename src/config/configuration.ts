@@ -1,0 +1,205 @@
+/**
+ * The configuration as the rest of weftd sees it: the network that the database asks for, told anew after every change
+ * that is on disk; intents; and state written back.
+ */
+import type { Answer, Store } from '../ovsdb/store.js';
+import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
+import { numberOf } from './fields.js';
+import { readNetwork } from './network.js';
+import type { Reading } from './network.js';
+import { assignOfports } from './ofports.js';
+import { statusOperations } from './status.js';
+import type { BridgeStatus, InterfaceStatus } from './status.js';
+
+/** Tables whose rows say what the network should be. */
+const CONFIGURATION = new Set(['Open_vSwitch', 'Bridge', 'Port', 'Interface', 'Controller']);
+
+export interface ConfigurationLog {
+  info(context: object, message: string): void;
+  warn(context: object, message: string): void;
+  error(context: object, message: string): void;
+}
+
+export interface ConfigurationOptions {
+  readonly log: ConfigurationLog;
+  readonly version: string;
+  /** State is gathered for so long before it is written. */
+  readonly statusDelayMs?: number;
+}
+
+export class Configuration {
+  readonly #listeners = new Set<(reading: Reading) => void>();
+  #reading: Reading;
+  #reported = '';
+  #refreshing: Promise<void> | null = null;
+  #stale = false;
+  readonly #interfaceStatus = new Map<string, InterfaceStatus>();
+  readonly #bridgeStatus = new Map<string, BridgeStatus>();
+  #statusTimer: NodeJS.Timeout | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
+  #diskError: OvsdbError | null = null;
+
+  private constructor(
+    readonly store: Store,
+    private readonly options: ConfigurationOptions,
+  ) {
+    this.#reading = readNetwork(store.database);
+  }
+
+  /** Readies the database: its one root row, what this switch can do, a number for every interface. */
+  static async open(store: Store, options: ConfigurationOptions): Promise<Configuration> {
+    const configuration = new Configuration(store, options);
+    const facts = {
+      ovs_version: options.version,
+      db_version: store.database.schema.version,
+      iface_types: ['set', ['internal', 'system', 'tap']],
+      datapath_types: ['set', ['netdev', 'system']],
+    };
+    const isNew = store.database.rows('Open_vSwitch').size === 0;
+    await configuration.transact([
+      isNew
+        ? { op: 'insert', table: 'Open_vSwitch', row: facts }
+        : { op: 'update', table: 'Open_vSwitch', where: [], row: facts },
+      { op: 'comment', comment: 'weftd: started' },
+    ]);
+    await configuration.#assign();
+    configuration.#read();
+    store.subscribe((changes) => configuration.#changed(changes));
+    return configuration;
+  }
+
+  get database(): Database {
+    return this.store.database;
+  }
+
+  /** The latest that is on disk and has every number assigned. */
+  get reading(): Reading {
+    return this.#reading;
+  }
+
+  /** Why the latest transaction could not be written, null if it could. */
+  get diskError(): string | null {
+    return this.#diskError?.message ?? null;
+  }
+
+  get nextCfg(): number {
+    const [root] = this.database.rows('Open_vSwitch').values();
+    return root ? (numberOf(root, 'next_cfg') ?? 0) : 0;
+  }
+
+  /** Hears of every new network, in order. */
+  subscribe(listener: (reading: Reading) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Carries out an intent. Resolves when it is on disk and listeners have the network that includes it.
+   * @throws IntentError from the intent itself, OvsdbError where the database refuses it
+   */
+  async apply(intent: (database: Database) => Json[], comment: string): Promise<void> {
+    const { error } = await this.transact([...intent(this.database), { op: 'comment', comment }]);
+    if (error) throw error;
+    while (this.#refreshing) await this.#refreshing;
+  }
+
+  /** Keeps the columns of state; they are written together, a little later. */
+  setStatus(interfaces: Iterable<InterfaceStatus>, bridges: Iterable<BridgeStatus> = []): void {
+    for (const status of interfaces) this.#interfaceStatus.set(status.name, status);
+    for (const status of bridges) this.#bridgeStatus.set(status.name, status);
+    this.#statusTimer ??= setTimeout(() => void this.flushStatus(), this.options.statusDelayMs ?? 100);
+  }
+
+  async flushStatus(): Promise<void> {
+    if (this.#statusTimer) clearTimeout(this.#statusTimer);
+    this.#statusTimer = null;
+    const interfaces = [...this.#interfaceStatus.values()];
+    const bridges = [...this.#bridgeStatus.values()];
+    this.#interfaceStatus.clear();
+    this.#bridgeStatus.clear();
+    const operations = statusOperations(this.database, interfaces, bridges);
+    if (operations.length > 0) await this.transact(operations);
+  }
+
+  /** Says that the switch forwards as the configuration numbered `nextCfg` wants (`ovs-vsctl` waits for it). */
+  async setCurrent(nextCfg: number): Promise<void> {
+    const [root] = this.database.rows('Open_vSwitch').values();
+    if (!root || numberOf(root, 'cur_cfg') === nextCfg) return;
+    await this.transact([{ op: 'update', table: 'Open_vSwitch', where: [], row: { cur_cfg: nextCfg } }]);
+  }
+
+  async close(): Promise<void> {
+    await this.flushStatus();
+    while (this.#refreshing) await this.#refreshing;
+    await this.#writing;
+    await this.store.close();
+  }
+
+  async transact(operations: readonly Json[]): Promise<Answer> {
+    const answering = this.store.transact(operations);
+    this.#writing = answering;
+    const answer = await answering;
+    this.#diskError = answer.error?.tag === 'I/O error' ? answer.error : null;
+    if (this.#diskError) {
+      this.options.log.error({ err: this.#diskError }, 'the database cannot be written');
+      // What was read may include what has just been taken back.
+      this.#read();
+      for (const listener of this.#listeners) listener(this.#reading);
+    }
+    return answer;
+  }
+
+  #changed(changes: readonly Change[]): void {
+    if (!changes.some(isConfiguration)) return;
+    this.#stale = true;
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+  }
+
+  async #refresh(): Promise<void> {
+    // Transactions that were written together are read together.
+    await Promise.resolve();
+    while (this.#stale) {
+      this.#stale = false;
+      await this.#assign();
+      this.#read();
+      for (const listener of this.#listeners) listener(this.#reading);
+    }
+  }
+
+  async #assign(): Promise<void> {
+    const operations = assignOfports(this.database);
+    if (operations.length === 0) return;
+    const { error } = await this.transact(operations);
+    if (error) this.options.log.error({ err: error }, 'port numbers could not be stored');
+  }
+
+  #read(): void {
+    this.#reading = readNetwork(this.database);
+    const report = JSON.stringify(this.#reading.faults);
+    if (report === this.#reported) return;
+    this.#reported = report;
+    for (const { table, name, column, message } of this.#reading.faults) {
+      this.options.log.warn({ table, name, column }, `${table} ${name}, ${column}: ${message}`);
+    }
+  }
+}
+
+/** Columns that Weft itself writes, apart from ephemeral ones. */
+const OWN_COLUMNS = new Set(['Interface.error', 'Open_vSwitch.cur_cfg']);
+
+function isConfiguration({ table, old, new: row }: Change): boolean {
+  if (!CONFIGURATION.has(table)) return false;
+  if (!old || !row) return true;
+  return Object.keys(row.fields).some((column) => {
+    return (
+      old.fields[column] !== row.fields[column] &&
+      !STATE.has(column) &&
+      !OWN_COLUMNS.has(`${table}.${column}`)
+    );
+  });
+}
+
+const STATE = new Set([
+  ...['mac_in_use', 'ifindex', 'mtu', 'admin_state', 'link_state', 'link_speed', 'link_resets', 'duplex'],
+  ...['status', 'statistics', 'datapath_id'],
+]);

@@ -1,0 +1,10 @@
+/** The configuration: rows of the Open_vSwitch database on one side, the domain's network on the other. */
+export { Configuration } from './configuration.js';
+export type { ConfigurationLog, ConfigurationOptions } from './configuration.js';
+export * from './fields.js';
+export * from './identity.js';
+export * from './intents.js';
+export * from './network.js';
+export { assignOfports } from './ofports.js';
+export { statusOperations } from './status.js';
+export type { BridgeStatus, InterfaceStatus } from './status.js';

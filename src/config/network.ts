@@ -1,0 +1,294 @@
+/**
+ * From the rows of the Open_vSwitch database to the network they ask for. A setting that makes no sense is reported and
+ * taken as absent, as Open vSwitch does; a row that cannot work is reported and left out. All faults are found at once.
+ */
+import {
+  LOCAL_PORT,
+  MAC_AGEING_TIME_S,
+  MAC_TABLE_SIZE,
+  VlanSet,
+  isMulticast,
+  isVid,
+  parseDpid,
+  parseMacAddress,
+} from '../domain/index.js';
+import type {
+  Bridge,
+  Connection,
+  Interface,
+  LogicalPort,
+  MacAddress,
+  Network,
+  PriorityTags,
+  StaticMac,
+  VlanMode,
+} from '../domain/index.js';
+import type { Database, Row } from '../ovsdb/index.js';
+import { flagOf, mapOfTexts, numberOf, numbersOf, textOf, textsOf } from './fields.js';
+import { dpidFromMac, macFromUuid } from './identity.js';
+
+/** OFPP_LOCAL as the 16-bit number that Interface.ofport holds, in Open vSwitch's words. */
+export const LOCAL_OFPORT = 65534;
+
+export interface Fault {
+  readonly table: 'Bridge' | 'Port' | 'Interface';
+  readonly name: string;
+  readonly uuid: string;
+  /** Column, for maps with the key: `other_config:mac-aging-time`. */
+  readonly column: string;
+  readonly message: string;
+}
+
+export interface Reading {
+  readonly network: Network;
+  readonly faults: readonly Fault[];
+  /** Settings of interfaces beyond the domain's, which the datapath needs, by interface uuid. */
+  readonly interfaces: ReadonlyMap<string, InterfaceSettings>;
+}
+
+export interface InterfaceSettings {
+  readonly mtuRequest: number | null;
+}
+
+export function readNetwork(database: Database): Reading {
+  return new Reader(database).read();
+}
+
+/** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
+export const STATIC_MAC_PREFIX = 'static-mac:';
+
+class Reader {
+  readonly #faults: Fault[] = [];
+  readonly #interfaces = new Map<string, InterfaceSettings>();
+
+  constructor(private readonly database: Database) {}
+
+  read(): Reading {
+    const bridges: Bridge[] = [];
+    for (const root of this.database.rows('Open_vSwitch').values()) {
+      for (const uuid of textsOf(root, 'bridges')) {
+        const row = this.database.row('Bridge', uuid);
+        if (row) bridges.push(this.#bridge(row));
+      }
+    }
+    bridges.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#checkDatapathIds(bridges);
+    return { network: { bridges }, faults: this.#faults, interfaces: this.#interfaces };
+  }
+
+  #bridge(row: Row): Bridge {
+    const name = textOf(row, 'name') ?? '';
+    const other = mapOfTexts(row, 'other_config');
+    const fault = this.#reporter('Bridge', row);
+    if (!isInterfaceName(name)) fault('name', `"${name}" cannot be the name of a network interface`);
+
+    const mac =
+      unicast(other.get('hwaddr'), (message) => fault('other_config:hwaddr', message)) ??
+      macFromUuid(row.uuid);
+    const wantedDpid = other.get('datapath-id');
+    const datapathId = wantedDpid === undefined ? undefined : parseDpid(wantedDpid);
+    if (wantedDpid !== undefined && (!datapathId || /^0+$/.test(datapathId))) {
+      fault('other_config:datapath-id', `"${wantedDpid}" is not 16 hex digits, some of them not 0`);
+    }
+    const connection = this.#connection(other.get('openflow-connection'), fault);
+    const number = (
+      key: string,
+      { min, max, default: usual }: { min: number; max: number; default: number },
+    ) => {
+      const text = other.get(key);
+      if (text === undefined) return usual;
+      const value = Number(text);
+      if (!/^\d+$/.test(text)) fault(`other_config:${key}`, `"${text}" is no number`);
+      else if (value < min || value > max)
+        fault(`other_config:${key}`, `${text} is outside ${min} to ${max}`);
+      else return value;
+      return Number.isNaN(value) ? usual : Math.min(Math.max(value, min), max);
+    };
+    const ports: LogicalPort[] = [];
+    for (const uuid of textsOf(row, 'ports')) {
+      const portRow = this.database.row('Port', uuid);
+      const port = portRow && this.#port(portRow, name, mac, connection);
+      if (port) ports.push(port);
+    }
+    ports.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      name,
+      uuid: row.uuid,
+      datapathId: datapathId && !/^0+$/.test(datapathId) ? datapathId : dpidFromMac(mac),
+      failMode: textOf(row, 'fail_mode') === 'secure' ? 'secure' : 'standalone',
+      controllers: this.#controllers(row, fault),
+      connection,
+      macTableSize: number('mac-table-size', MAC_TABLE_SIZE),
+      macAgeingTimeS: number('mac-aging-time', MAC_AGEING_TIME_S),
+      forwardBpdu: other.get('forward-bpdu') === 'true',
+      floodVlans: VlanSet.of(numbersOf(row, 'flood_vlans')),
+      ports,
+      staticMacs: this.#staticMacs(other, ports, fault),
+    };
+  }
+
+  #connection(text: string | undefined, fault: Report): Connection {
+    if (text === undefined) return { kind: 'weft' };
+    if (/^(unix:.+|(tcp|ssl):.+:\d{1,5})$/.test(text)) return { kind: 'openflow', target: text };
+    fault(
+      'other_config:openflow-connection',
+      `"${text}" is neither unix:PATH nor tcp:HOST:PORT nor ssl:HOST:PORT`,
+    );
+    return { kind: 'weft' };
+  }
+
+  #controllers(row: Row, fault: Report): string[] {
+    const targets: string[] = [];
+    for (const uuid of textsOf(row, 'controller')) {
+      const controller = this.database.row('Controller', uuid);
+      const target = controller ? textOf(controller, 'target') : undefined;
+      if (target === undefined) continue;
+      if (isTarget(target)) targets.push(target);
+      else fault('controller', `"${target}" is no target for a controller`);
+    }
+    return targets.sort();
+  }
+
+  #port(row: Row, bridge: string, bridgeMac: MacAddress, connection: Connection): LogicalPort | null {
+    const name = textOf(row, 'name') ?? '';
+    const other = mapOfTexts(row, 'other_config');
+    const fault = this.#reporter('Port', row);
+    const interfaces: Interface[] = [];
+    for (const uuid of textsOf(row, 'interfaces')) {
+      const interfaceRow = this.database.row('Interface', uuid);
+      const each = interfaceRow && this.#interface(interfaceRow, bridge, bridgeMac, connection);
+      if (each) interfaces.push(each);
+    }
+    if (interfaces.length === 0) return null;
+    const tag = numberOf(row, 'tag');
+    const mode = textOf(row, 'vlan_mode') as VlanMode | undefined;
+    const vlanMode: VlanMode = mode ?? (tag === undefined ? 'trunk' : 'access');
+    const trunks = VlanSet.of(numbersOf(row, 'trunks'));
+    const carriesTrunks = vlanMode === 'trunk' || vlanMode.startsWith('native-');
+    if (!carriesTrunks && !trunks.isEmpty) fault('trunks', `is ignored on a port of mode ${vlanMode}`);
+    if (vlanMode === 'trunk' && tag !== undefined) fault('tag', 'is ignored on a trunk');
+    const cvlans = VlanSet.of(numbersOf(row, 'cvlans'));
+    if (vlanMode !== 'dot1q-tunnel' && !cvlans.isEmpty)
+      fault('cvlans', `is ignored on a port of mode ${vlanMode}`);
+    const ownTag = vlanMode === 'trunk' ? null : (tag ?? 0);
+    return {
+      name,
+      uuid: row.uuid,
+      interfaces: interfaces.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      vlanMode,
+      tag: ownTag,
+      // A native VLAN is always carried.
+      trunks: carriesTrunks && !trunks.isEmpty ? (ownTag === null ? trunks : trunks.with(ownTag)) : null,
+      cvlans: vlanMode === 'dot1q-tunnel' && !cvlans.isEmpty ? cvlans : null,
+      qinqEthertype: qinqEthertype(other.get('qinq-ethertype'), fault),
+      priorityTags: priorityTags(other.get('priority-tags'), fault),
+      protected: flagOf(row, 'protected'),
+    };
+  }
+
+  #interface(row: Row, bridge: string, bridgeMac: MacAddress, connection: Connection): Interface | null {
+    const name = textOf(row, 'name') ?? '';
+    const fault = this.#reporter('Interface', row);
+    if (!isInterfaceName(name)) {
+      fault('name', `"${name}" cannot be the name of a network interface`);
+      return null;
+    }
+    const isLocal = name === bridge;
+    const kind = textOf(row, 'type') ?? '';
+    if (kind !== '' && kind !== 'system' && kind !== 'internal' && kind !== 'tap') {
+      fault('type', `"${kind}" is not a type of interface that Weft knows: "" (system) or internal`);
+      return null;
+    }
+    const type = isLocal || kind === 'internal' || kind === 'tap' ? 'internal' : 'system';
+    const wanted = unicast(textOf(row, 'mac'), (message) => fault('mac', message));
+    this.#interfaces.set(row.uuid, { mtuRequest: numberOf(row, 'mtu_request') ?? null });
+    const isOurs = connection.kind === 'weft';
+    const ofport = numberOf(row, 'ofport');
+    return {
+      name,
+      uuid: row.uuid,
+      type,
+      ofport: !isOurs ? null : isLocal ? LOCAL_PORT : ofport !== undefined && ofport > 0 ? ofport : null,
+      mac: wanted ?? (type === 'internal' && isOurs ? (isLocal ? bridgeMac : macFromUuid(row.uuid)) : null),
+    };
+  }
+
+  #staticMacs(other: Map<string, string>, ports: readonly LogicalPort[], fault: Report): StaticMac[] {
+    const list: StaticMac[] = [];
+    for (const [key, port] of other) {
+      if (!key.startsWith(STATIC_MAC_PREFIX)) continue;
+      const [, vlanText, macText] = /^static-mac:(\d{1,4}):(.+)$/.exec(key) ?? [];
+      const vlan = Number(vlanText);
+      const mac = parseMacAddress(macText ?? '');
+      if (!mac || !isVid(vlan) || isMulticast(mac))
+        fault(`other_config:${key}`, 'is not static-mac:<vlan>:<unicast address>');
+      else if (!ports.some(({ name }) => name === port))
+        fault(`other_config:${key}`, `there is no port "${port}"`);
+      else list.push({ vlan, mac, port });
+    }
+    return list;
+  }
+
+  #checkDatapathIds(bridges: readonly Bridge[]): void {
+    const seen = new Map<string, string>();
+    for (const { name, uuid, datapathId } of bridges) {
+      const other = seen.get(datapathId);
+      if (other !== undefined) {
+        const message = `bridge ${other} has the same datapath id ${datapathId}`;
+        this.#faults.push({ table: 'Bridge', name, uuid, column: 'other_config:datapath-id', message });
+      }
+      seen.set(datapathId, name);
+    }
+  }
+
+  #reporter(table: Fault['table'], row: Row): Report {
+    const name = textOf(row, 'name') ?? '';
+    return (column, message) => this.#faults.push({ table, name, uuid: row.uuid, column, message });
+  }
+}
+
+type Report = (column: string, message: string) => void;
+
+/** What Linux takes as the name of an interface (dev_valid_name). */
+export function isInterfaceName(name: string): boolean {
+  return /^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..';
+}
+
+/** Active and passive connections in Open vSwitch's words (ovsdb(7), "Connection Methods"). */
+export function isTarget(text: string): boolean {
+  return /^((p?unix):.+|(tcp|ssl):.+|(ptcp|pssl):(\d{1,5})?(:.+)?)$/.test(text);
+}
+
+function unicast(text: string | undefined, fault: (message: string) => void): MacAddress | undefined {
+  if (text === undefined) return undefined;
+  const mac = parseMacAddress(text);
+  if (!mac) fault(`"${text}" is no Ethernet address`);
+  else if (isMulticast(mac) || mac === '00:00:00:00:00:00')
+    fault(`${text} is not the address of one station`);
+  else return mac;
+  return undefined;
+}
+
+function qinqEthertype(text: string | undefined, fault: Report): 0x8100 | 0x88a8 {
+  if (text === '802.1q') return 0x8100;
+  if (text !== undefined && text !== '802.1ad')
+    fault('other_config:qinq-ethertype', `"${text}" is neither 802.1ad nor 802.1q`);
+  return 0x88a8;
+}
+
+function priorityTags(text: string | undefined, fault: Report): PriorityTags {
+  switch (text) {
+    case 'true':
+    case 'if-nonzero':
+      return 'if-nonzero';
+    case 'always':
+      return 'always';
+    case undefined:
+    case 'false':
+    case 'never':
+    case 'no':
+      return 'never';
+  }
+  fault('other_config:priority-tags', `"${text}" is neither never nor if-nonzero nor always`);
+  return 'never';
+}

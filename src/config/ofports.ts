@@ -1,0 +1,60 @@
+/**
+ * OpenFlow port numbers. An interface keeps its number for life (Interface.ofport); a new one gets what it asks for, if
+ * free, else the lowest free one from 1. A request that comes later moves the interface, unless the number is taken.
+ */
+import type { Database, Json, Row } from '../ovsdb/index.js';
+import { mapOfTexts, numberOf, textOf, textsOf } from './fields.js';
+import { LOCAL_OFPORT } from './network.js';
+
+/** The operations that give every interface of Weft's own bridges its number; none if all have one. */
+export function assignOfports(database: Database): Json[] {
+  const operations: Json[] = [];
+  for (const bridge of database.rows('Bridge').values()) {
+    if (mapOfTexts(bridge, 'other_config').has('openflow-connection')) continue;
+    for (const [row, ofport] of assignOnBridge(database, bridge)) {
+      if (numberOf(row, 'ofport') === ofport) continue;
+      operations.push({
+        op: 'update',
+        table: 'Interface',
+        where: [['_uuid', '==', ['uuid', row.uuid]]],
+        row: { ofport },
+      });
+    }
+  }
+  return operations;
+}
+
+function assignOnBridge(database: Database, bridge: Row): Map<Row, number> {
+  const name = textOf(bridge, 'name');
+  const interfaces = textsOf(bridge, 'ports')
+    .flatMap((uuid) => textsOf(database.row('Port', uuid) ?? bridge, 'interfaces'))
+    .map((uuid) => database.row('Interface', uuid))
+    .filter((row) => row !== undefined)
+    .sort((a, b) => ((textOf(a, 'name') ?? '') < (textOf(b, 'name') ?? '') ? -1 : 1));
+  const assigned = new Map<Row, number>();
+  const taken = new Set<number>();
+  const take = (row: Row, ofport: number | undefined): void => {
+    if (assigned.has(row) || ofport === undefined || ofport < 1 || ofport > LOCAL_OFPORT || taken.has(ofport))
+      return;
+    assigned.set(row, ofport);
+    taken.add(ofport);
+  };
+  for (const row of interfaces) if (textOf(row, 'name') === name) take(row, LOCAL_OFPORT);
+  taken.add(LOCAL_OFPORT);
+  // Who has what it asked for keeps it, before others may ask for the same.
+  for (const row of interfaces) {
+    const ofport = numberOf(row, 'ofport');
+    if (ofport === numberOf(row, 'ofport_request')) take(row, ofport);
+  }
+  for (const row of interfaces)
+    if (numberOf(row, 'ofport_request') === undefined) take(row, numberOf(row, 'ofport'));
+  for (const row of interfaces) take(row, numberOf(row, 'ofport_request'));
+  for (const row of interfaces) take(row, numberOf(row, 'ofport'));
+  let next = 1;
+  for (const row of interfaces) {
+    if (assigned.has(row)) continue;
+    while (taken.has(next)) next++;
+    take(row, next);
+  }
+  return assigned;
+}
