@@ -4,7 +4,7 @@ import { MAX_LENGTH_NO_BUFFER, Port, VlanVid } from '../messages/constants.js';
 import type { ActionInput } from '../messages/actions.js';
 import type { Match } from '../oxm/match.js';
 import { IN_PORT_16, MULTIPATH_ALGORITHMS, MULTIPATH_FIELDS, SAME_TABLE, narrowPort } from './actions.js';
-import { fromBigint, onesOf, readBits, readPort, toEntry, type PortNames } from './field-values.js';
+import { fromBigint, onesOf, readBits, readPort, toEntry, type Bits, type PortNames } from './field-values.js';
 import { ETH, IP, fieldNamed, fieldOf, type FieldText } from './fields.js';
 import { parseLearn } from './learn.js';
 import type { ActionInputOf } from './shapes.js';
@@ -368,8 +368,7 @@ function setTo(oxm: string, word: Word): ActionInput {
 
 const READ_ONLY = new Set(['in_port', 'in_phy_port', 'eth_type', 'ip_proto', 'ip_frag', 'mpls_bos', 'ipv6_exthdr', 'tcp_flags']);
 
-/** A masked value needs Open vSwitch's own action: OF 1.3.5 §7.2.5 gives SET_FIELD none. */
-function readSetField(word: Word, context: ActionContext): ActionInput {
+function readSetField(word: Word, context: ActionContext): ActionInput | ActionInput[] {
   const [text, name, nameAt] = arrow(word);
   const field = fieldFor(name, context);
   if (field === undefined) {
@@ -387,10 +386,30 @@ function readSetField(word: Word, context: ActionContext): ActionInput {
     }
     throw badValue(word, 'must be a whole TOS without ECN bits');
   }
-  const entry = only(field.oxm, toEntry(field, bits));
-  return bits.mask === onesOf(field.bits)
-    ? { type: 'SET_FIELD', field: entry }
-    : { type: 'NX_REG_LOAD2', field: entry };
+  if (bits.mask === onesOf(field.bits)) return { type: 'SET_FIELD', field: only(field.oxm, toEntry(field, bits)) };
+  return loadsOf(field, bits);
+}
+
+/**
+ * OF 1.3.5 §7.2.5 gives SET_FIELD no mask, so a masked value becomes one NX_REG_LOAD for each run of mask bits, as Open
+ * vSwitch does; each loads at most 64 bits.
+ */
+function loadsOf(field: FieldText, { value, mask }: Bits): ActionInput[] {
+  const loads: ActionInput[] = [];
+  const isSet = (bit: number): boolean => ((mask >> BigInt(bit)) & 1n) === 1n;
+  for (let offset = 0; offset < field.bits; offset++) {
+    if (!isSet(offset)) continue;
+    let bits = 1;
+    while (bits < 64 && offset + bits < field.bits && isSet(offset + bits)) bits += 1;
+    loads.push({
+      type: 'NX_REG_LOAD',
+      offsetBits: packBits({ offset, bits }),
+      destination: field.twin,
+      value: (value >> BigInt(offset)) & onesOf(bits),
+    });
+    offset += bits - 1;
+  }
+  return loads;
 }
 
 function fieldFor(name: string, { ethType, ipProto }: ActionContext): FieldText | undefined {

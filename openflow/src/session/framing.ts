@@ -73,6 +73,13 @@ export class Framer {
     this.#bufferedBytes += chunk.length;
   }
 
+  /** The header of the message that is still to come whole, once its 8 bytes are there. */
+  peekHeader(): Uint8Array | undefined {
+    if (this.#error !== undefined || this.#bufferedBytes < HEADER_BYTES) return undefined;
+    if ((this.#chunks[0]?.length ?? 0) - this.#offset < HEADER_BYTES) this.#gather(HEADER_BYTES);
+    return this.#chunks[0]?.subarray(this.#offset, this.#offset + HEADER_BYTES);
+  }
+
   /** The next whole message, or undefined when more bytes are needed or the stream is broken (see {@link error}). */
   next(): Uint8Array | undefined {
     if (this.#error !== undefined || this.#bufferedBytes < HEADER_BYTES) return undefined;
@@ -85,7 +92,7 @@ export class Framer {
     }
     const length = lengthAt(first, this.#offset);
     if (length < HEADER_BYTES || length > this.#maxMessageBytes) {
-      const header = first.slice(this.#offset, this.#offset + HEADER_BYTES);
+      const header = new Uint8Array(first.subarray(this.#offset, this.#offset + HEADER_BYTES));
       const code = length < HEADER_BYTES ? 'length-below-header' : 'length-above-cap';
       this.#error = new FramingError(code, length, header, this.#maxMessageBytes);
       this.#chunks = [];

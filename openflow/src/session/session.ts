@@ -133,6 +133,9 @@ export class Session {
       this.#handle(message, nowMs);
       if (this.#isClosed()) return;
     }
+    // A peer of another protocol must not hold us till the timeout with a "length" that never arrives.
+    const header = this.#state === 'negotiating' ? this.#framer.peekHeader() : undefined;
+    if (header !== undefined && !isHello(header) && header[1] !== OPENFLOW_TYPE.ERROR) this.#handleFirst(header, nowMs);
     const error = this.#framer.error;
     if (error !== undefined) {
       this.#refuse(error.header, 'BAD_REQUEST', 'BAD_LEN');
@@ -272,9 +275,9 @@ export class Session {
       this.#emit({ kind: 'malformed', message: `version 0x${(bytes[0] ?? 0).toString(16)} after 1.3 was agreed`, bytes });
       return;
     }
-    // Echo is answered on bytes: the reply is the request with its type changed (§7.5.3).
+    // Echo is answered on bytes: the reply is the request with its type changed (§7.5.3). A copy: the chunk is not ours.
     if (type === OPENFLOW_TYPE.ECHO_REQUEST) {
-      const reply = bytes.slice();
+      const reply = new Uint8Array(bytes);
       reply[1] = OPENFLOW_TYPE.ECHO_REPLY;
       this.#answer(reply);
       return;
