@@ -1,0 +1,56 @@
+/** What the datapath should have, from the network; and what to change on it. Pure. */
+import type { Bridge } from '../domain/index.js';
+import type { InterfaceSettings } from '../config/index.js';
+import type { BridgeInfo, BridgeParams, PortInfo, PortParams } from './protocol.js';
+
+/** First table of the bridge program on our datapath (ARCHITECTURE.md, "NORMAL is a program"). */
+const PROGRAM_TABLE = 64;
+
+export interface DesiredBridge {
+  readonly params: BridgeParams;
+  readonly ports: readonly PortParams[];
+}
+
+export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, InterfaceSettings>): DesiredBridge {
+  const isPassive = (target: string) => /^p(tcp|ssl|unix):/.test(target);
+  return {
+    params: {
+      name: bridge.name,
+      datapathId: bridge.datapathId,
+      failMode: bridge.failMode,
+      controllers: bridge.controllers.filter((target) => !isPassive(target)),
+      listeners: bridge.controllers.filter(isPassive),
+      programTable: PROGRAM_TABLE,
+    },
+    ports: bridge.ports.flatMap((port) =>
+      port.interfaces.map(({ name, type, ofport, mac, uuid }): PortParams => {
+        const mtu = settings.get(uuid)?.mtuRequest ?? null;
+        return {
+          bridge: bridge.name,
+          name,
+          type,
+          ...(ofport === null ? {} : { ofport }),
+          ...(mac === null ? {} : { mac }),
+          ...(mtu === null ? {} : { mtu }),
+        };
+      }),
+    ),
+  };
+}
+
+/** Bridges that are there and should not be. */
+export function bridgesToRemove(have: readonly BridgeInfo[], want: readonly DesiredBridge[]): string[] {
+  const wanted = new Set(want.map(({ params }) => params.name));
+  return have.map(({ name }) => name).filter((name) => !wanted.has(name));
+}
+
+/** Ports that are there and should not be, or not of that type or number: these are made anew. */
+export function portsToRemove(have: readonly PortInfo[], want: readonly PortParams[]): string[] {
+  const wanted = new Map(want.map((port) => [port.name, port]));
+  return have
+    .filter(({ name, type, ofport }) => {
+      const port = wanted.get(name);
+      return !port || port.type !== type || (port.ofport !== undefined && port.ofport !== ofport);
+    })
+    .map(({ name }) => name);
+}

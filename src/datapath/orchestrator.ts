@@ -1,0 +1,352 @@
+/**
+ * Brings weft-datapath to what the configuration wants (bridges, ports) and keeps a switch driver per bridge. Works
+ * off one desired state at a time; what changed meanwhile is taken next. After a connection is lost everything is
+ * compared anew, since the datapath may be another process.
+ */
+import type { Bridge } from '../domain/index.js';
+import type { BridgeStatus, InterfaceStatus, Reading } from '../config/index.js';
+import type { Log, SwitchDriver } from '../switches/driver.js';
+import { DatapathClient } from './client.js';
+import { bridgesToRemove, desiredBridge, portsToRemove } from './desired.js';
+import type { DesiredBridge } from './desired.js';
+import { API_VERSION } from './protocol.js';
+import type { PortChanged, PortInfo, VersionInfo } from './protocol.js';
+
+export interface OrchestratorOptions {
+  readonly socketPath: string;
+  readonly log: Log;
+  readonly createDriver: (bridge: Bridge) => SwitchDriver;
+  /** Takes what the switch says about interfaces and bridges. */
+  readonly onStatus: (interfaces: InterfaceStatus[], bridges: BridgeStatus[]) => void;
+}
+
+export interface DatapathStatus {
+  readonly connected: boolean;
+  readonly version: VersionInfo | null;
+  readonly lastError: string | null;
+}
+
+/** What failed is tried again after so long, twice as long each time. */
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 10_000;
+
+export class Orchestrator {
+  readonly #client: DatapathClient;
+  readonly #drivers = new Map<string, SwitchDriver>();
+  /** What each driver's bridge was last configured with, to see what changed. */
+  readonly #connections = new Map<string, string>();
+  /** What the connected datapath has acknowledged, as JSON of the parameters. Empty: unknown. */
+  readonly #acknowledged = new Map<string, { params: string; ports: Map<string, string> }>();
+  readonly #ports = new Map<string, Map<string, PortInfo>>();
+  /** Why a bridge is not as wanted; under '' what concerns all. */
+  readonly #faults = new Map<string, string>();
+  /** Why a port is not, by name. */
+  readonly #portFaults = new Map<string, string>();
+  readonly #waiters = new Set<() => void>();
+  #reading: Reading | null = null;
+  /** Counts desired states, and which of them the datapath has. */
+  #wanted = 0;
+  #done = 0;
+  #working: Promise<void> | null = null;
+  #audited = false;
+  #version: VersionInfo | null = null;
+  #lastError: string | null = null;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #retryMs = FIRST_RETRY_MS;
+  #stopped = false;
+
+  constructor(private readonly options: OrchestratorOptions) {
+    this.#client = new DatapathClient(options.socketPath, {
+      connected: () => {
+        this.#audited = false;
+        this.#acknowledged.clear();
+        this.#faults.clear();
+        this.#retryMs = FIRST_RETRY_MS;
+        this.#wake();
+      },
+      disconnected: (because) => {
+        options.log.warn({ because }, 'weft-datapath went away, reconnecting');
+        this.#lastError = because;
+        this.#version = null;
+        this.#audited = false;
+      },
+      portChanged: (event) => this.#portChanged(event),
+    });
+  }
+
+  start(): void {
+    this.#client.start();
+  }
+
+  /** Leaves the datapath as it is: it keeps forwarding. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#retryTimer) clearTimeout(this.#retryTimer);
+    this.#client.stop();
+    await Promise.all([...this.#drivers.values()].map((driver) => driver.stop()));
+    await this.#working;
+  }
+
+  /** Takes a new desired state; returns at once. */
+  configure(reading: Reading): void {
+    this.#reading = reading;
+    this.#wanted++;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#wake();
+  }
+
+  /**
+   * Resolves when the switch of `bridge` (of all bridges, if none is named) forwards as configured by now.
+   * @param port whose fault matters; faults of other ports do not
+   * @throws Error that says what is missing, after `timeoutMs` or as soon as it is clear
+   */
+  async synced(timeoutMs: number, bridge?: string, port?: string): Promise<void> {
+    const wanted = this.#wanted;
+    const endMs = performance.now() + timeoutMs;
+    const bridges = (this.#reading?.network.bridges ?? []).filter(({ name }) => bridge === undefined || name === bridge);
+    const needsDatapath = bridge === undefined || bridges.length === 0 || bridges.some(isOurs);
+    while (this.#done < wanted && needsDatapath) {
+      const fault = this.#client.isConnected ? this.#faults.get('') : undefined;
+      if (fault !== undefined) throw new Error(fault);
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
+      await this.#nextTurn(leftMs);
+    }
+    await Promise.all(
+      bridges.map(async ({ name }) => {
+        const fault = this.#faults.get(name) ?? this.#portFaults.get(port ?? '');
+        if (fault !== undefined) throw new Error(fault);
+        await this.#drivers.get(name)?.synced(Math.max(1, endMs - performance.now()));
+      }),
+    );
+  }
+
+  driver(bridge: string): SwitchDriver | undefined {
+    return this.#drivers.get(bridge);
+  }
+
+  /** What is known of an interface's device; undefined while the datapath has not told. */
+  port(bridge: string, name: string): PortInfo | undefined {
+    return this.#ports.get(bridge)?.get(name);
+  }
+
+  status(): DatapathStatus {
+    return {
+      connected: this.#client.isConnected,
+      version: this.#version,
+      lastError: this.#client.isConnected ? null : this.#lastError,
+    };
+  }
+
+  #wake(): void {
+    if (this.#stopped) return;
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+      if (this.#isBehind() && this.#retryTimer === null) this.#wake();
+    });
+  }
+
+  #isBehind(): boolean {
+    return this.#client.isConnected && this.#reading !== null && (!this.#audited || this.#done < this.#wanted);
+  }
+
+  async #work(): Promise<void> {
+    await Promise.resolve();
+    const reading = this.#reading;
+    if (!reading || this.#stopped) return;
+    const wanted = this.#wanted;
+    const { bridges } = reading.network;
+    // Foreign switches do not depend on the datapath.
+    await this.#drive(bridges.filter((bridge) => !isOurs(bridge)));
+    await this.#dropDrivers(bridges);
+    if (!this.#client.isConnected) return;
+    this.#faults.clear();
+    this.#portFaults.clear();
+    try {
+      await this.#bring(reading);
+      this.#done = wanted;
+    } catch (error) {
+      // The connection was lost, or the datapath does not answer.
+      this.options.log.warn({ err: error }, 'weft-datapath could not be configured');
+      this.#faults.set('', (error as Error).message);
+    }
+    if (this.#faults.size + this.#portFaults.size > 0) this.#retryLater();
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  async #bring({ network, interfaces }: Reading): Promise<void> {
+    const ours = network.bridges.filter(isOurs);
+    const want = ours.map((bridge) => desiredBridge(bridge, interfaces));
+    await this.#audit(want);
+    for (const name of bridgesToRemove([...this.#acknowledged.keys()].map((each) => ({ name: each, datapathId: '' })), want)) {
+      await this.#client.call('bridge.remove', { name });
+      this.#acknowledged.delete(name);
+      this.#ports.delete(name);
+    }
+    // Ports that leave any bridge first: they may be wanted on another.
+    for (const desired of want) await this.#removePorts(desired);
+    const statuses: BridgeStatus[] = [];
+    for (const desired of want) {
+      const { name } = desired.params;
+      try {
+        await this.#ensure(desired);
+        statuses.push({ name, datapathId: desired.params.datapathId });
+      } catch (error) {
+        if (!this.#client.isConnected) throw error;
+        this.options.log.error({ bridge: name, err: error }, `bridge ${name} could not be configured`);
+        this.#faults.set(name, (error as Error).message);
+      }
+    }
+    await this.#drive(ours);
+    this.options.onStatus([], statuses);
+  }
+
+  /** On a new connection: who is it, and what does it have? */
+  async #audit(want: readonly DesiredBridge[]): Promise<void> {
+    if (this.#audited) return;
+    const version = await this.#client.call('version', {});
+    if (version.api !== API_VERSION) {
+      throw new Error(`weft-datapath ${version.version} speaks version ${version.api} of the control protocol, not ${API_VERSION}`);
+    }
+    await this.#client.call('events.subscribe', {});
+    const have = await this.#client.call('bridge.list', {});
+    for (const name of bridgesToRemove(have, want)) await this.#client.call('bridge.remove', { name });
+    for (const { params } of want) {
+      if (!have.some(({ name }) => name === params.name)) continue;
+      const ports = await this.#client.call('port.list', { bridge: params.name });
+      this.#ports.set(params.name, new Map(ports.map((port) => [port.name, port])));
+      this.#acknowledged.set(params.name, { params: '', ports: new Map(ports.map(({ name }) => [name, ''])) });
+    }
+    this.#version = version;
+    this.#audited = true;
+    this.options.log.info({ pid: version.pid, version: version.version }, 'connected to weft-datapath');
+  }
+
+  async #removePorts({ params, ports }: DesiredBridge): Promise<void> {
+    const acknowledged = this.#acknowledged.get(params.name);
+    const have = [...(this.#ports.get(params.name)?.values() ?? [])];
+    for (const name of portsToRemove(have, ports)) {
+      await this.#client.call('port.remove', { bridge: params.name, name });
+      acknowledged?.ports.delete(name);
+      this.#ports.get(params.name)?.delete(name);
+    }
+  }
+
+  async #ensure({ params, ports }: DesiredBridge): Promise<void> {
+    let acknowledged = this.#acknowledged.get(params.name);
+    const wanted = JSON.stringify(params);
+    if (acknowledged?.params !== wanted) {
+      const { created } = await this.#client.call('bridge.ensure', params);
+      if (!acknowledged || created) this.#acknowledged.set(params.name, (acknowledged = { params: wanted, ports: new Map() }));
+      acknowledged.params = wanted;
+    }
+    const known = acknowledged.ports;
+    let infos = this.#ports.get(params.name);
+    if (!infos) this.#ports.set(params.name, (infos = new Map()));
+    const statuses: InterfaceStatus[] = [];
+    // All at once: each is answered by itself, and a thousand ports must not take a thousand round trips.
+    await Promise.all(
+      ports.map(async (port) => {
+        const json = JSON.stringify(port);
+        if (known.get(port.name) === json) return;
+        try {
+          const info = await this.#client.call('port.ensure', port);
+          known.set(port.name, json);
+          infos.set(port.name, info);
+          statuses.push(interfaceStatus(info));
+        } catch (error) {
+          if (!this.#client.isConnected) throw error;
+          const message = (error as Error).message;
+          this.options.log.warn({ bridge: params.name, port: port.name }, `port ${port.name}: ${message}`);
+          this.#portFaults.set(port.name, `port ${port.name}: ${message}`);
+          statuses.push(absentStatus(port.name, message));
+        }
+      }),
+    );
+    this.options.onStatus(statuses, []);
+  }
+
+  async #drive(bridges: readonly Bridge[]): Promise<void> {
+    for (const bridge of bridges) {
+      const connection = JSON.stringify(bridge.connection);
+      let driver = this.#drivers.get(bridge.name);
+      if (driver && this.#connections.get(bridge.name) !== connection) {
+        await driver.stop();
+        driver = undefined;
+      }
+      if (driver) driver.configure(bridge);
+      else {
+        driver = this.options.createDriver(bridge);
+        this.#drivers.set(bridge.name, driver);
+        this.#connections.set(bridge.name, connection);
+        if (!isOurs(bridge)) this.#follow(driver);
+        driver.start();
+      }
+    }
+  }
+
+  async #dropDrivers(bridges: readonly Bridge[]): Promise<void> {
+    for (const [name, driver] of this.#drivers) {
+      if (bridges.some((bridge) => bridge.name === name)) continue;
+      this.#drivers.delete(name);
+      this.#connections.delete(name);
+      await driver.stop();
+    }
+  }
+
+  /** On a foreign switch, the driver is who knows the ports. */
+  #follow(driver: SwitchDriver): void {
+    driver.subscribe((event) => {
+      if (event.kind !== 'connected' && event.kind !== 'port' && event.kind !== 'in-sync') return;
+      const statuses = driver.ports().map((port): InterfaceStatus => {
+        return { ...absentStatus(port.name, null), ofport: port.ofport, mac: port.mac, adminUp: port.isAdminUp, linkUp: port.isLinkUp };
+      });
+      const { datapathId } = driver.status();
+      this.options.onStatus(statuses, datapathId === null ? [] : [{ name: driver.bridge, datapathId }]);
+    });
+  }
+
+  #portChanged({ bridge, port, change }: PortChanged): void {
+    const ports = this.#ports.get(bridge);
+    if (!ports) return;
+    if (change === 'removed') ports.delete(port.name);
+    else ports.set(port.name, port);
+    if (change !== 'removed') this.options.onStatus([interfaceStatus(port)], []);
+  }
+
+  #retryLater(): void {
+    if (this.#retryTimer || this.#stopped) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      this.#wake();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+  }
+
+  #nextTurn(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.#waiters.add(done);
+    });
+  }
+}
+
+function isOurs({ connection }: Bridge): boolean {
+  return connection.kind === 'weft';
+}
+
+function interfaceStatus(info: PortInfo): InterfaceStatus {
+  if (!info.present) return absentStatus(info.name, info.error ?? 'No such device');
+  const { name, ifindex, mac, mtu, adminUp, linkUp, speedMbps, error } = info;
+  // The number is the configuration's, which told it to the datapath.
+  return { name, ofport: null, ifindex, mac, mtu, adminUp, linkUp, speedMbps, error: error ?? null };
+}
+
+function absentStatus(name: string, error: string | null): InterfaceStatus {
+  return { name, ofport: null, ifindex: null, mac: null, mtu: null, adminUp: null, linkUp: null, speedMbps: null, error };
+}
