@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::consts::ONF_EXPERIMENTER;
+use crate::consts::{OFP_VERSION, ONF_EXPERIMENTER};
+use crate::wire::{Reader, Wire};
 
 macro_rules! error_codes {
     ($( $(#[$meta:meta])* $name:ident = ($kind:literal, $code:literal) $text:literal, )*) => {
@@ -214,7 +215,7 @@ impl OfError {
             data.extend_from_slice(&ONF_EXPERIMENTER.to_be_bytes());
         }
         data.extend_from_slice(&self.data);
-        ErrorMessage { error_type, code, data }
+        ErrorMessage { version: OFP_VERSION, error_type, code, data }
     }
 }
 
@@ -224,19 +225,32 @@ impl From<ErrorCode> for OfError {
     }
 }
 
-crate::wire::wire_struct! {
-    /// `OFPT_ERROR` (§7.4.4).
-    pub struct ErrorMessage {
-        /// `OFPET_*`.
-        pub error_type: u16,
-        /// Code within the type; for [`ErrorMessage::EXPERIMENTER`] the `exp_type`.
-        pub code: u16,
-        /// Start of the offending message, or a text; for [`ErrorMessage::EXPERIMENTER`] the experimenter id first.
-        pub data: Vec<u8>,
-    }
+/// `OFPT_ERROR` (§7.4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorMessage {
+    /// Version of the header: a peer that fails the HELLO may send its own.
+    pub version: u8,
+    /// `OFPET_*`.
+    pub error_type: u16,
+    /// Code within the type; for [`ErrorMessage::EXPERIMENTER`] the `exp_type`.
+    pub code: u16,
+    /// Start of the offending message, or a text; for [`ErrorMessage::EXPERIMENTER`] the experimenter id first.
+    pub data: Vec<u8>,
 }
 
 impl ErrorMessage {
+    pub(crate) fn read_body(version: u8, r: &mut Reader<'_>) -> Result<Self, Fault> {
+        let error_type = u16::read(r)?;
+        let code = u16::read(r)?;
+        Ok(ErrorMessage { version, error_type, code, data: r.take_all().to_vec() })
+    }
+
+    pub(crate) fn write_body(&self, w: &mut Vec<u8>) {
+        self.error_type.write(w);
+        self.code.write(w);
+        self.data.write(w);
+    }
+
     /// `OFPET_EXPERIMENTER`.
     pub const EXPERIMENTER: u16 = 0xffff;
 

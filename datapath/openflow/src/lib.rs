@@ -41,6 +41,8 @@ pub mod stats;
 pub mod switch;
 pub mod table;
 mod text;
+#[cfg(test)]
+mod vectors;
 
 pub use action::Action;
 pub use asynchronous::{AsyncConfig, Role, RoleMessage};

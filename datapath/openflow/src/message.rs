@@ -30,8 +30,6 @@ pub struct Message {
 wire_union! {
     /// What follows the header, by type.
     pub enum Body: u8 {
-        /// `OFPT_ERROR`.
-        Error = 1 (ErrorMessage),
         /// `OFPT_ECHO_REQUEST`, with any bytes.
         EchoRequest = 2 (Vec<u8>),
         /// `OFPT_ECHO_REPLY`, with those of the request.
@@ -93,6 +91,8 @@ wire_union! {
     also {
         /// `OFPT_HELLO`.
         Hello(Hello),
+        /// `OFPT_ERROR`.
+        Error(ErrorMessage),
         /// `OFPT_EXPERIMENTER` with a bundle control message of ONF EXT-230.
         BundleControl(BundleControl),
         /// `OFPT_EXPERIMENTER` with a message for a bundle.
@@ -105,6 +105,7 @@ wire_union! {
 }
 
 const HELLO: u8 = 0;
+const ERROR: u8 = 1;
 const EXPERIMENTER: u8 = 4;
 const BUNDLE_CONTROL: u32 = 2300;
 const BUNDLE_ADD: u32 = 2301;
@@ -114,6 +115,7 @@ impl Body {
     pub fn code(&self) -> u8 {
         match self {
             Body::Hello(_) => HELLO,
+            Body::Error(_) => ERROR,
             _ => self.known_code().unwrap_or(EXPERIMENTER),
         }
     }
@@ -137,6 +139,7 @@ impl Body {
     fn write_body(&self, w: &mut Vec<u8>) {
         match self {
             Body::Hello(hello) => hello.elements.write(w),
+            Body::Error(error) => error.write_body(w),
             Body::BundleControl(control) => {
                 ONF_EXPERIMENTER.write(w);
                 BUNDLE_CONTROL.write(w);
@@ -182,6 +185,7 @@ impl Message {
                 let elements = HelloElement::read_list(r).map_err(|fault| fault.within("elements"))?;
                 Body::Hello(Hello { version, elements })
             }
+            ERROR => Body::Error(ErrorMessage::read_body(version, r)?),
             EXPERIMENTER => Body::read_experimenter(r)?,
             _ => match Body::read_known(code, r)? {
                 Some(body) => body,
@@ -206,14 +210,20 @@ impl Wire for Message {
         let code = u8::read(r)?;
         let length = usize::from(u16::read(r)?);
         let xid = u32::read(r)?;
-        if version != OFP_VERSION && code != HELLO {
+        if version != OFP_VERSION && code != HELLO && code != ERROR {
             let fault = Fault::new(ErrorCode::BadRequestBadVersion, start, format!("version {version:#04x}"));
             return Err(fault.within("version").within(Body::name(code)));
         }
-        if length != r.len() + OFP_HEADER_SIZE {
-            let detail = format!("length {length}, but there are {} bytes", r.len() + OFP_HEADER_SIZE);
-            let fault = Fault::new(ErrorCode::BadRequestBadLen, start + 2, detail);
-            return Err(fault.within("length").within(Body::name(code)));
+        let size = r.len() + OFP_HEADER_SIZE;
+        if length != size {
+            let detail = format!("length {length}, but there are {size} bytes");
+            let beyond = (OFP_HEADER_SIZE..size).contains(&length);
+            let fault = if beyond {
+                Fault::new(ErrorCode::BadRequestBadLen, start + length, detail)
+            } else {
+                Fault::new(ErrorCode::BadRequestBadLen, start + 2, detail).within("length")
+            };
+            return Err(fault.within(Body::name(code)));
         }
         let body = Self::read_body(version, code, r).map_err(|fault| fault.within(Body::name(code)))?;
         Ok(Message { xid, body })
@@ -223,6 +233,7 @@ impl Wire for Message {
         let start = w.len();
         let version = match &self.body {
             Body::Hello(hello) => hello.version,
+            Body::Error(error) => error.version,
             _ => OFP_VERSION,
         };
         w.extend_from_slice(&[version, self.body.code(), 0, 0]);

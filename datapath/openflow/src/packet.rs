@@ -54,12 +54,11 @@ impl Wire for PacketOut {
     fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
         let buffer_id = u32::read(r)?;
         let in_port = u32::read(r)?;
-        let at = r.offset();
         let actions_len = usize::from(u16::read(r)?);
         r.skip(6)?;
         if actions_len > r.len() {
             let detail = format!("{actions_len} bytes of actions do not fit the {} left", r.len());
-            return Err(Fault::new(ErrorCode::BadRequestBadLen, at, detail).within("actions_len"));
+            return Err(r.fault(ErrorCode::BadRequestBadLen, detail).within("actions"));
         }
         let actions = Action::read_list(&mut r.sub(actions_len)?).map_err(|fault| fault.within("actions"))?;
         Ok(PacketOut { buffer_id, in_port, actions, data: r.take_all().to_vec() })
