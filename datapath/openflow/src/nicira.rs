@@ -231,12 +231,12 @@ impl NxAction {
     }
 
     fn read_reg_load2(r: &mut Reader<'_>) -> Result<Option<NxAction>, Fault> {
-        r.skip(6)?;
-        let before = r.len();
+        // The OXM follows the subtype directly, unlike what else follows a header of Nicira's.
+        let size = 10 + r.len();
         let outer_code = std::mem::replace(&mut r.bad_len, BAD_SET_LEN);
         let field = read_oxm(r).map_err(|fault| fault.within("field"))?;
         r.bad_len = outer_code;
-        r.skip(padding8(before - r.len()))?;
+        r.skip(padding8(size - r.len()))?;
         Ok(match field {
             AnyOxm::Known(field) => Some(NxAction::RegLoad2 { field }),
             AnyOxm::Unknown(_) => None,
@@ -248,7 +248,6 @@ impl NxAction {
         match self {
             NxAction::RegLoad2 { field } => {
                 REG_LOAD2.write(w);
-                [0u8; 6].write(w);
                 field.write(w);
             }
             NxAction::Clone { actions } => {
