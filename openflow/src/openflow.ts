@@ -1,6 +1,6 @@
 /** Decoding, encoding, sizes and JSON of messages, and of any other declaration. */
 
-import type { Codec, Input, Static } from './codec/codec.js';
+import type { Codec } from './codec/codec.js';
 import { OpenFlowDecodeError } from './codec/errors.js';
 import { Reader } from './codec/reader.js';
 import { Writer } from './codec/writer.js';
@@ -88,10 +88,10 @@ export function fromJson(json: unknown): MessageInput {
  *
  * @throws OpenFlowDecodeError
  */
-export function decodeAs<C extends Codec<unknown, never>>(codec: C, bytes: Uint8Array): Static<C> {
+export function decodeAs<T>(codec: Pick<Codec<T>, 'read'>, bytes: Uint8Array): T {
   const r = new Reader(bytes);
   try {
-    const value = codec.read(r) as Static<C>;
+    const value = codec.read(r);
     r.finish();
     return value;
   } catch (e) {
@@ -109,5 +109,3 @@ export function encodeAs<T, I>(codec: Codec<T, I>, value: I): Buffer {
   codec.write(writer, value);
   return writer.take(0);
 }
-
-export type { Input, Static };

@@ -1,7 +1,15 @@
 /** Both ways against the golden vectors: what hand-written bytes mean, and that they come out again. */
 
 import { describe, expect, test } from 'vitest';
-import { decode, decodeAs, encodeAs, OpenFlowDecodeError, sizeOf, toJson, type MessageInput } from '../src/index.js';
+import {
+  decode,
+  decodeAs,
+  encodeAs,
+  OpenFlowDecodeError,
+  sizeOf,
+  toJson,
+  type MessageInput,
+} from '../src/index.js';
 import { messageCases } from '../src/messages/message.js';
 import { bytesOf, codecOf, vectors, type Vector } from './helpers/vectors.js';
 
@@ -33,7 +41,8 @@ describe.each(sound.map((vector) => [vector.name, vector] as const))('%s', (_, v
     expect(JSON.stringify(toJson(decodeVector(vector, bytes)))).toBe(
       JSON.stringify(toJson(decodeVector(vector, encodeAs(codec, codec.fromJson(vector.json))))),
     );
-    if (vector.as === 'message') expect(sizeOf(codec.fromJson(vector.json) as MessageInput)).toBe(bytes.length);
+    if (vector.as === 'message')
+      expect(sizeOf(codec.fromJson(vector.json) as MessageInput)).toBe(bytes.length);
   });
 
   test('is refused at every strict prefix', () => {

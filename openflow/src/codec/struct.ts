@@ -145,6 +145,19 @@ function readSelfLength(r: Reader, start: number, multiple: number, fault: Fault
   r.bound(start, length, fault);
 }
 
+/** Writes the struct's length back where it was left out. */
+function writeSelfLength(w: Writer, pos: number, start: number, multiple: number): void {
+  const length = w.pos - start;
+  if (length % multiple !== 0) {
+    throw new OpenFlowEncodeError(`is ${length} bytes long, which is not a multiple of ${multiple}`);
+  }
+  w.view.setUint16(pos, length);
+}
+
+function multipleOf(codec: AnyCodec | undefined): number {
+  return codec?.schema.kind === 'selfLength' ? codec.schema.multiple : 1;
+}
+
 /** Reads a field within the length given by an earlier one; returns its value. */
 function readSized(r: Reader, length: number, codec: Codec<unknown, unknown>): unknown {
   const outer = r.end;
@@ -238,20 +251,44 @@ function compile(plan: Plan): { read: ReadFn; write: WriteFn } {
     try {
       ${write.join('\n      ')}
       at = ${names.length};
-      ${self >= 0 ? `w.view.setUint16(p${self}, w.pos - start);` : ''}
+      ${self >= 0 ? `writeSelfLength(w, p${self}, start, ${multipleOf(codecs[self])});` : ''}
       ${plan.align > 1 ? `{ const over = (w.pos - start) % ${plan.align}; if (over !== 0) w.zeros(${plan.align} - over); }` : ''}
     } catch (e) { throw failWrite(e, at_[at], at < ${names.length} ? v[names[at]] : undefined); }`;
 
   const fields = codecs.map((_, i) => i);
   const make = new Function(
-    ...['c', 'names', 'at_', 'fault', 'readSelfLength', 'readSized', 'readAlign', 'failRead', 'failWrite'],
+    ...[
+      'c',
+      'names',
+      'at_',
+      'fault',
+      'readSelfLength',
+      'writeSelfLength',
+      'readSized',
+      'readAlign',
+      'failRead',
+      'failWrite',
+    ],
     `"use strict";
     return {
       read: (() => { ${fields.map((i) => `const f${i} = c[${i}].read;`).join(' ')} return (r) => {${readBody}}; })(),
       write: (() => { ${fields.map((i) => `const f${i} = c[${i}].write;`).join(' ')} return (w, v) => {${writeBody}}; })(),
     };`,
   ) as (...args: readonly unknown[]) => { read: ReadFn; write: WriteFn };
-  return make(...[codecs, names, at, plan.fault, readSelfLength, readSized, readAlign, failRead, failWrite]);
+  return make(
+    ...[
+      codecs,
+      names,
+      at,
+      plan.fault,
+      readSelfLength,
+      writeSelfLength,
+      readSized,
+      readAlign,
+      failRead,
+      failWrite,
+    ],
+  );
 }
 
 // --- interpreted form ------------------------------------------------------------------------------------------------
@@ -293,13 +330,13 @@ function interpret(plan: Plan): { read: ReadFn; write: WriteFn } {
   const write: WriteFn = (w, v) => {
     const start = w.pos;
     const places = new Map<string, readonly [pos: number, bits: 16 | 32]>();
-    let self: number | undefined;
+    let self: readonly [pos: number, multiple: number] | undefined;
     let name: string | undefined;
     try {
       for (const [i, codec] of codecs.entries()) {
         name = names[i] as string;
         const from = w.pos;
-        if (codec.schema.kind === 'selfLength') self = from;
+        if (codec.schema.kind === 'selfLength') self = [from, codec.schema.multiple];
         if (codec.schema.kind === 'lengthOf') places.set(codec.schema.field, [from, codec.schema.bits]);
         const given = name.startsWith('_') ? undefined : v[name];
         if (codec.schema.kind === 'padTo') w.zeros((8 - ((w.pos - start) % 8)) % 8);
@@ -313,7 +350,7 @@ function interpret(plan: Plan): { read: ReadFn; write: WriteFn } {
         else if (place !== undefined) w.view.setUint32(place[0], w.pos - from);
       }
       name = undefined;
-      if (self !== undefined) w.view.setUint16(self, w.pos - start);
+      if (self !== undefined) writeSelfLength(w, self[0], start, self[1]);
       w.zeros((align - ((w.pos - start) % align)) % align);
     } catch (e) {
       throw failWrite(

@@ -2,7 +2,7 @@
 
 import { fromHex, type Codec } from './codec.js';
 import { OpenFlowEncodeError } from './errors.js';
-import { describe } from './writer.js';
+import { describe, type Writer } from './writer.js';
 
 const hex2: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 const hexColon: readonly string[] = hex2.map((h) => `${h}:`);
@@ -170,12 +170,12 @@ export function paddedBytes(multiple: number, after: number): Codec<Uint8Array> 
 }
 
 const encoder = new TextEncoder();
-// Latin-1 keeps bytes that are not UTF-8; `fatal` tells when to fall back to it.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Text in a field of `length` bytes, filled with zeros (§7: null-terminated strings). Ends at the first zero. Bytes that
- * are not UTF-8 come out as U+0080…U+00FF each, a one-way view; the specification asks for ASCII.
+ * Text in a field of `length` bytes, filled with zeros (§7: null-terminated strings). Ends at the first zero. The
+ * specification asks for ASCII; UTF-8 is taken too, and in a field that is neither, each byte above 0x7f becomes a lone
+ * surrogate U+DC80…U+DCFF, so that it still survives a round trip.
  */
 export function text(length: number): Codec<string> {
   return {
@@ -191,26 +191,20 @@ export function text(length: number): Codec<string> {
   };
 }
 
-/** Text to the bound, filled with zeros when written to a `multiple` counting the `after` bytes before it. */
-export function paddedText(multiple: number, after: number): Codec<string> {
-  return {
-    schema: { kind: 'text', bytes: undefined },
-    fixedSize: undefined,
-    read: (r) => decodeText(r.bytes(r.end - r.pos)),
-    write: (w, v) => {
-      const start = w.pos;
-      writeText(w, v, 0xffff);
-      w.zeros(multiple - ((after + w.pos - start) % multiple));
-    },
-    fromJson: asString,
-  };
-}
-
-function writeText(w: { copy(v: Uint8Array): void }, v: string, length: number): void {
+function writeText(w: Writer, v: string, length: number): void {
   if (typeof v !== 'string') throw notA(v, 'string');
-  const encoded = encoder.encode(v);
+  const encoded = /\p{Surrogate}/u.test(v) ? encodeEscaped(v) : encoder.encode(v);
   if (encoded.length > length) throw new OpenFlowEncodeError(`${describe(v)} is longer than ${length} bytes`);
   w.copy(encoded);
+}
+
+function encodeEscaped(v: string): Uint8Array {
+  return Uint8Array.from(v.split(''), (char) => {
+    const c = char.charCodeAt(0);
+    if (c < 0x80) return c;
+    if (c >= 0xdc80 && c <= 0xdcff) return c - 0xdc00;
+    throw new OpenFlowEncodeError(`${describe(v)} mixes text with bytes that are not UTF-8`);
+  });
 }
 
 function decodeText(field: Uint8Array): string {
@@ -219,7 +213,7 @@ function decodeText(field: Uint8Array): string {
   try {
     return utf8.decode(used);
   } catch {
-    return String.fromCharCode(...used);
+    return Array.from(used, (b) => String.fromCharCode(b < 0x80 ? b : 0xdc00 + b)).join('');
   }
 }
 

@@ -101,9 +101,6 @@ const nicira = <const T extends string, const F extends Fields>(
 const flag = enumeration('Switch', 8, { OFF: 0, ON: 1 });
 
 export const niciraMessages = [
-  nicira('NX_SET_FLOW_FORMAT', 12, 'Which form of flow mod is spoken; of no effect in OF 1.3.', {
-    format: u32,
-  }),
   nicira('NX_FLOW_MOD_TABLE_ID', 15, 'Whether flow mods name tables; of no effect in OF 1.3.', {
     set: flag,
     _pad: pad(7),

@@ -214,12 +214,7 @@ export const niciraActions = [
     { offsetBits: u16, maxLength: withDefault(u16, MAX_LENGTH_NO_BUFFER), source: FieldHeader, _pad: padTo8 },
     `Outputs to the port that a field holds. \`offsetBits\`: ${dst}.`,
   ),
-  nicira(
-    'NX_REG_LOAD2',
-    33,
-    { _pad: pad(6), field: OxmOne, _end: padTo8 },
-    'Writes a field, with a mask if given.',
-  ),
+  nicira('NX_REG_LOAD2', 33, { field: OxmOne, _end: padTo8 }, 'Writes a field, with a mask if given.'),
   nicira(
     'NX_CONJUNCTION',
     34,

@@ -273,7 +273,7 @@ export function fieldByName(name: string): OxmField | undefined {
 }
 
 /** The OXM header of a field: class, field, has-mask bit and payload length (§7.2.3.2). */
-export function headerOf(field: OxmField, hasMask: boolean): number {
+export function headerOf(field: Omit<OxmField, 'codec'>, hasMask: boolean): number {
   const length = field.bytes * (hasMask ? 2 : 1) + (field.experimenter === undefined ? 0 : 4);
   return ((field.oxmClass << 16) | (field.field << 9) | (hasMask ? 0x100 : 0) | length) >>> 0;
 }

@@ -43,7 +43,10 @@ export function codecOf(vector: Vector): Codec<unknown, unknown> {
 }
 
 export function bytesOf(vector: Vector): Buffer {
-  return Buffer.from(vector.hex.map((line) => line.replace(/\/\/.*$/, '').replaceAll(' ', '')).join(''), 'hex');
+  return Buffer.from(
+    vector.hex.map((line) => line.replace(/\/\/.*$/, '').replaceAll(' ', '')).join(''),
+    'hex',
+  );
 }
 
 const folder = new URL('../../../test/vectors/', import.meta.url);
