@@ -1,0 +1,33 @@
+/** Faults of a body that a schema cannot say: fields that do not go together. Never trusts the types of what it reads. */
+import type { BodyFault } from './problems.js';
+
+type Body = Readonly<Record<string, unknown>>;
+
+const isGiven = (value: unknown) =>
+  value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
+
+export function portFaults(body: unknown): BodyFault[] {
+  if (typeof body !== 'object' || body === null) return [];
+  const { vlanMode, tag, trunks, cvlans } = body as Body;
+  const mode = vlanMode ?? (isGiven(tag) ? 'access' : 'trunk');
+  const faults: BodyFault[] = [];
+  const fault = (path: string, message: string) => faults.push({ path, message });
+  if (mode === 'trunk' && isGiven(tag))
+    fault('/tag', 'a trunk has none; native-tagged and native-untagged do');
+  if (typeof mode === 'string' && mode !== 'trunk' && !isGiven(tag))
+    fault('/tag', `is required in mode ${mode}`);
+  if ((mode === 'access' || mode === 'dot1q-tunnel') && isGiven(trunks))
+    fault('/trunks', `a port of mode ${mode} carries no list of VLANs`);
+  if (typeof mode === 'string' && mode !== 'dot1q-tunnel' && isGiven(cvlans))
+    fault('/cvlans', `only mode dot1q-tunnel has them, this is ${mode}`);
+  return faults;
+}
+
+/** A body that names itself must name what the path names. */
+export function nameFaults(body: unknown, name: string): BodyFault[] {
+  if (typeof body !== 'object' || body === null) return [];
+  const given = (body as Body)['name'];
+  return given === undefined || given === name
+    ? []
+    : [{ path: '/name', message: `is not "${name}" as in the path` }];
+}

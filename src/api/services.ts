@@ -1,0 +1,34 @@
+/** What the API asks of the rest of weftd; tests put something else in its place. */
+import type { Configuration } from '../config/index.js';
+import type { DatapathStatus } from '../datapath/orchestrator.js';
+import type { PortInfo } from '../datapath/protocol.js';
+import type { SwitchDriver } from '../switches/driver.js';
+
+export interface Switches {
+  synced(timeoutMs: number, bridge?: string, port?: string): Promise<void>;
+  driver(bridge: string): SwitchDriver | undefined;
+  port(bridge: string, name: string): PortInfo | undefined;
+  status(): DatapathStatus;
+}
+
+export interface Services {
+  readonly configuration: Configuration;
+  readonly switches: Switches;
+  readonly version: string;
+  /** A change is answered once the switch forwards so, at the latest after this, and then says what is pending. */
+  readonly syncTimeoutMs: number;
+}
+
+/** Null when the switch forwards as configured, else why not yet. */
+export async function waitForSwitch(
+  services: Services,
+  bridge: string,
+  port?: string,
+): Promise<string | null> {
+  try {
+    await services.switches.synced(services.syncTimeoutMs, bridge, port);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

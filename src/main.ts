@@ -1,0 +1,187 @@
+/** weftd: the composition root. Options, environment, clock and sockets come together here and nowhere else. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { Command, CommanderError, Option } from 'commander';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import pretty from 'pino-pretty';
+import { buildApp } from './api/app.js';
+import type { App } from './api/plugin.js';
+import { ListenError, isLoopback, listen, parseListenAddress } from './api/server.js';
+import { Configuration } from './config/index.js';
+import { Orchestrator } from './datapath/orchestrator.js';
+import { openVSwitchSchema } from './ovsdb/index.js';
+import { Journal, JournalError } from './ovsdb/journal.js';
+import { Store } from './ovsdb/store.js';
+import { createSwitchDriver } from './switches/index.js';
+
+const VERSION = '0.1.0';
+const SYNC_TIMEOUT_MS = 5_000;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+interface Options {
+  readonly rundir: string;
+  readonly db: string;
+  readonly http: string;
+  readonly httpTokenFile?: string;
+  readonly logFormat: 'pretty' | 'json';
+  readonly logLevel: string;
+}
+
+/** What the user can put right, in one line. */
+class PlainError extends Error {}
+
+function readOptions(): Options {
+  const isTerminal = process.stdout.isTTY ?? false;
+  const program = new Command('weftd')
+    .description('Turns configuration into flow rules and keeps switches so.')
+    .version(VERSION)
+    .addOption(
+      new Option('--rundir <dir>', 'sockets and pid files').env('OVS_RUNDIR').default('/run/openvswitch'),
+    )
+    .addOption(new Option('--db <file>', 'the configuration').env('WEFT_DB').default('/var/lib/weft/conf.db'))
+    .addOption(
+      new Option('--http <address>', 'REST API: HOST:PORT or unix:PATH')
+        .env('WEFT_HTTP')
+        .default('127.0.0.1:8080'),
+    )
+    .addOption(
+      new Option('--http-token-file <file>', 'file with the token that REST clients must send').env(
+        'WEFT_HTTP_TOKEN_FILE',
+      ),
+    )
+    .addOption(
+      new Option('--log-format <format>').choices(['pretty', 'json']).default(isTerminal ? 'pretty' : 'json'),
+    )
+    .addOption(new Option('--log-level <level>').choices(LOG_LEVELS).default('info'))
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  try {
+    return program.parse().opts<Options>();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) process.exit(0);
+    throw new PlainError(error.message.replace(/^error: /, ''));
+  }
+}
+
+function createLog({ logFormat, logLevel }: Options): Logger {
+  const options = { name: 'weftd', level: logLevel };
+  if (logFormat === 'json') return pino(options, pino.destination({ dest: 1, sync: true }));
+  return pino(
+    options,
+    pretty({ colorize: process.stdout.isTTY ?? false, ignore: 'pid,hostname', sync: true }),
+  );
+}
+
+async function readToken(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const token = await readFile(path, 'utf8').catch((error: Error) => {
+    throw new PlainError(`the token file cannot be read: ${error.message}`);
+  });
+  if (token.trim().length < 16) throw new PlainError(`the token in ${path} is shorter than 16 characters`);
+  return token.trim();
+}
+
+async function main(options: Options, log: Logger): Promise<void> {
+  const address = parseListenAddress(options.http);
+  const token = await readToken(options.httpTokenFile);
+  if (!isLoopback(address) && token === undefined) {
+    throw new PlainError(
+      `--http ${options.http} is not loopback: whoever reaches it could reconfigure the network; give --http-token-file too`,
+    );
+  }
+  await mkdir(options.rundir, { recursive: true }).catch((error: Error) => {
+    throw new PlainError(`the run directory ${options.rundir} cannot be made: ${error.message}`);
+  });
+
+  const journal = await Journal.open({
+    path: options.db,
+    schema: openVSwitchSchema,
+    log: (line) => log.info(line),
+  });
+  const configuration = await Configuration.open(new Store(journal, randomUUID), { log, version: VERSION });
+  const orchestrator = new Orchestrator({
+    socketPath: `${options.rundir}/weft-datapath.sock`,
+    log,
+    createDriver: (bridge) =>
+      createSwitchDriver({ bridge, rundir: options.rundir, log: log.child({ bridge: bridge.name }) }),
+    onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
+  });
+  const app = await buildApp({
+    configuration,
+    switches: orchestrator,
+    version: VERSION,
+    syncTimeoutMs: SYNC_TIMEOUT_MS,
+    log,
+    loopbackOnly: address.kind === 'tcp' && isLoopback(address) && token === undefined,
+    ...(token === undefined ? {} : { token }),
+  });
+  stopOnSignals({ app, orchestrator, configuration, log });
+
+  const url = await listen(app, address);
+  configuration.subscribe((reading) => {
+    orchestrator.configure(reading);
+    void reportCurrent(orchestrator, configuration);
+  });
+  orchestrator.configure(configuration.reading);
+  orchestrator.start();
+  log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
+}
+
+/** `cur_cfg` follows `next_cfg` once every switch forwards so. */
+async function reportCurrent(orchestrator: Orchestrator, configuration: Configuration): Promise<void> {
+  const { nextCfg } = configuration;
+  try {
+    await orchestrator.synced(60_000);
+    await configuration.setCurrent(nextCfg);
+  } catch {
+    // A switch is away: a later configuration, or its return, brings cur_cfg up to date.
+  }
+}
+
+interface Running {
+  readonly app: App;
+  readonly orchestrator: Orchestrator;
+  readonly configuration: Configuration;
+  readonly log: Logger;
+}
+
+function stopOnSignals({ app, orchestrator, configuration, log }: Running): void {
+  let stopping = false;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    // Should a peer keep a connection from closing, the supervisor need not insist.
+    setTimeout(() => process.exit(0), 4_000).unref();
+    await app.close();
+    await orchestrator.stop();
+    await configuration.close();
+    log.info('stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, (name) => void stop(name));
+}
+
+process.title = 'weftd';
+let log: Logger | null = null;
+try {
+  const options = readOptions();
+  log = createLog(options);
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      log?.fatal({ err: error }, 'a fault in weftd: it ends, to be started anew');
+      process.exit(1);
+    });
+  }
+  await main(options, log);
+} catch (error) {
+  const isPlain =
+    error instanceof PlainError || error instanceof ListenError || error instanceof JournalError;
+  if (isPlain) process.stderr.write(`weftd: ${error.message}\n`);
+  else if (log) log.fatal({ err: error }, 'weftd could not start');
+  else process.stderr.write(`weftd: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
