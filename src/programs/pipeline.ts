@@ -3,7 +3,15 @@
  * here, and every rule is checked against the declaration of its table.
  */
 import { MISS_KIND, packCookie, unpackCookie } from './cookie.js';
-import type { Action, Flow, Instruction, ResolvedAction, ResolvedFlow, ResolvedInstruction } from './flow.js';
+import type {
+  Action,
+  Flow,
+  FlowSet,
+  Instruction,
+  ResolvedAction,
+  ResolvedFlow,
+  ResolvedInstruction,
+} from './flow.js';
 import { NEXT_PROGRAM } from './flow.js';
 import type { Program, TableDeclaration } from './program.js';
 
@@ -198,6 +206,17 @@ export class Pipeline {
     const dropped = program.tables.find((table) => table.name === name);
     return dropped?.miss.kind === 'next' ? this.#goto(program, dropped.miss.table) : undefined;
   }
+}
+
+/** Tables that may drop out: no rule now, and none to come by reactions. As `PipelineOptions.unused` wants them. */
+export function unusedTables(wanted: readonly { program: Program; set: FlowSet }[]): Set<string> {
+  return new Set(
+    wanted.flatMap(({ program, set }) => {
+      const used = new Set(set.flows.map(({ table }) => table));
+      const idle = program.tables.filter(({ name, isDynamic }) => isDynamic !== true && !used.has(name));
+      return idle.map(({ name }) => slotKey(program, name));
+    }),
+  );
 }
 
 export interface OwnedFlow {

@@ -24,6 +24,8 @@ export interface TableDeclaration {
   /** Fields its rules may match, and whether masked. A rule that matches anything else is a programming error. */
   readonly match: Readonly<Record<string, 'exact' | 'maskable'>>;
   readonly miss: Miss;
+  /** Whether reactions put rules here: then the table is in use even while `flows` has none for it. */
+  readonly isDynamic?: boolean;
   /** Tables its rules may lead to (later ones of this list of tables, or `NEXT_PROGRAM`). */
   readonly next: readonly string[];
 }

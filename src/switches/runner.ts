@@ -6,6 +6,7 @@ import type { Bridge } from '../domain/index.js';
 import {
   flowKey,
   Pipeline,
+  unusedTables,
   type FlowRemovedEvent,
   type FlowSet,
   type InstalledFlow,
@@ -102,15 +103,7 @@ export class ProgramRunner {
   /** Fits the tables into a switch that has just connected. @throws ProgramError when it has too few. */
   layOut(options: Omit<PipelineOptions, 'unused'>, meters?: MeterRange): void {
     this.#meterRange = meters;
-    const used = new Set(
-      this.#flowSets(this.#context).flatMap(({ program, set }) =>
-        set.flows.map((it) => `${program.name}/${it.table}`),
-      ),
-    );
-    const all = this.#running.flatMap(({ program }) =>
-      program.tables.map((table) => `${program.name}/${table.name}`),
-    );
-    const unused = new Set(all.filter((name) => !used.has(name)));
+    const unused = unusedTables(this.#flowSets(this.#context));
     this.#pipeline = new Pipeline(
       this.#running.map((it) => it.program),
       { ...options, unused },

@@ -39,6 +39,7 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
       toController: PACKET_IN_BYTES,
       reason: 'unknown source: to be learned',
     },
+    isDynamic: true,
     next: ['eth_dst', 'flood'],
   },
   {
@@ -46,6 +47,7 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
     does: 'known destination → its logical port; else flooded',
     match: { vlan_vid: 'maskable', eth_dst: 'exact' },
     miss: { kind: 'next', table: 'flood', reason: 'unknown destination: flooded' },
+    isDynamic: true,
     next: ['egress'],
   },
   {

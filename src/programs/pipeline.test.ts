@@ -1,0 +1,223 @@
+import { describe, expect, it } from 'vitest';
+import { newBridge, newPort, parseDpid, type Dpid } from '../domain/index.js';
+import { compile, GroupNumbers, isProgramGroup, plan } from '../reconcile/index.js';
+import {
+  canonicalGroup,
+  defineProgram,
+  NEXT_PROGRAM,
+  packCookie,
+  Pipeline,
+  unpackCookie,
+  unusedTables,
+  type FlowSet,
+  type Program,
+} from './index.js';
+
+const NO_NUMBERS = { group: () => 0, meter: () => 0 };
+
+/** A program of three tables in a row, the middle one optional. */
+function sample(name: string, id: number, set: FlowSet = { flows: [] }): Program {
+  return defineProgram<undefined>({
+    name,
+    id,
+    kinds: ['allow'],
+    tables: [
+      {
+        name: 'first',
+        does: '',
+        match: { in_port: 'exact' },
+        miss: { kind: 'drop', reason: 'no' },
+        next: ['maybe'],
+      },
+      {
+        name: 'maybe',
+        does: '',
+        match: { eth_src: 'maskable' },
+        miss: { kind: 'next', table: 'last', reason: 'on' },
+        next: ['last'],
+      },
+      {
+        name: 'last',
+        does: '',
+        match: { eth_dst: 'exact' },
+        miss: { kind: 'drop', reason: 'no' },
+        next: [NEXT_PROGRAM],
+      },
+    ],
+    init: () => undefined,
+    flows: () => set,
+  }) as Program;
+}
+
+const allow = { priority: 10, kind: 'allow', reason: 'because' } as const;
+
+describe('defineProgram', () => {
+  it('refuses declarations that contradict themselves', () => {
+    const table = { does: '', match: {}, miss: { kind: 'drop', reason: '' }, next: [] } as const;
+    const base = { name: 'p', id: 20, kinds: [], init: () => undefined, flows: () => ({ flows: [] }) };
+    const define = (tables: readonly { name: string; next?: string[] }[], id = 20) =>
+      defineProgram({ ...base, id, tables: tables.map((it) => ({ ...table, ...it })) });
+    expect(() => define([{ name: 'a' }, { name: 'a' }])).toThrow(/same name/);
+    expect(() => define([{ name: 'a', next: ['b'] }])).toThrow(/unknown table b/);
+    expect(() => define([{ name: 'a' }, { name: 'b', next: ['a'] }])).toThrow(/backwards/);
+    expect(() => define([], 0)).toThrow(/1 … 255/);
+  });
+});
+
+describe('Pipeline', () => {
+  const flow = {
+    ...allow,
+    table: 'first',
+    match: { in_port: 1 },
+    instructions: [{ type: 'GOTO_TABLE', table: 'maybe' } as const],
+  };
+
+  it('numbers the programs’ tables one after the other, and leads from one to the next', () => {
+    const [acl, lb] = [sample('acl', 20), sample('lb', 21)];
+    const pipeline = new Pipeline([acl, lb], { firstTable: 64, tableCount: 254 });
+    expect(['first', 'maybe', 'last'].map((name) => pipeline.tableId(lb, name))).toEqual([67, 68, 69]);
+    const onwards = {
+      ...flow,
+      table: 'last',
+      match: {},
+      instructions: [{ type: 'GOTO_TABLE', table: NEXT_PROGRAM } as const],
+    };
+    expect(pipeline.resolve(acl, onwards, NO_NUMBERS).instructions).toEqual([
+      { type: 'GOTO_TABLE', tableId: 67 },
+    ]);
+    // Nothing comes after the last program.
+    expect(pipeline.resolve(lb, onwards, NO_NUMBERS).instructions).toEqual([]);
+  });
+
+  it('leaves out unused tables only where there is no room, and leads past them', () => {
+    const program = sample('acl', 20);
+    const unused = new Set(['acl/maybe']);
+    const tight = new Pipeline([program], { firstTable: 0, tableCount: 2, unused });
+    expect(tight.tableId(program, 'maybe')).toBeUndefined();
+    expect(tight.resolve(program, flow, NO_NUMBERS).instructions).toEqual([
+      { type: 'GOTO_TABLE', tableId: 1 },
+    ]);
+    const roomy = new Pipeline([program], { firstTable: 0, tableCount: 3, unused });
+    expect(roomy.resolve(program, flow, NO_NUMBERS).instructions).toEqual([
+      { type: 'GOTO_TABLE', tableId: 1 },
+    ]);
+    expect(() => new Pipeline([program], { firstTable: 0, tableCount: 1, unused })).toThrow(/need 2 tables/);
+  });
+
+  it('holds rules to what their table declares', () => {
+    const program = sample('acl', 20);
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 254 });
+    const refuse = (change: object, why: RegExp): void =>
+      expect(() => pipeline.resolve(program, { ...flow, ...change }, NO_NUMBERS)).toThrow(why);
+    refuse({ match: { eth_dst: '02:00:00:00:00:01' } }, /does not match eth_dst/);
+    refuse({ match: { in_port: { value: 1, mask: 1 } } }, /exactly/);
+    refuse({ instructions: [{ type: 'GOTO_TABLE', table: 'last' }] }, /may not lead to last/);
+    refuse({ kind: 'other' }, /undeclared kind/);
+    refuse({ priority: 0 }, /priority/);
+    refuse({ table: 'nowhere' }, /no table/);
+  });
+
+  it('tells from a cookie whose a flow is', () => {
+    const program = sample('acl', 20);
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 254 });
+    const resolved = pipeline.resolve(program, { ...flow, detail: 0xffffffff }, NO_NUMBERS);
+    expect(pipeline.owner(resolved)).toEqual({ program, table: 'first', kind: 'allow', detail: 0xffffffff });
+    expect(pipeline.owner({ cookie: 0x77n, tableId: 0 })).toBeUndefined();
+    expect(unpackCookie(packCookie({ program: 255, kind: 255, detail: 1 }))).toEqual({
+      program: 255,
+      kind: 255,
+      detail: 1,
+    });
+  });
+});
+
+describe('compile', () => {
+  it('names both programs and reasons when two want the same rule', () => {
+    const program = sample('acl', 20);
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 254 });
+    const flow = { ...allow, table: 'first', match: { in_port: 1 }, instructions: [] };
+    const set = { flows: [flow, { ...flow, reason: 'why not' }] };
+    expect(() => compile(pipeline, [{ program, set }], [])).toThrow(
+      /acl and acl want the same rule.*because.*why not/,
+    );
+  });
+
+  it('adds chained groups before those that lead to them, and deletes them after', () => {
+    const program = sample('acl', 20);
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 254 });
+    const output = (port: number) => [{ actions: [{ type: 'OUTPUT', port } as const] }];
+    const group = (
+      name: string,
+      buckets: FlowSet['groups'] extends readonly (infer G)[] | undefined
+        ? G extends { buckets: infer B }
+          ? B
+          : never
+        : never,
+    ) => ({ name, type: 'ALL', buckets, reason: name }) as const;
+    const set: FlowSet = {
+      flows: [
+        {
+          ...allow,
+          table: 'first',
+          match: {},
+          instructions: [{ type: 'APPLY_ACTIONS', actions: [{ type: 'GROUP', group: 'a' }] }],
+        },
+      ],
+      groups: [group('a', [{ actions: [{ type: 'GROUP', group: 'b' }] }]), group('b', output(1))],
+    };
+    const want = compile(pipeline, [{ program, set }], []);
+    const [inner, outer] = [...want.groups.values()];
+    expect(inner?.buckets).toEqual(output(1));
+    expect(outer?.buckets).toEqual([{ actions: [{ type: 'GROUP', groupId: inner?.groupId }] }]);
+    const gone = plan(want, { flows: new Map(), groups: new Map(), meters: new Map() });
+    expect(gone.at(-1)?.map((it) => ('groupId' in it ? it.groupId : 0))).toEqual([
+      outer?.groupId,
+      inner?.groupId,
+    ]);
+    const loop: FlowSet = { flows: [], groups: [group('a', [{ actions: [{ type: 'GROUP', group: 'a' }] }])] };
+    expect(() => compile(pipeline, [{ program, set: loop }], [])).toThrow(/back to itself/);
+  });
+});
+
+describe('GroupNumbers', () => {
+  const group = (groupId: number, port: number) =>
+    ({ groupId, type: 'ALL', buckets: [{ actions: [{ type: 'OUTPUT', port } as const] }] }) as const;
+  const contentOf = (port: number): string => canonicalGroup('ALL', group(0, port).buckets);
+
+  it('gives equal content the same number in every run', () => {
+    const id = new GroupNumbers([]).forContent(contentOf(1));
+    expect(new GroupNumbers([]).forContent(contentOf(1))).toBe(id);
+    expect(isProgramGroup(id)).toBe(true);
+  });
+
+  it('keeps the number that content has on the switch, and never reuses one for other content', () => {
+    const id = new GroupNumbers([]).forContent(contentOf(1));
+    // Somebody else's content sits on the number that content 1 would have: a collision.
+    const numbers = new GroupNumbers([group(id, 2), group(id + 9, 3)]);
+    expect(numbers.forContent(contentOf(1))).toBe(id + 1);
+    expect(numbers.forContent(contentOf(2))).toBe(id);
+    expect(numbers.forContent(contentOf(3))).toBe(id + 9);
+  });
+
+  it('tells names apart that hash alike', () => {
+    const numbers = new GroupNumbers([]);
+    expect(new Set([numbers.forName('x'), numbers.forName('x')]).size).toBe(2);
+  });
+});
+
+describe('layout on a small switch', () => {
+  it('fits the bridge program’s own tables of a plain bridge into six', async () => {
+    const { bridgeProgram } = await import('./bridge/index.js');
+    const bridge = newBridge({
+      name: 'b',
+      datapathId: (parseDpid('1') ?? '') as Dpid,
+      ports: [newPort({ name: 'p', ofport: 1 })],
+    });
+    const context = { bridge, settings: {} };
+    const set = bridgeProgram.flows(context, bridgeProgram.init(context, 0));
+    const unused = unusedTables([{ program: bridgeProgram as Program, set }]);
+    expect([...unused]).toEqual(['bridge/observe', 'bridge/customer']);
+    const pipeline = new Pipeline([bridgeProgram as Program], { firstTable: 0, tableCount: 6, unused });
+    expect(pipeline.tableId(bridgeProgram as Program, 'egress')).toBe(5);
+  });
+});
