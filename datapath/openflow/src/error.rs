@@ -320,7 +320,7 @@ impl Fault {
                     if !path.is_empty() {
                         path.push('.');
                     }
-                    path.push_str(name);
+                    path.push_str(name.trim_end_matches('_'));
                 }
             }
         }

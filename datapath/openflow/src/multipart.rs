@@ -228,7 +228,6 @@ pub struct MultipartWriter<'a> {
     out: &'a mut Vec<u8>,
     xid: u32,
     code: u16,
-    limit: usize,
     /// Where the part being written starts.
     start: usize,
 }
@@ -241,14 +240,9 @@ const REPLY: u8 = 19;
 impl<'a> MultipartWriter<'a> {
     /// Starts a reply with entries of type `T`, appended to `out`.
     pub fn new<T: MultipartEntry>(out: &'a mut Vec<u8>, xid: u32) -> Self {
-        let mut writer = MultipartWriter { start: 0, out, xid, code: T::CODE, limit: OFP_MAX_MESSAGE };
+        let mut writer = MultipartWriter { start: 0, out, xid, code: T::CODE };
         writer.open();
         writer
-    }
-
-    /// Goes on with a reply in a new buffer: every part written here may be followed by others.
-    pub fn resume<T: MultipartEntry>(out: &'a mut Vec<u8>, xid: u32) -> Self {
-        Self::new::<T>(out, xid)
     }
 
     fn open(&mut self) {
@@ -272,11 +266,11 @@ impl<'a> MultipartWriter<'a> {
         let entry_at = self.out.len();
         entry.write(self.out);
         let entry_len = self.out.len() - entry_at;
-        if PART_HEADER + entry_len > self.limit {
+        if PART_HEADER + entry_len > OFP_MAX_MESSAGE {
             self.out.truncate(entry_at);
             return false;
         }
-        if self.out.len() - self.start > self.limit {
+        if self.out.len() - self.start > OFP_MAX_MESSAGE {
             // Close the part without the entry, and move the entry behind a new header.
             let next = self.out.split_off(entry_at);
             self.close(multipart_flags::MORE);
@@ -296,7 +290,7 @@ impl<'a> MultipartWriter<'a> {
         self.close(0);
     }
 
-    /// Ends the part, saying that more follow (in another buffer: see [`MultipartWriter::resume`]).
+    /// Ends the part, saying that more follow (from a new writer, into another buffer).
     pub fn finish_with_more(mut self) {
         self.close(multipart_flags::MORE);
     }

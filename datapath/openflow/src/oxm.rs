@@ -236,6 +236,9 @@ oxm_fields! {
     NxmTcpFlags "nxm_tcp_flags" CLASS_NXM1 34 2 12 mask read TCP;
 }
 
+// Sets of fields are kept as bits of a `u128`.
+const _: () = assert!(OxmField::ALL.len() <= 128);
+
 type Index = [Option<OxmField>; 128];
 
 const fn index(class: u16) -> Index {

@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::any;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::action::Action;
@@ -187,6 +192,43 @@ fn every_strict_prefix_of_a_message_is_refused() {
             }
         }
     }
+}
+
+/// What is read is read again from what is written: for any bytes, as the fuzz target says too.
+fn assert_stable(bytes: &[u8]) {
+    if let Ok(message) = decode(bytes) {
+        let mut out = Vec::new();
+        encode(&message, &mut out).unwrap();
+        assert_eq!(decode(&out).unwrap(), message);
+    }
+}
+
+#[test]
+fn mutated_vectors_neither_panic_nor_change_when_written_and_read_again() {
+    let messages: Vec<_> = load().into_iter().filter(|vector| vector.kind == "message").collect();
+    let mutation = (any::<Index>(), vec((any::<Index>(), any::<u8>()), 1..6), option::of(any::<Index>()));
+    let mut runner = TestRunner::new(Config { cases: 4000, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&mutation, |(which, changes, cut)| {
+            let mut bytes = which.get(&messages).bytes.clone();
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()).max(8));
+            }
+            // As it is, and with a length that is right, so that more than the header gets read.
+            assert_stable(&bytes);
+            if bytes.len() >= 8 {
+                let length = bytes.len() as u16;
+                bytes[2..4].copy_from_slice(&length.to_be_bytes());
+                bytes[0] = 4;
+                assert_stable(&bytes);
+            }
+            Ok(())
+        })
+        .unwrap();
 }
 
 /// The JSON value of an OXM as a number; `None` for what is not shown as a number or an address.
