@@ -5,40 +5,14 @@
 
 use std::collections::BTreeMap;
 
-/// `ONF_BF_ATOMIC` | `ONF_BF_ORDERED`.
-const KNOWN_FLAGS: u16 = 0b11;
+use weft_openflow::{ErrorCode, bundle_flags};
+
+/// Flags a bundle may be opened with.
+const KNOWN_FLAGS: u16 = bundle_flags::ATOMIC | bundle_flags::ORDERED;
 /// Bundles one connection may have open.
 const MAX_BUNDLES: usize = 64;
 /// Messages one bundle may hold.
 const MAX_MESSAGES: usize = 1 << 20;
-
-/// Codes of a bundle error in EXT-230's experimenter error space (`ONF_BFC_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum BundleError {
-    /// No such bundle, or one with that id exists already.
-    BadId = 2302,
-    /// Opening a bundle that exists.
-    BundleExists = 2303,
-    /// Adding to or closing a bundle that is closed.
-    BundleClosed = 2304,
-    /// Too many bundles.
-    OutOfBundles = 2305,
-    /// Unknown control message type.
-    BadType = 2306,
-    /// Unknown flags, or other flags than the bundle was opened with.
-    BadFlags = 2307,
-    /// The inner message's xid differs from the outer one's.
-    MessageBadXid = 2309,
-    /// A message of that type cannot be part of a bundle.
-    MessageUnsupported = 2310,
-    /// Too many messages.
-    MessageTooMany = 2312,
-    /// A message in the bundle failed when it was committed; nothing of the bundle took effect.
-    MessageFailed = 2313,
-    /// The bundle lay idle for too long and is gone.
-    Timeout = 2314,
-}
 
 struct Bundle<M, T> {
     flags: u16,
@@ -60,29 +34,29 @@ impl<M, T> Default for Bundles<M, T> {
 
 impl<M, T: Ord + Copy> Bundles<M, T> {
     /// `ONF_BCT_OPEN_REQUEST`.
-    pub fn open(&mut self, id: u32, flags: u16, expires: T) -> Result<(), BundleError> {
+    pub fn open(&mut self, id: u32, flags: u16, expires: T) -> Result<(), ErrorCode> {
         if flags & !KNOWN_FLAGS != 0 {
-            return Err(BundleError::BadFlags);
+            return Err(ErrorCode::BundleFailedBadFlags);
         }
         if self.by_id.contains_key(&id) {
             // As in Open vSwitch the old bundle is lost, so that both sides agree on what is left: nothing.
             self.by_id.remove(&id);
-            return Err(BundleError::BundleExists);
+            return Err(ErrorCode::BundleFailedBundleExist);
         }
         if self.by_id.len() >= MAX_BUNDLES {
-            return Err(BundleError::OutOfBundles);
+            return Err(ErrorCode::BundleFailedOutOfBundles);
         }
         self.by_id.insert(id, Bundle { flags, closed: false, messages: Vec::new(), expires });
         Ok(())
     }
 
     /// `ONF_BCT_CLOSE_REQUEST`: no more messages, ready to be committed.
-    pub fn close(&mut self, id: u32, flags: u16, expires: T) -> Result<(), BundleError> {
-        let bundle = self.by_id.get_mut(&id).ok_or(BundleError::BadId)?;
+    pub fn close(&mut self, id: u32, flags: u16, expires: T) -> Result<(), ErrorCode> {
+        let bundle = self.by_id.get_mut(&id).ok_or(ErrorCode::BundleFailedBadId)?;
         let fault = if bundle.closed {
-            BundleError::BundleClosed
+            ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
-            BundleError::BadFlags
+            ErrorCode::BundleFailedBadFlags
         } else {
             bundle.closed = true;
             bundle.expires = expires;
@@ -93,17 +67,17 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
     }
 
     /// Stages a message (`ONF_ET_BUNDLE_ADD_MESSAGE`), opening the bundle if need be.
-    pub fn add(&mut self, id: u32, flags: u16, message: M, expires: T) -> Result<(), BundleError> {
+    pub fn add(&mut self, id: u32, flags: u16, message: M, expires: T) -> Result<(), ErrorCode> {
         if !self.by_id.contains_key(&id) {
             self.open(id, flags, expires)?;
         }
-        let bundle = self.by_id.get_mut(&id).ok_or(BundleError::BadId)?;
+        let bundle = self.by_id.get_mut(&id).ok_or(ErrorCode::BundleFailedBadId)?;
         let fault = if bundle.closed {
-            BundleError::BundleClosed
+            ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
-            BundleError::BadFlags
+            ErrorCode::BundleFailedBadFlags
         } else if bundle.messages.len() >= MAX_MESSAGES {
-            BundleError::MessageTooMany
+            ErrorCode::BundleFailedMsgTooMany
         } else {
             bundle.messages.push(message);
             bundle.expires = expires;
@@ -115,14 +89,14 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
 
     /// `ONF_BCT_COMMIT_REQUEST`: hands out the staged messages in the order they came. An open bundle is closed
     /// first; whatever the outcome, the bundle is gone.
-    pub fn commit(&mut self, id: u32, flags: u16) -> Result<Vec<M>, BundleError> {
-        let bundle = self.by_id.remove(&id).ok_or(BundleError::BadId)?;
-        if bundle.flags == flags { Ok(bundle.messages) } else { Err(BundleError::BadFlags) }
+    pub fn commit(&mut self, id: u32, flags: u16) -> Result<Vec<M>, ErrorCode> {
+        let bundle = self.by_id.remove(&id).ok_or(ErrorCode::BundleFailedBadId)?;
+        if bundle.flags == flags { Ok(bundle.messages) } else { Err(ErrorCode::BundleFailedBadFlags) }
     }
 
     /// `ONF_BCT_DISCARD_REQUEST`.
-    pub fn discard(&mut self, id: u32) -> Result<(), BundleError> {
-        self.by_id.remove(&id).map(|_| ()).ok_or(BundleError::BadId)
+    pub fn discard(&mut self, id: u32) -> Result<(), ErrorCode> {
+        self.by_id.remove(&id).map(|_| ()).ok_or(ErrorCode::BundleFailedBadId)
     }
 
     /// Removes the bundles that lay idle beyond their time and names them with their flags.
@@ -155,27 +129,27 @@ mod tests {
         bundles.add(1, 3, "b", 10).unwrap();
         bundles.close(1, 3, 10).unwrap();
         assert_eq!(bundles.commit(1, 3), Ok(vec!["a", "b"]));
-        assert_eq!(bundles.commit(1, 3), Err(BundleError::BadId));
+        assert_eq!(bundles.commit(1, 3), Err(ErrorCode::BundleFailedBadId));
     }
 
     #[test]
     fn opening_twice_is_refused_and_forgets_the_first() {
         let mut bundles = Sut::default();
         bundles.open(1, 0, 10).unwrap();
-        assert_eq!(bundles.open(1, 0, 10), Err(BundleError::BundleExists));
-        assert_eq!(bundles.discard(1), Err(BundleError::BadId));
+        assert_eq!(bundles.open(1, 0, 10), Err(ErrorCode::BundleFailedBundleExist));
+        assert_eq!(bundles.discard(1), Err(ErrorCode::BundleFailedBadId));
     }
 
     #[test]
     fn flags_must_be_known_and_agree() {
         let mut bundles = Sut::default();
-        assert_eq!(bundles.open(1, 4, 10), Err(BundleError::BadFlags));
+        assert_eq!(bundles.open(1, 4, 10), Err(ErrorCode::BundleFailedBadFlags));
         bundles.open(1, 1, 10).unwrap();
-        assert_eq!(bundles.add(1, 2, "a", 10), Err(BundleError::BadFlags));
+        assert_eq!(bundles.add(1, 2, "a", 10), Err(ErrorCode::BundleFailedBadFlags));
         bundles.open(1, 1, 10).unwrap();
-        assert_eq!(bundles.close(1, 0, 10), Err(BundleError::BadFlags));
+        assert_eq!(bundles.close(1, 0, 10), Err(ErrorCode::BundleFailedBadFlags));
         bundles.open(1, 1, 10).unwrap();
-        assert_eq!(bundles.commit(1, 3), Err(BundleError::BadFlags));
+        assert_eq!(bundles.commit(1, 3), Err(ErrorCode::BundleFailedBadFlags));
     }
 
     #[test]
@@ -183,10 +157,10 @@ mod tests {
         let mut bundles = Sut::default();
         bundles.open(1, 1, 10).unwrap();
         bundles.close(1, 1, 10).unwrap();
-        assert_eq!(bundles.add(1, 1, "a", 10), Err(BundleError::BundleClosed));
+        assert_eq!(bundles.add(1, 1, "a", 10), Err(ErrorCode::BundleFailedBundleClosed));
         bundles.open(1, 1, 10).unwrap();
         bundles.close(1, 1, 10).unwrap();
-        assert_eq!(bundles.close(1, 1, 10), Err(BundleError::BundleClosed));
+        assert_eq!(bundles.close(1, 1, 10), Err(ErrorCode::BundleFailedBundleClosed));
     }
 
     #[test]
@@ -216,6 +190,6 @@ mod tests {
         for id in 0..MAX_BUNDLES as u32 {
             bundles.open(id, 0, 10).unwrap();
         }
-        assert_eq!(bundles.open(1000, 0, 10), Err(BundleError::OutOfBundles));
+        assert_eq!(bundles.open(1000, 0, 10), Err(ErrorCode::BundleFailedOutOfBundles));
     }
 }

@@ -57,8 +57,8 @@ pub struct Origin {
     pub kind: AsyncKind,
     /// Its reason.
     pub reason: u8,
-    /// The table it was raised in, for packet-in and flow-removed.
-    pub table: Option<u8>,
+    /// Whether it was raised by the bridge program's tables or by users'; `None`: it is for everyone.
+    pub program: Option<bool>,
     /// The controller id it is addressed to, for packet-in.
     pub controller_id: u16,
 }
@@ -90,6 +90,11 @@ impl Connections {
     /// The connection itself, also for an auxiliary one.
     pub fn get(&self, conn: ConnId) -> Option<&Connection> {
         self.by_id.get(&conn)
+    }
+
+    /// The connection itself, to be changed.
+    pub fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.by_id.get_mut(&conn)
     }
 
     /// The id whose state decides: an auxiliary connection's main one.
@@ -138,24 +143,15 @@ impl Connections {
 
     /// Who hears of it. With a bridge program, what its tables raise is for program connections only, and what
     /// users' tables raise is for all others.
-    pub fn recipients(&self, origin: Origin, program_table: Option<u8>) -> impl Iterator<Item = ConnId> + '_ {
-        let from_program = match (program_table, origin.table) {
-            (Some(first), Some(table)) => Some(table >= first),
-            _ => None,
-        };
+    pub fn recipients(&self, origin: Origin) -> impl Iterator<Item = ConnId> + '_ {
         self.by_id.iter().filter_map(move |(&id, connection)| {
             let is_program = connection.info.kind == ConnectionKind::Program;
             let heard = connection.listens()
-                && from_program.is_none_or(|from_program| from_program == is_program)
+                && origin.program.is_none_or(|from_program| from_program == is_program)
                 && (origin.kind != AsyncKind::PacketIn || origin.controller_id == connection.controller_id)
                 && connection.asynchronous.wants(origin.kind, origin.reason, connection.role);
             heard.then_some(id)
         })
-    }
-
-    /// Ids and states of all connections.
-    pub fn iter(&self) -> impl Iterator<Item = (ConnId, &Connection)> {
-        self.by_id.iter().map(|(&id, connection)| (id, connection))
     }
 }
 
@@ -172,9 +168,9 @@ mod tests {
         connections
     }
 
-    fn heard(connections: &Connections, kind: AsyncKind, reason: u8, table: Option<u8>, id: u16) -> Vec<u64> {
-        let origin = Origin { kind, reason, table, controller_id: id };
-        connections.recipients(origin, Some(64)).map(|conn| conn.0).collect()
+    fn heard(connections: &Connections, kind: AsyncKind, reason: u8, program: Option<bool>, id: u16) -> Vec<u64> {
+        let origin = Origin { kind, reason, program, controller_id: id };
+        connections.recipients(origin).map(|conn| conn.0).collect()
     }
 
     #[test]
@@ -197,7 +193,7 @@ mod tests {
                 connections.by_id.get_mut(&ConnId(index as u64)).unwrap().role = role;
             }
             connections.set_role(ConnId(asking), role, 7).unwrap();
-            let roles: Vec<_> = connections.iter().map(|(_, c)| c.role).collect();
+            let roles: Vec<_> = connections.by_id.values().map(|c| c.role).collect();
             assert_eq!(roles, after, "{before:?}: {asking} becomes {role}");
         }
     }
@@ -218,18 +214,16 @@ mod tests {
     #[test]
     fn packet_ins_go_to_the_owner_of_the_table() {
         let connections = with(&[Controller, Program, Controller]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(0), 0), [0, 2]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(63), 0), [0, 2]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(64), 0), [1]);
-        assert_eq!(heard(&connections, AsyncKind::FlowRemoved, 0, Some(70), 0), [1]);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [0, 2]);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(true), 0), [1]);
+        assert_eq!(heard(&connections, AsyncKind::FlowRemoved, 0, Some(true), 0), [1]);
         assert_eq!(heard(&connections, AsyncKind::PortStatus, 2, None, 0), [0, 1, 2]);
     }
 
     #[test]
     fn without_a_program_everyone_hears_of_every_table() {
         let connections = with(&[Controller, Program]);
-        let origin = Origin { kind: AsyncKind::PacketIn, reason: 0, table: Some(100), controller_id: 0 };
-        assert_eq!(connections.recipients(origin, None).count(), 2);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 0, None, 0), [0, 1]);
     }
 
     #[test]
@@ -239,15 +233,15 @@ mod tests {
         connections.main_mut(ConnId(1)).unwrap().miss_send_len = 65535;
         connections.main_mut(ConnId(2)).unwrap().asked_for_async = true;
         assert_eq!(heard(&connections, AsyncKind::PortStatus, 0, None, 0), [1, 2]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(0), 0), [1, 2]);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [1, 2]);
     }
 
     #[test]
     fn a_controller_id_names_its_own_packet_ins() {
         let mut connections = with(&[Controller, Controller]);
         connections.main_mut(ConnId(1)).unwrap().controller_id = 5;
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(0), 0), [0]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(0), 5), [1]);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [0]);
+        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 5), [1]);
         assert_eq!(heard(&connections, AsyncKind::PortStatus, 1, None, 0), [0, 1]);
     }
 

@@ -1,0 +1,340 @@
+//! The agent of one bridge: its life, its ports, its packets and its clock. Messages are in `dispatch`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use weft_frame::Packet;
+use weft_openflow::{DecodeError, Message, Port, PortReason, TableFeatures, Text, table_no};
+use weft_pipeline::{Config, DropCounters, Owner, Pipeline, PortState, Trace};
+
+use crate::bundle::Bundles;
+use crate::config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
+use crate::connection::Connections;
+use crate::dump::Dump;
+use crate::host::{Host, Nanos};
+use crate::outlet::Outlet;
+use crate::ports::Ports;
+use crate::role::Role;
+use crate::standalone;
+
+/// Longest time between two looks for flows that have timed out.
+const EXPIRY_INTERVAL: Nanos = 1_000_000_000;
+
+/// What a connection has under way.
+#[derive(Default)]
+pub(crate) struct Session {
+    /// Messages held back for a commit.
+    pub bundles: Bundles<Message, Nanos>,
+    /// A long reply being produced.
+    pub dump: Option<Dump>,
+    /// Requests that came while it was, in order.
+    pub backlog: VecDeque<Message>,
+    /// Parts so far of a table-features request in several parts, and its xid.
+    pub table_features: Option<(u32, Vec<TableFeatures>)>,
+}
+
+/// Whether NORMAL learns by itself.
+fn learns(config: &BridgeConfig) -> bool {
+    config.learning && config.program_table.is_none()
+}
+
+/// The first table that users may not change: of the bridge program, or where NORMAL learns by itself.
+fn protected_from(config: &BridgeConfig) -> Option<u8> {
+    config.program_table.or(learns(config).then_some(standalone::LEARNING_TABLE))
+}
+
+/// OpenFlow 1.3 endpoint of one bridge.
+pub struct Agent {
+    pub(crate) config: BridgeConfig,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) connections: Connections,
+    pub(crate) sessions: BTreeMap<ConnId, Session>,
+    pub(crate) ports: Ports,
+    /// Names given to tables by table features.
+    pub(crate) table_names: BTreeMap<u8, Text<32>>,
+    /// `OFPC_FRAG_*` of the last `OFPT_SET_CONFIG`.
+    pub(crate) frag_flags: u16,
+    /// Flows that forward as NORMAL while no controller can be reached are in.
+    pub(crate) fail_open: bool,
+    next_expiry: Option<Nanos>,
+}
+
+impl Agent {
+    /// A bridge without ports and connections, with the flows its fail mode starts with.
+    pub fn new(config: BridgeConfig, now: Nanos) -> Self {
+        let pipeline = Pipeline::new(Config { program_table: protected_from(&config), ..Config::default() });
+        let mut agent = Agent {
+            config,
+            pipeline,
+            connections: Connections::default(),
+            sessions: BTreeMap::new(),
+            ports: Ports::default(),
+            table_names: BTreeMap::new(),
+            frag_flags: 0,
+            fail_open: false,
+            next_expiry: Some(now),
+        };
+        agent.install_learning(now);
+        agent.install_defaults(now);
+        agent
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &BridgeConfig {
+        &self.config
+    }
+
+    /// Changes settings. As in Open vSwitch, gaining the first controller or losing the last one empties the
+    /// users' flow tables, and a stand-alone bridge left without controllers forwards as NORMAL again.
+    pub fn configure(&mut self, config: BridgeConfig, now: Nanos, host: &mut dyn Host) {
+        let old = std::mem::replace(&mut self.config, config);
+        let (protected, protected_before) = (protected_from(&self.config), protected_from(&old));
+        if protected != protected_before {
+            if learns(&old) {
+                standalone::remove_learning(&mut self.pipeline, now);
+            }
+            self.pipeline.set_program_table(protected);
+            self.install_learning(now);
+        }
+        let had = old.controllers > 0;
+        let has = self.config.controllers > 0;
+        let mode_changed = old.fail_mode != self.config.fail_mode;
+        if had != has || (mode_changed && !has) {
+            standalone::flush(&mut self.pipeline, now);
+            self.fail_open = false;
+            self.install_defaults(now);
+        } else if mode_changed && self.fail_open && self.config.fail_mode == FailMode::Secure {
+            self.set_fail_open(false, now);
+        }
+        self.publish_removed(host);
+    }
+
+    fn install_defaults(&mut self, now: Nanos) {
+        if self.config.controllers == 0 && self.config.fail_mode == FailMode::Standalone {
+            standalone::install_normal(&mut self.pipeline, now);
+        }
+    }
+
+    fn install_learning(&mut self, now: Nanos) {
+        if learns(&self.config) {
+            standalone::install_learning(&mut self.pipeline, now);
+        }
+    }
+
+    /// Says whether all configured controllers have been unreachable for so long that a stand-alone bridge
+    /// should forward by itself, or that one is back.
+    pub fn controllers_unreachable(&mut self, unreachable: bool, now: Nanos, host: &mut dyn Host) {
+        let fail_open =
+            unreachable && self.config.controllers > 0 && self.config.fail_mode == FailMode::Standalone;
+        self.set_fail_open(fail_open, now);
+        self.publish_removed(host);
+    }
+
+    fn set_fail_open(&mut self, fail_open: bool, now: Nanos) {
+        if self.fail_open != fail_open {
+            self.fail_open = fail_open;
+            standalone::set_fail_open(&mut self.pipeline, fail_open, now);
+        }
+    }
+
+    /// A connection has been negotiated.
+    pub fn connection_opened(&mut self, conn: ConnId, info: ConnectionInfo, now: Nanos, host: &mut dyn Host) {
+        self.connections.open(conn, info);
+        self.sessions.insert(conn, Session::default());
+        if info.primary {
+            self.controllers_unreachable(false, now, host);
+        }
+    }
+
+    /// A connection is gone. Its bundles are discarded, what it changed stays.
+    pub fn connection_closed(&mut self, conn: ConnId, host: &mut dyn Host) {
+        self.sessions.remove(&conn);
+        for orphan in self.connections.close(conn) {
+            self.sessions.remove(&orphan);
+            host.disconnect(orphan);
+        }
+    }
+
+    /// A message arrived. Whatever it asks is answered through `host`, now or, behind a long reply, by
+    /// [`Agent::resume`]; until [`Agent::is_busy`] ends, it is better to read no more from the connection.
+    pub fn handle(&mut self, conn: ConnId, message: Message, now: Nanos, host: &mut dyn Host) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.dump.is_some() {
+            session.backlog.push_back(message);
+            return;
+        }
+        self.dispatch(conn, message, now, host);
+        self.publish_removed(host);
+    }
+
+    /// A message that could not be decoded is answered with its error.
+    pub fn handle_decode_error(&mut self, conn: ConnId, error: &DecodeError, host: &mut dyn Host) {
+        if self.sessions.contains_key(&conn) {
+            host.send(conn, crate::dispatch::error_message(error.xid, &error.error));
+        }
+    }
+
+    /// Whether a long reply is under way on the connection.
+    pub fn is_busy(&self, conn: ConnId) -> bool {
+        self.sessions.get(&conn).is_some_and(|session| session.dump.is_some())
+    }
+
+    /// Connections for which [`Agent::resume`] has something to do.
+    pub fn busy(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.sessions.iter().filter(|(_, session)| session.dump.is_some()).map(|(&conn, _)| conn)
+    }
+
+    /// Produces the next part of a long reply, and, when it is complete, handles what queued up behind. Does a
+    /// bounded amount of work (one message of at most 64 KB); returns whether there is more. Meant to be called
+    /// whenever the connection's write queue has room, between packets.
+    pub fn resume(&mut self, conn: ConnId, now: Nanos, host: &mut dyn Host) -> bool {
+        let Some(mut dump) = self.sessions.get_mut(&conn).and_then(|session| session.dump.take()) else {
+            return false;
+        };
+        let more = self.continue_dump(conn, &mut dump, now, host);
+        let Some(session) = self.sessions.get_mut(&conn) else { return false };
+        if more {
+            session.dump = Some(dump);
+            return true;
+        }
+        while let Some(session) = self.sessions.get_mut(&conn) {
+            if session.dump.is_some() {
+                return true;
+            }
+            let Some(message) = session.backlog.pop_front() else { break };
+            self.dispatch(conn, message, now, host);
+        }
+        self.publish_removed(host);
+        false
+    }
+
+    /// A frame came in by a port: it is run through the tables, and what comes of it goes to `host`.
+    pub fn packet(&mut self, in_port: u32, packet: &mut Packet, now: Nanos, host: &mut dyn Host) {
+        let mut outlet = Outlet {
+            connections: &self.connections,
+            program_table: self.config.program_table,
+            host,
+        };
+        self.pipeline.process(packet, in_port, now, &mut outlet);
+    }
+
+    /// A port was added, or an absent device is back.
+    pub fn port_added(&mut self, port: Port, now: Nanos, host: &mut dyn Host) {
+        self.update_port(port, now, host);
+    }
+
+    /// Something about a port changed. Equal descriptions are not announced.
+    pub fn port_modified(&mut self, port: Port, now: Nanos, host: &mut dyn Host) {
+        self.update_port(port, now, host);
+    }
+
+    fn update_port(&mut self, port: Port, now: Nanos, host: &mut dyn Host) {
+        let number = port.port_no;
+        let old = self.ports.insert(port, now);
+        let reason = if old.is_none() { PortReason::Add } else { PortReason::Modify };
+        if let Some(entry) = self.ports.get(number) {
+            let port = entry.port.clone();
+            if old.as_ref() != Some(&port) {
+                self.apply_port(number);
+                self.outlet(host).port_status(reason, &port);
+            }
+        }
+    }
+
+    /// A port was removed.
+    pub fn port_removed(&mut self, port_no: u32, host: &mut dyn Host) {
+        if let Some(port) = self.ports.remove(port_no) {
+            self.pipeline.remove_port(port_no);
+            self.outlet(host).port_status(PortReason::Delete, &port);
+        }
+    }
+
+    /// Tells the pipeline the state of a port.
+    pub(crate) fn apply_port(&mut self, number: u32) {
+        if let Some(entry) = self.ports.get(number) {
+            let state = PortState { config: entry.port.config, live: entry.is_live() };
+            self.pipeline.set_port(number, state);
+        }
+    }
+
+    /// The ports as controllers see them.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.ports.iter().map(|entry| &entry.port)
+    }
+
+    /// Evicts what has timed out. Call at or after [`Agent::next_deadline`].
+    pub fn tick(&mut self, now: Nanos, host: &mut dyn Host) {
+        // At least once a second, as flows with timeouts may come from packets too (learn actions).
+        self.next_expiry = self.pipeline.expire(now).or(Some(now + EXPIRY_INTERVAL));
+        self.expire_bundles(now, host);
+        self.publish_removed(host);
+    }
+
+    /// When [`Agent::tick`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        let bundles = self.sessions.values().filter_map(|session| session.bundles.next_deadline()).min();
+        [self.next_expiry, bundles].into_iter().flatten().min()
+    }
+
+    /// Follows a frame through the tables without sending it.
+    pub fn trace(&mut self, in_port: u32, frame: &[u8], now: Nanos) -> Trace {
+        self.pipeline.trace(frame, in_port, now)
+    }
+
+    /// Dropped packets by reason.
+    pub fn drops(&self) -> DropCounters {
+        *self.pipeline.drops()
+    }
+
+    /// Dropped packets of a port by reason.
+    pub fn port_drops(&self, port_no: u32) -> DropCounters {
+        self.pipeline.port_drops(port_no).copied().unwrap_or_default()
+    }
+
+    /// Number of flows in all tables.
+    pub fn flow_count(&self) -> usize {
+        self.pipeline.flow_count()
+    }
+
+    /// Role of a connection.
+    pub fn role(&self, conn: ConnId) -> Option<Role> {
+        self.connections.role(conn)
+    }
+
+    /// Number of tables that controllers have: those in which NORMAL learns by itself are out of their sight, as
+    /// Open vSwitch's hidden table is. They are seen when asked for by number.
+    pub(crate) fn n_tables(&self) -> u8 {
+        if learns(&self.config) { standalone::LEARNING_TABLE } else { table_no::MAX }
+    }
+
+    /// On whose behalf a connection acts.
+    pub(crate) fn owner(&self, conn: ConnId) -> Owner {
+        match self.connections.get(conn).map(|connection| connection.info.kind) {
+            Some(ConnectionKind::Program) => Owner::Program,
+            _ => Owner::User,
+        }
+    }
+
+    pub(crate) fn outlet<'a>(&'a self, host: &'a mut dyn Host) -> Outlet<'a> {
+        Outlet { connections: &self.connections, program_table: self.config.program_table, host }
+    }
+
+    /// Sends the flow-removed messages that are due.
+    pub(crate) fn publish_removed(&mut self, host: &mut dyn Host) {
+        let removed = self.pipeline.take_removed();
+        if removed.is_empty() {
+            return;
+        }
+        let mut outlet = self.outlet(host);
+        for flow in removed {
+            outlet.flow_removed(flow);
+        }
+    }
+
+    fn expire_bundles(&mut self, now: Nanos, host: &mut dyn Host) {
+        for (&conn, session) in &mut self.sessions {
+            for (id, flags) in session.bundles.expire(now) {
+                host.send(conn, crate::modify::bundle_timeout(id, flags));
+            }
+        }
+    }
+}

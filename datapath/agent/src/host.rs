@@ -1,0 +1,61 @@
+//! What the agent needs of the shell around it.
+
+use weft_frame::Packet;
+use weft_openflow::Message;
+
+use crate::config::ConnId;
+
+/// Nanoseconds of a monotonic clock.
+pub type Nanos = u64;
+
+/// Counters of one port, as `ofp_port_stats` has them (OF 1.3.5 §7.3.5.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortCounters {
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets dropped on the way in.
+    pub rx_dropped: u64,
+    /// Packets dropped on the way out.
+    pub tx_dropped: u64,
+    /// Receive errors, including those below.
+    pub rx_errors: u64,
+    /// Transmit errors.
+    pub tx_errors: u64,
+    /// Frame alignment errors.
+    pub rx_frame_errors: u64,
+    /// Packets lost to receive overrun.
+    pub rx_over_errors: u64,
+    /// CRC errors.
+    pub rx_crc_errors: u64,
+    /// Collisions.
+    pub collisions: u64,
+}
+
+/// What the shell offers: connections to write to and ports to send by. Borrowed for the length of each call; no
+/// method may call back into the agent.
+pub trait Host {
+    /// Queues a message to a connection. A connection that is gone is silently ignored.
+    fn send(&mut self, conn: ConnId, message: Message);
+
+    /// Queues whole messages that are encoded already (parts of long multipart replies).
+    fn send_encoded(&mut self, conn: ConnId, bytes: Vec<u8>);
+
+    /// Sends a frame out of a port: a real one or LOCAL, never a reserved number. The frame may be changed.
+    fn transmit(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet);
+
+    /// `OFPPC_*` bits of a port were changed by `OFPT_PORT_MOD` where `changed` is set; the shell brings the
+    /// device up or down by `OFPPC_PORT_DOWN`, and forgets nothing it did not understand.
+    fn set_port_config(&mut self, port_no: u32, config: u32, changed: u32);
+
+    /// Counters of a port's device; `None`: there is no device at the moment.
+    fn port_counters(&self, port_no: u32) -> Option<PortCounters>;
+
+    /// Closes a connection once what is queued has been written.
+    fn disconnect(&mut self, conn: ConnId);
+}

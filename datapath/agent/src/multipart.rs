@@ -1,0 +1,269 @@
+//! Multipart requests (OF 1.3.5 §7.3.5). Whatever may be long is written entry by entry into parts of at most
+//! 64 KB; what may be very long (flows, table features) is produced part by part: see `dump`.
+
+use weft_openflow::{
+    AggregateStats, Body, Desc, ErrorCode, FlowStatsRequest, GroupDesc, GroupStats, MeterConfig,
+    MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest,
+    MultipartRequestBody, MultipartWriter, OfError, Port, PortStats, QueueStats, QueueStatsRequest, TableFeatures,
+    TableStats, meter_no, port_no, queue_no, table_no,
+};
+use weft_openflow::multipart::MultipartEntry;
+use weft_pipeline::{FlowFilter, Owner};
+
+use crate::agent::Agent;
+use crate::config::ConnId;
+use crate::dispatch::Outcome;
+use crate::dump::Dump;
+use crate::features;
+use crate::host::{Host, Nanos};
+use crate::ports::PortEntry;
+
+/// Most table-features entries of one request in several parts: a few for each table.
+const MAX_TABLE_FEATURES: usize = 1024;
+
+/// Whether the request asks for a change (§6.3.5: refused to slaves).
+pub(crate) fn is_change(request: &MultipartRequest) -> bool {
+    matches!(&request.body, MultipartRequestBody::TableFeatures(tables) if !tables.is_empty())
+}
+
+/// Splits nanoseconds into `duration_sec` and `duration_nsec`.
+pub(crate) fn duration(ns: Nanos) -> (u32, u32) {
+    ((ns / 1_000_000_000) as u32, (ns % 1_000_000_000) as u32)
+}
+
+/// Sends a list as one reply, in as many parts as it takes.
+fn send_list<T: MultipartEntry>(
+    host: &mut dyn Host,
+    conn: ConnId,
+    xid: u32,
+    entries: impl IntoIterator<Item = T>,
+) -> Outcome {
+    let mut bytes = Vec::new();
+    let mut writer = MultipartWriter::new::<T>(&mut bytes, xid);
+    for entry in entries {
+        writer.push(&entry);
+    }
+    writer.finish();
+    host.send_encoded(conn, bytes);
+    Ok(Vec::new())
+}
+
+fn reply(body: MultipartReplyBody) -> Outcome {
+    Ok(vec![Body::MultipartReply(MultipartReply::new(body))])
+}
+
+impl Agent {
+    pub(crate) fn multipart(
+        &mut self,
+        conn: ConnId,
+        xid: u32,
+        request: &MultipartRequest,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) -> Outcome {
+        use MultipartRequestBody as Request;
+        if let Request::TableFeatures(tables) = &request.body {
+            return self.table_features(conn, xid, tables, request.more(), now, host);
+        }
+        if request.more() {
+            return Err(OfError::new(ErrorCode::BadRequestBadMultipart, "this request is of one part"));
+        }
+        let owner = self.owner(conn);
+        match &request.body {
+            Request::Desc => reply(MultipartReplyBody::Desc(Box::new(self.desc()))),
+            Request::Flow(request) => {
+                check_table(request.table_id)?;
+                let hidden_from = self.hidden_from(request.table_id);
+                self.start_dump(conn, Dump::flows(xid, owner, filter(request), hidden_from), now, host);
+                Ok(Vec::new())
+            }
+            Request::Aggregate(request) => {
+                check_table(request.table_id)?;
+                reply(MultipartReplyBody::Aggregate(self.aggregate(owner, request)))
+            }
+            Request::Table => {
+                let seen = usize::from(self.n_tables());
+                let tables = self.pipeline.table_stats().into_iter().take(seen).map(|table| TableStats {
+                    table_id: table.table_id,
+                    active_count: table.active,
+                    lookup_count: table.lookups,
+                    matched_count: table.matched,
+                });
+                send_list(host, conn, xid, tables)
+            }
+            Request::PortStats(request) => {
+                let entries = self.ports.select(request.port_no)?;
+                let stats: Vec<_> = entries.into_iter().map(|entry| port_stats(entry, now, host)).collect();
+                send_list(host, conn, xid, stats)
+            }
+            Request::PortDesc => {
+                let ports: Vec<Port> = self.ports().cloned().collect();
+                send_list(host, conn, xid, ports)
+            }
+            Request::Queue(request) => {
+                self.check_queue(request)?;
+                send_list::<QueueStats>(host, conn, xid, [])
+            }
+            Request::Group(request) => {
+                let groups: Vec<GroupStats> = self.pipeline.group_stats(request.group_id, now);
+                send_list(host, conn, xid, groups)
+            }
+            Request::GroupDesc => {
+                let groups: Vec<GroupDesc> = self.pipeline.group_descs();
+                send_list(host, conn, xid, groups)
+            }
+            Request::GroupFeatures => {
+                reply(MultipartReplyBody::GroupFeatures(features::group_features()))
+            }
+            Request::Meter(request) => {
+                let meters: Vec<MeterStats> = self.pipeline.meter_stats(request.meter_id, now);
+                check_meter(request.meter_id, meters.is_empty())?;
+                send_list(host, conn, xid, meters)
+            }
+            Request::MeterConfig(request) => {
+                let meters: Vec<MeterConfig> = self.pipeline.meter_configs(request.meter_id);
+                check_meter(request.meter_id, meters.is_empty())?;
+                send_list(host, conn, xid, meters)
+            }
+            Request::MeterFeatures => {
+                reply(MultipartReplyBody::MeterFeatures(features::meter_features()))
+            }
+            Request::TableFeatures(_) => Ok(Vec::new()),
+            Request::Experimenter(_) => {
+                Err(OfError::new(ErrorCode::BadRequestBadExperimenter, "experimenter not known"))
+            }
+            Request::Unknown { code, .. } => {
+                Err(OfError::new(ErrorCode::BadRequestBadMultipart, format!("type {code} is not defined")))
+            }
+        }
+    }
+
+    /// Where the tables begin that a request for all tables leaves out.
+    fn hidden_from(&self, table_id: u8) -> u8 {
+        if table_id == table_no::ALL { self.n_tables() } else { table_no::MAX }
+    }
+
+    /// §7.3.5.3.
+    fn aggregate(&mut self, owner: Owner, request: &FlowStatsRequest) -> AggregateStats {
+        let mut filter = filter(request);
+        let all = self.pipeline.aggregate(owner, &filter);
+        let mut sums = [all.packets, all.bytes, all.flows as u64];
+        for hidden in self.hidden_from(request.table_id)..table_no::MAX {
+            filter.table_id = hidden;
+            let part = self.pipeline.aggregate(owner, &filter);
+            for (sum, part) in sums.iter_mut().zip([part.packets, part.bytes, part.flows as u64]) {
+                *sum = sum.saturating_sub(part);
+            }
+        }
+        let [packet_count, byte_count, flows] = sums;
+        AggregateStats { packet_count, byte_count, flow_count: u32::try_from(flows).unwrap_or(u32::MAX) }
+    }
+
+    /// §7.3.5.1.
+    fn desc(&self) -> Desc {
+        let name = if self.config.description.is_empty() { &self.config.name } else { &self.config.description };
+        Desc {
+            mfr_desc: "Weft".into(),
+            hw_desc: "weft-datapath".into(),
+            sw_desc: self.config.software.as_str().into(),
+            serial_num: "None".into(),
+            dp_desc: name.as_str().into(),
+        }
+    }
+
+    /// §7.3.5.8. There are no queues yet.
+    fn check_queue(&self, request: &QueueStatsRequest) -> Result<(), OfError> {
+        if request.port_no != port_no::ANY && self.ports.get(request.port_no).is_none() {
+            return Err(OfError::new(ErrorCode::QueueOpFailedBadPort, format!("no port {}", request.port_no)));
+        }
+        if request.queue_id != queue_no::ALL {
+            return Err(OfError::new(ErrorCode::QueueOpFailedBadQueue, format!("no queue {}", request.queue_id)));
+        }
+        Ok(())
+    }
+
+    /// §7.3.5.5. An empty request asks; one with entries asks for changes and may come in several parts, of which
+    /// only the last is answered.
+    fn table_features(
+        &mut self,
+        conn: ConnId,
+        xid: u32,
+        tables: &[TableFeatures],
+        more: bool,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) -> Outcome {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(Vec::new()) };
+        let mut wanted = match session.table_features.take() {
+            Some((begun, earlier)) if begun == xid => earlier,
+            _ => Vec::new(),
+        };
+        if wanted.len() + tables.len() > MAX_TABLE_FEATURES {
+            let detail = "more table features than there can be tables";
+            return Err(OfError::new(ErrorCode::BadRequestMultipartBufferOverflow, detail));
+        }
+        wanted.extend_from_slice(tables);
+        if more {
+            session.table_features = Some((xid, wanted));
+            return Ok(Vec::new());
+        }
+        features::check_request(&wanted, self.owner(conn), self.config.program_table)?;
+        for table in wanted {
+            self.table_names.insert(table.table_id, table.name);
+        }
+        self.start_dump(conn, Dump::table_features(xid), now, host);
+        Ok(Vec::new())
+    }
+}
+
+/// §7.3.5.6. The counters of a port without device are zero.
+fn port_stats(entry: &PortEntry, now: Nanos, host: &dyn Host) -> PortStats {
+    let counters = host.port_counters(entry.port.port_no).unwrap_or_default();
+    let (duration_sec, duration_nsec) = duration(now.saturating_sub(entry.since));
+    PortStats {
+        port_no: entry.port.port_no,
+        rx_packets: counters.rx_packets,
+        tx_packets: counters.tx_packets,
+        rx_bytes: counters.rx_bytes,
+        tx_bytes: counters.tx_bytes,
+        rx_dropped: counters.rx_dropped,
+        tx_dropped: counters.tx_dropped,
+        rx_errors: counters.rx_errors,
+        tx_errors: counters.tx_errors,
+        rx_frame_err: counters.rx_frame_errors,
+        rx_over_err: counters.rx_over_errors,
+        rx_crc_err: counters.rx_crc_errors,
+        collisions: counters.collisions,
+        duration_sec,
+        duration_nsec,
+    }
+}
+
+/// Which flows a statistics request selects.
+fn filter(request: &FlowStatsRequest) -> FlowFilter {
+    FlowFilter {
+        table_id: request.table_id,
+        out_port: request.out_port,
+        out_group: request.out_group,
+        cookie: request.cookie,
+        cookie_mask: request.cookie_mask,
+        match_: request.match_.clone(),
+    }
+}
+
+/// The table must exist; 0xff stands for all of them.
+fn check_table(table_id: u8) -> Result<(), OfError> {
+    if features::has_table(table_id) || table_id == table_no::ALL {
+        Ok(())
+    } else {
+        Err(OfError::new(ErrorCode::BadRequestBadTableId, format!("no table {table_id}")))
+    }
+}
+
+/// A meter asked for by number must exist (§7.4.4, `OFPMMFC_UNKNOWN_METER`).
+fn check_meter(meter_id: u32, missing: bool) -> Result<(), OfError> {
+    if missing && meter_id != meter_no::ALL {
+        return Err(OfError::new(ErrorCode::MeterModFailedUnknownMeter, format!("no meter {meter_id}")));
+    }
+    Ok(())
+}
