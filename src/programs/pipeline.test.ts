@@ -46,7 +46,7 @@ function sample(name: string, id: number, set: FlowSet = { flows: [] }): Program
     ],
     init: () => undefined,
     flows: () => set,
-  }) as Program;
+  });
 }
 
 const allow = { priority: 10, kind: 'allow', reason: 'because' } as const;
@@ -215,9 +215,9 @@ describe('layout on a small switch', () => {
     });
     const context = { bridge, settings: {} };
     const set = bridgeProgram.flows(context, bridgeProgram.init(context, 0));
-    const unused = unusedTables([{ program: bridgeProgram as Program, set }]);
+    const unused = unusedTables([{ program: bridgeProgram, set }]);
     expect([...unused]).toEqual(['bridge/observe', 'bridge/customer']);
-    const pipeline = new Pipeline([bridgeProgram as Program], { firstTable: 0, tableCount: 6, unused });
+    const pipeline = new Pipeline([bridgeProgram], { firstTable: 0, tableCount: 6, unused });
     expect(pipeline.tableId(bridgeProgram as Program, 'egress')).toBe(5);
   });
 });

@@ -49,7 +49,8 @@ export interface FlowRemovedEvent {
   readonly kind: string;
   readonly detail: number;
   readonly match: Match;
-  readonly reason: 'IDLE_TIMEOUT' | 'HARD_TIMEOUT' | 'DELETE' | 'GROUP_DELETE' | string | number;
+  /** `IDLE_TIMEOUT`, `HARD_TIMEOUT`, `DELETE`, `GROUP_DELETE`, `METER_DELETE`; a number where it has no name. */
+  readonly reason: string | number;
 }
 
 export interface PortStatusEvent {

@@ -163,7 +163,7 @@ export class OpenFlowDriver implements SwitchDriver {
 
   flushFdb(criteria: FdbCriteria = {}): number {
     const { count, ...reaction } = flushMacs(this.#bridgeState, criteria, now());
-    this.#carryOut(this.#runner.consequence(bridgeProgram as Program, reaction));
+    this.#carryOut(this.#runner.consequence(bridgeProgram, reaction));
     return count;
   }
 
@@ -203,7 +203,7 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   get #bridgeState(): BridgeState {
-    return this.#runner.state(bridgeProgram as Program) as BridgeState;
+    return this.#runner.state(bridgeProgram) as BridgeState;
   }
 
   #requireConnection(): Connection {

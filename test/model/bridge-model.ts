@@ -36,7 +36,7 @@ export class BridgeModel {
   constructor(bridge: Bridge, extra: readonly Program[] = [], settings: Record<string, number> = {}) {
     const ofports = bridge.ports.flatMap((port) => port.interfaces.flatMap((it) => it.ofport ?? []));
     this.model = new ModelSwitch(ofports);
-    this.pipeline = new Pipeline([...extra, bridgeProgram as Program], { firstTable: 0, tableCount: 254 });
+    this.pipeline = new Pipeline([...extra, bridgeProgram], { firstTable: 0, tableCount: 254 });
     this.#context = { bridge, settings };
     this.state = bridgeProgram.init(this.#context, 0);
     this.#want = this.#compile(bridgeProgram.flows(this.#context, this.state));
@@ -80,7 +80,7 @@ export class BridgeModel {
   send(inPort: number, frame: Uint8Array): Walk {
     const walk = this.model.inject(inPort, frame);
     for (const { tableId, inPort: port, data } of walk.packetIns) {
-      const table = this.pipeline.tableName(bridgeProgram as Program, tableId);
+      const table = this.pipeline.tableName(bridgeProgram, tableId);
       const event = { table, inPort: port, match: {}, data };
       const reaction = bridgeProgram.on?.packetIn?.(this.#context, this.state, event, this.nowMs);
       for (const step of this.#react(reaction)) void step;
@@ -98,7 +98,7 @@ export class BridgeModel {
 
   /** A source rule falls idle. */
   expire(flow: Flow): void {
-    const resolved = this.pipeline.resolve(bridgeProgram as Program, flow, NUMBERS);
+    const resolved = this.pipeline.resolve(bridgeProgram, flow, NUMBERS);
     this.model.apply({ op: 'flow-delete', flow: resolved });
     const event = { kind: flow.kind, detail: flow.detail ?? 0, match: flow.match, reason: 'IDLE_TIMEOUT' };
     const reaction = bridgeProgram.on?.flowRemoved?.(this.#context, this.state, event, this.nowMs);
@@ -109,13 +109,13 @@ export class BridgeModel {
     for (const change of reaction?.changes ?? []) {
       const flow: Flow =
         change.op === 'put' ? change.flow : { ...change.flow, instructions: [], kind: 'port', reason: '' };
-      const resolved = this.pipeline.resolve(bridgeProgram as Program, flow, NUMBERS);
+      const resolved = this.pipeline.resolve(bridgeProgram, flow, NUMBERS);
       this.model.apply({ op: change.op === 'put' ? 'flow-add' : 'flow-delete', flow: resolved });
       yield;
     }
   }
 
   #compile(set: ReturnType<typeof bridgeProgram.flows>): Want {
-    return compile(this.pipeline, [{ program: bridgeProgram as Program, set }], this.model.groups);
+    return compile(this.pipeline, [{ program: bridgeProgram, set }], this.model.groups);
   }
 }

@@ -22,12 +22,12 @@ import { BridgeModel } from './bridge-model.js';
 import { makeFrame } from './frame.js';
 import type { ModelSwitch } from './switch.js';
 
-const pipeline = new Pipeline([bridgeProgram as Program], { firstTable: 0, tableCount: 254 });
+const pipeline = new Pipeline([bridgeProgram], { firstTable: 0, tableCount: 254 });
 
 function wantOf(bridge: Bridge, have: SwitchTables = EMPTY_TABLES): Want {
   const context = { bridge, settings: {} };
   const set = bridgeProgram.flows(context, bridgeProgram.init(context, 0));
-  return compile(pipeline, [{ program: bridgeProgram as Program, set }], have.groups.values());
+  return compile(pipeline, [{ program: bridgeProgram, set }], have.groups.values());
 }
 
 /** What tables mean, in a form that can be compared. */

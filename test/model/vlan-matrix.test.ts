@@ -13,7 +13,7 @@ import { makeFrame, type Tag } from './frame.js';
 import { floodedTo } from './vlan-oracle.js';
 import { anyBridge, anyTags } from './arbitraries.js';
 
-const dpid = parseDpid('1') ?? (undefined as never);
+const dpid = parseDpid('1') ?? undefined;
 const vlans = (...vids: number[]): VlanSet => VlanSet.of(vids);
 
 /** Every mode, with the settings that change what it does. VLANs 10 and 20 are the native and another one. */

@@ -112,7 +112,8 @@ export const bridgeProgram = defineProgram<BridgeState>({
 
   explain(kind, match) {
     const mac = match['eth_src'] ?? match['eth_dst'];
-    return kind.startsWith('learned') ? `learned: ${String(mac)} in VLAN ${vlanOf(match)}` : undefined;
+    const isLearned = kind.startsWith('learned') && typeof mac === 'string';
+    return isLearned ? `learned: ${mac} in VLAN ${vlanOf(match) ?? '?'}` : undefined;
   },
 
   on: {
