@@ -1,44 +1,55 @@
 //! The OpenFlow 1.3 pipeline of one bridge: tables, groups, meters, and what they do to packets.
 //!
-//! No sockets, clocks or devices: every call takes `now`, in nanoseconds of a monotonic clock. Not for several
-//! threads at once.
+//! No sockets, clocks or devices: every call takes `now`, in nanoseconds of a monotonic clock.
 //!
-//! # Interface (being filled in; names and shapes are settled)
+//! A packet is *translated*: the tables are walked for it, on a scratch copy of its headers, which gives a
+//! list of datapath actions, the bits that were looked at, and what is to be counted ([`Translation`]). The
+//! actions are then *executed* on the real frame. Translations are cached by their mask, so the next packets of
+//! a flow only need a lookup; both kinds of packet run the same actions. Translation is the reference semantics.
 //!
-//! ```text
-//! Pipeline::new(config: Config) -> Pipeline
-//! Config { program_table: Option<u8>, max_flows: usize /* per table */, cache_limit: usize, … }  (Default)
-//! Pipeline::set_program_table(&mut self, Option<u8>)      // None: all 254 tables are User's; NORMAL → 64
+//! Users ([`Owner::User`]) may not change the tables, groups and meters of the bridge program: tables from
+//! [`Config::program_table`] on, ids from [`PROGRAM_IDS`] on.
 //!
-//! enum Owner { User, Program }                            // who asks; users may not touch program's things
+//! # Interface
 //!
-//! // ports: the pipeline keeps what it needs of each; LOCAL (0xfffffffe) is a port like any other
-//! Pipeline::set_port(&mut self, port_no: u32, PortState { config: u32 /* OFPPC_* */, live: bool })
-//! Pipeline::remove_port(&mut self, port_no: u32)
-//!
-//! // state changes: validated whole before anything changes; errors as OFPT_ERROR has them
-//! Pipeline::flow_mod(&mut self, owner, &FlowMod, now) -> Result<(), OfError>
-//! Pipeline::group_mod(&mut self, owner, &GroupMod, now) -> Result<(), OfError>
-//! Pipeline::meter_mod(&mut self, owner, &MeterMod, now) -> Result<(), OfError>
-//! Pipeline::table_mod(&mut self, owner, table_id: u8, config: u32) -> Result<(), OfError>
-//! Pipeline::expire(&mut self, now) -> Option<u64>         // evicts; next deadline to call it again (≤ 1 s away)
-//! Pipeline::take_removed(&mut self) -> Vec<Removed>       // flow-removed to send, since the last call
-//! Removed { table_id, priority, reason, cookie, idle_timeout, hard_timeout, duration_ns, packets, bytes, match_ }
-//!
-//! // queries; cached counters are credited first
-//! Pipeline::flows(&mut self, owner, &FlowFilter, cursor: &mut FlowCursor, limit, now, |FlowView|) -> bool /* more */
-//! Pipeline::aggregate(&mut self, owner, &FlowFilter) -> Aggregate { packets, bytes, flows }
-//! Pipeline::table_stats / group_stats / group_descs / meter_stats / meter_configs / flow_count
-//!
-//! // packets
-//! Pipeline::process(&mut self, &mut Packet, in_port: u32, now, sink: &mut dyn/impl Sink)
-//! Pipeline::packet_out(&mut self, owner, &mut Packet, in_port, &[Action], now, sink) -> Result<(), OfError>
-//! Pipeline::trace(&mut self, frame: &[u8], in_port, now) -> Trace            // serde::Serialize
-//! Pipeline::drops(&self) -> DropCounters;  Pipeline::port_drops(&self, port_no) -> DropCounters
-//!
-//! trait Sink {
-//!     fn output(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet);  // a real port, or LOCAL
-//!     fn packet_in(&mut self, packet: &mut Packet, info: &PacketIn);
-//! }
-//! PacketIn { in_port, table_id, cookie, reason, max_len, controller_id, metadata, tunnel_id, program: bool }
-//! ```
+//! * [`Pipeline::set_port`], [`Pipeline::remove_port`]: the ports there are.
+//! * [`Pipeline::flow_mod`], [`Pipeline::group_mod`], [`Pipeline::meter_mod`], [`Pipeline::table_mod`]: checked whole before anything
+//!   changes; errors are those of the specification.
+//! * [`Pipeline::process`], [`Pipeline::packet_out`], [`Pipeline::trace`]; packets leave by a [`Sink`].
+//! * [`Pipeline::expire`] and [`Pipeline::take_removed`]: time.
+//! * [`Pipeline::flows`], [`Pipeline::aggregate`], [`Pipeline::table_stats`], [`Pipeline::groups`], [`Pipeline::meters`],
+//!   [`Pipeline::drops`]: questions.
+#![forbid(unsafe_code)]
+
+mod action_set;
+mod cache;
+mod config;
+mod datapath;
+mod drops;
+mod execute;
+mod fields;
+mod group;
+mod meter;
+mod nicira;
+mod pipeline;
+mod ports;
+mod query;
+mod slab;
+mod tables;
+mod trace;
+mod translate;
+mod validate;
+
+pub use cache::CacheStats;
+pub use config::{Config, PROGRAM_TABLE};
+pub use datapath::{Credits, DpAction, HeaderOp, PacketIn, Translation};
+pub use drops::{DropCounters, DropReason};
+pub use execute::Sink;
+pub use group::{GroupView, MAX_GROUPS};
+pub use meter::{MAX_BANDS, MAX_METERS, MeterView, PROGRAM_IDS, raise_drop_precedence};
+pub use pipeline::{Owner, Pipeline};
+pub use ports::{PortState, Ports};
+pub use query::{FlowCursor, FlowView};
+pub use slab::FlowId;
+pub use tables::{FlowFilter, Removed, TABLES};
+pub use trace::{Step, Trace};

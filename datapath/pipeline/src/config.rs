@@ -1,0 +1,35 @@
+//! Settings of a pipeline.
+
+/// Table that the bridge program starts at on this datapath, and what `OFPP_NORMAL` resubmits to.
+pub const PROGRAM_TABLE: u8 = 64;
+
+/// Settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// First table of the bridge program, which users may not change; `None`: all tables are users'.
+    pub program_table: Option<u8>,
+    /// Most flows of a table.
+    pub max_flows: usize,
+    /// Most cached translations.
+    pub cache_limit: usize,
+    /// Drop IP fragments (`OFPC_FRAG_DROP`).
+    pub drop_fragments: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            program_table: None,
+            max_flows: 1_000_000,
+            cache_limit: 65_536,
+            drop_fragments: false,
+        }
+    }
+}
+
+impl Config {
+    /// Table that `OFPP_NORMAL` means.
+    pub fn normal_table(&self) -> u8 {
+        self.program_table.unwrap_or(PROGRAM_TABLE)
+    }
+}

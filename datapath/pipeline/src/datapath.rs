@@ -1,0 +1,284 @@
+//! What translation produces: the datapath's actions, and all that is to be counted.
+//!
+//! A packet that leaves by several ports with different headers makes a tree: the packet as it came at the root,
+//! an edit at each branch. Flattened, a branch that is not the last one of its node is a [`DpAction::Fork`]: only
+//! there the packet is copied.
+
+use crate::drops::DropReason;
+use crate::slab::FlowId;
+use weft_frame::{Field, FlowMask, Packet, edit, set_field};
+use weft_openflow::PacketInReason;
+
+/// A change of the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderOp {
+    /// Push a tag of this type.
+    PushVlan(u16),
+    /// Pop the outermost tag.
+    PopVlan,
+    /// Push a label stack entry of this type.
+    PushMpls(u16),
+    /// Pop a label stack entry, this type below.
+    PopMpls(u16),
+    /// Push an I-TAG of this type.
+    PushPbb(u16),
+    /// Pop an I-TAG.
+    PopPbb,
+    /// Write the bits in `mask`.
+    SetField {
+        /// Where.
+        field: Field,
+        /// What.
+        value: u128,
+        /// Which bits.
+        mask: u128,
+    },
+    /// Set the IP TTL.
+    SetIpTtl(u8),
+    /// Decrement the IP TTL (above 1, as translation has seen).
+    DecIpTtl,
+    /// Set the MPLS TTL.
+    SetMplsTtl(u8),
+    /// Decrement the MPLS TTL (above 1, as translation has seen).
+    DecMplsTtl,
+    /// Copy the TTL outwards.
+    CopyTtlOut,
+    /// Copy the TTL inwards.
+    CopyTtlIn,
+    /// Pass the meter with this id, or be dropped. `instance` tells apart several passes.
+    Meter {
+        /// Id of the meter.
+        meter_id: u32,
+        /// Number of the pass within the walk.
+        instance: u32,
+    },
+}
+
+impl HeaderOp {
+    /// Applies an edit. Returns whether the packet had what it takes. Meters are the executor's.
+    pub fn apply(&self, packet: &mut Packet) -> bool {
+        match *self {
+            HeaderOp::PushVlan(tpid) => edit::push_vlan(packet, tpid),
+            HeaderOp::PopVlan => edit::pop_vlan(packet),
+            HeaderOp::PushMpls(kind) => edit::push_mpls(packet, kind),
+            HeaderOp::PopMpls(kind) => edit::pop_mpls(packet, kind),
+            HeaderOp::PushPbb(kind) => edit::push_pbb(packet, kind),
+            HeaderOp::PopPbb => edit::pop_pbb(packet),
+            HeaderOp::SetField { field, value, mask } => {
+                set_field::set_field(packet, field, value, mask)
+            }
+            HeaderOp::SetIpTtl(ttl) => edit::set_ip_ttl(packet, ttl),
+            HeaderOp::DecIpTtl => edit::dec_ip_ttl(packet) == edit::Ttl::Decremented,
+            HeaderOp::SetMplsTtl(ttl) => edit::set_mpls_ttl(packet, ttl),
+            HeaderOp::DecMplsTtl => edit::dec_mpls_ttl(packet) == edit::Ttl::Decremented,
+            HeaderOp::CopyTtlOut => edit::copy_ttl_out(packet),
+            HeaderOp::CopyTtlIn => edit::copy_ttl_in(packet),
+            HeaderOp::Meter { .. } => true,
+        }
+    }
+
+    /// Whether the edit concerns nothing but the outermost VLAN tag.
+    pub(crate) fn is_vlan_set(&self) -> bool {
+        use weft_frame::field::{VLAN_PCP, VLAN_TCI, VLAN_VID};
+        matches!(self, HeaderOp::SetField { field, .. } if [VLAN_VID, VLAN_PCP, VLAN_TCI].contains(field))
+    }
+
+    /// Whether the edit changes which headers there are.
+    pub(crate) fn is_structural(&self) -> bool {
+        !matches!(
+            self,
+            HeaderOp::SetField { .. } | HeaderOp::SetIpTtl(_) | HeaderOp::SetMplsTtl(_)
+        )
+    }
+}
+
+/// What goes with a packet to the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PacketIn {
+    /// Port it came in by.
+    pub in_port: u32,
+    /// Table whose rule sent it.
+    pub table_id: u8,
+    /// Cookie of that rule, all ones for a packet-out's.
+    pub cookie: u64,
+    /// Why.
+    pub reason: PacketInReason,
+    /// Bytes wanted.
+    pub max_len: u16,
+    /// Which controller (Nicira's `controller` action), 0: all.
+    pub controller_id: u16,
+    /// Metadata at that point.
+    pub metadata: u64,
+    /// Tunnel id at that point.
+    pub tunnel_id: u64,
+    /// Registers at that point.
+    pub regs: [u32; 16],
+    /// Opaque bytes given with Nicira's `controller` action.
+    pub userdata: Vec<u8>,
+    /// Raised in a table of the bridge program: for program connections only.
+    pub program: bool,
+}
+
+/// One step of executing a translation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DpAction {
+    /// Change the packet.
+    Apply(HeaderOp),
+    /// Send it out of a port.
+    Output {
+        /// The port.
+        port_no: u32,
+        /// Its queue, if one was set.
+        queue_id: Option<u32>,
+    },
+    /// Send it to the controller.
+    Controller(Box<PacketIn>),
+    /// Do the next so many actions on a copy.
+    Fork(u32),
+}
+
+/// Everything that a packet of a translation counts on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credits {
+    /// Rules matched.
+    pub flows: Vec<FlowId>,
+    /// Tables looked into, and whether with success.
+    pub tables: Vec<(u8, bool)>,
+    /// Groups, each with the buckets used.
+    pub buckets: Vec<(u32, Option<u16>)>,
+    /// Flows learned earlier whose hard timeout each packet starts anew.
+    pub refreshed: Vec<FlowId>,
+}
+
+/// The outcome of translating one packet: good for every packet that agrees with it on `mask`.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// What to do.
+    pub actions: Box<[DpAction]>,
+    /// The bits looked at.
+    pub mask: FlowMask,
+    /// What to count on.
+    pub credits: Credits,
+    /// Why the packet goes nowhere, if it does.
+    pub drop: Option<DropReason>,
+    /// Whether other packets may be treated by it.
+    pub cacheable: bool,
+}
+
+/// The tree of edits and what leaves at each of its nodes.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    op: Option<HeaderOp>,
+    leaves: Vec<DpAction>,
+    children: Vec<usize>,
+}
+
+impl Tree {
+    pub fn new() -> Tree {
+        Tree {
+            nodes: vec![Node::default()],
+        }
+    }
+
+    /// Whether nothing leaves anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() == 1 && self.nodes[0].leaves.is_empty()
+    }
+
+    /// Adds an output of the packet after `ops`.
+    pub fn add(&mut self, ops: &[HeaderOp], leaf: DpAction) {
+        let mut at = 0;
+        for op in ops {
+            let known = self.nodes[at].children.iter().copied();
+            at = match known
+                .into_iter()
+                .find(|child| self.nodes[*child].op == Some(*op))
+            {
+                Some(child) => child,
+                None => {
+                    self.nodes.push(Node {
+                        op: Some(*op),
+                        ..Node::default()
+                    });
+                    let child = self.nodes.len() - 1;
+                    self.nodes[at].children.push(child);
+                    child
+                }
+            };
+        }
+        self.nodes[at].leaves.push(leaf);
+    }
+
+    /// The steps that do it with the fewest copies.
+    pub fn flatten(self) -> Box<[DpAction]> {
+        let mut actions = Vec::new();
+        let mut nodes = self.nodes;
+        flatten(&mut nodes, 0, &mut actions);
+        actions.into()
+    }
+}
+
+fn flatten(nodes: &mut [Node], at: usize, actions: &mut Vec<DpAction>) {
+    if let Some(op) = nodes[at].op {
+        actions.push(DpAction::Apply(op));
+    }
+    actions.append(&mut nodes[at].leaves);
+    let children = std::mem::take(&mut nodes[at].children);
+    for (i, child) in children.iter().enumerate() {
+        if i + 1 == children.len() {
+            flatten(nodes, *child, actions);
+        } else {
+            let fork = actions.len();
+            actions.push(DpAction::Fork(0));
+            flatten(nodes, *child, actions);
+            actions[fork] = DpAction::Fork((actions.len() - fork - 1) as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out(port_no: u32) -> DpAction {
+        DpAction::Output {
+            port_no,
+            queue_id: None,
+        }
+    }
+
+    #[test]
+    fn one_branch_needs_no_copy() {
+        let mut tree = Tree::new();
+        tree.add(&[HeaderOp::PushVlan(0x8100)], out(1));
+        tree.add(&[], out(2));
+        tree.add(&[HeaderOp::PushVlan(0x8100)], out(3));
+        let expected = [
+            out(2),
+            DpAction::Apply(HeaderOp::PushVlan(0x8100)),
+            out(1),
+            out(3),
+        ];
+        assert_eq!(&*tree.flatten(), &expected);
+    }
+
+    #[test]
+    fn each_further_branch_is_forked() {
+        let mut tree = Tree::new();
+        tree.add(&[HeaderOp::PopVlan], out(1));
+        tree.add(&[HeaderOp::PushVlan(0x8100)], out(2));
+        let expected = [
+            DpAction::Fork(2),
+            DpAction::Apply(HeaderOp::PopVlan),
+            out(1),
+            DpAction::Apply(HeaderOp::PushVlan(0x8100)),
+            out(2),
+        ];
+        assert_eq!(&*tree.flatten(), &expected);
+    }
+}

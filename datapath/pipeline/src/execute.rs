@@ -1,0 +1,73 @@
+//! Doing to the real frame what translation has found.
+
+use crate::datapath::{DpAction, HeaderOp, PacketIn};
+use crate::drops::DropReason;
+use crate::meter::{Meters, Verdict};
+use crate::ports::Ports;
+use weft_frame::Packet;
+
+/// Where packets leave the pipeline.
+pub trait Sink {
+    /// Transmit on a port that exists and may forward (`OFPP_LOCAL` is one). The packet is only lent: later outputs
+    /// use it too, so whoever keeps it copies it.
+    fn output(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet);
+
+    /// Send to controllers.
+    fn packet_in(&mut self, packet: &mut Packet, info: &PacketIn);
+}
+
+/// What execution needs besides the packet. Buffers for copies are kept.
+#[derive(Debug, Default)]
+pub(crate) struct Spares(Vec<Packet>);
+
+pub(crate) struct Execution<'a> {
+    pub meters: &'a mut Meters,
+    pub ports: &'a mut Ports,
+    pub spares: &'a mut Spares,
+    pub in_port: u32,
+    pub now: u64,
+}
+
+impl Execution<'_> {
+    /// Runs actions on the packet.
+    pub fn run(&mut self, mut actions: &[DpAction], packet: &mut Packet, sink: &mut impl Sink) {
+        while let [action, rest @ ..] = actions {
+            actions = rest;
+            match action {
+                DpAction::Output { port_no, queue_id } => sink.output(*port_no, *queue_id, packet),
+                DpAction::Apply(HeaderOp::Meter { meter_id, .. }) => {
+                    if !self.meter(*meter_id, packet) {
+                        return;
+                    }
+                }
+                DpAction::Apply(op) => {
+                    op.apply(packet);
+                }
+                DpAction::Controller(info) => sink.packet_in(packet, info),
+                DpAction::Fork(count) => {
+                    let (branch, rest) = rest.split_at((*count as usize).min(rest.len()));
+                    let mut copy = self
+                        .spares
+                        .0
+                        .pop()
+                        .unwrap_or_else(|| Packet::with_capacity(2048));
+                    copy.copy_from(packet);
+                    self.run(branch, &mut copy, sink);
+                    self.spares.0.push(copy);
+                    actions = rest;
+                }
+            }
+        }
+    }
+
+    fn meter(&mut self, meter_id: u32, packet: &Packet) -> bool {
+        match self.meters.pass(meter_id, packet.len(), self.now) {
+            // Remarks were turned into actions when the packet was translated.
+            Verdict::Pass | Verdict::Remark(_) => true,
+            Verdict::Drop => {
+                self.ports.count_drop(self.in_port, DropReason::Meter, 1);
+                false
+            }
+        }
+    }
+}

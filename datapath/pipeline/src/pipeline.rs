@@ -1,0 +1,502 @@
+//! The pipeline of a bridge: state, what changes it, and what it does to packets.
+
+use crate::cache::{Cache, CacheStats};
+use crate::config::Config;
+use crate::datapath::Credits;
+use crate::drops::DropCounters;
+use crate::execute::{Execution, Sink, Spares};
+use crate::group::Groups;
+use crate::meter::Meters;
+use crate::ports::{PortState, Ports};
+use crate::tables::{Removed, TABLES, Tables, compile_match};
+use crate::trace::Trace;
+use crate::translate::{Outcome, Walk, World};
+use crate::validate::{Context, Place};
+use std::ops::Range;
+use weft_frame::{FlowKey, Packet, extract};
+use weft_openflow::{
+    Action, ErrorCode, FlowMod, FlowModCommand, FlowRemovedReason, GroupMod, GroupModCommand,
+    MeterMod, MeterModCommand, OfError, flow_mod_flags, table_no,
+};
+
+/// Who asks for a change or a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A user's controller or tool: may not touch what belongs to the bridge program.
+    User,
+    /// The bridge program's controller: may do anything.
+    Program,
+}
+
+/// See the crate's documentation.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) config: Config,
+    pub(crate) tables: Tables,
+    pub(crate) groups: Groups,
+    pub(crate) meters: Meters,
+    pub(crate) ports: Ports,
+    cache: Cache,
+    spares: Spares,
+}
+
+/// Longest time between two calls of [`Pipeline::expire`] while any flow has a timeout.
+const EXPIRE_INTERVAL: u64 = 1_000_000_000;
+
+fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
+    OfError::new(code, detail)
+}
+
+impl Pipeline {
+    /// A pipeline without flows and ports: it drops everything.
+    pub fn new(config: Config) -> Pipeline {
+        Pipeline {
+            config,
+            tables: Tables::new(config.max_flows),
+            groups: Groups::default(),
+            meters: Meters::default(),
+            ports: Ports::default(),
+            cache: Cache::default(),
+            spares: Spares::default(),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Changes where the bridge program begins.
+    pub fn set_program_table(&mut self, program_table: Option<u8>) {
+        self.invalidate();
+        self.config.program_table = program_table;
+    }
+
+    /// Sets what is done with IP fragments (`OFPC_FRAG_DROP` or not).
+    pub fn set_drop_fragments(&mut self, drop: bool) {
+        self.invalidate();
+        self.config.drop_fragments = drop;
+    }
+
+    /// Adds a port or changes its state.
+    pub fn set_port(&mut self, port_no: u32, state: PortState) {
+        if self.ports.get(port_no) != Some(state) {
+            self.invalidate();
+            self.ports.set(port_no, state);
+        }
+    }
+
+    /// Removes a port.
+    pub fn remove_port(&mut self, port_no: u32) {
+        self.invalidate();
+        self.ports.remove(port_no);
+    }
+
+    /// The ports.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Tables that `owner` may change.
+    pub(crate) fn own_tables(&self, owner: Owner) -> Range<usize> {
+        match (owner, self.config.program_table) {
+            (Owner::User, Some(first)) => 0..usize::from(first).min(TABLES),
+            _ => 0..TABLES,
+        }
+    }
+
+    fn context(&self, owner: Owner) -> Context<'_> {
+        let own_tables = self.own_tables(owner).end;
+        Context {
+            groups: &self.groups,
+            meters: &self.meters,
+            own_tables,
+        }
+    }
+
+    /// Adds, changes or removes flows (OF 1.3.5 §6.4). On an error nothing has changed.
+    pub fn flow_mod(&mut self, owner: Owner, request: &FlowMod, now: u64) -> Result<(), OfError> {
+        let own = self.own_tables(owner);
+        let table_id = usize::from(request.table_id);
+        if request.table_id != table_no::ALL {
+            if table_id >= TABLES {
+                return Err(fail(
+                    ErrorCode::FlowModFailedBadTableId,
+                    format!("table {table_id}"),
+                ));
+            }
+            if !own.contains(&table_id) {
+                let detail = format!("table {table_id} belongs to the bridge program");
+                return Err(fail(ErrorCode::BadRequestEperm, detail));
+            }
+        }
+        if request.flags & !flow_mod_flags::ALL != 0 {
+            return Err(fail(
+                ErrorCode::FlowModFailedBadFlags,
+                format!("{:#x}", request.flags),
+            ));
+        }
+        let compiled = compile_match(request)?;
+        match request.command {
+            FlowModCommand::Add => {
+                if request.table_id == table_no::ALL {
+                    return Err(fail(
+                        ErrorCode::FlowModFailedBadTableId,
+                        "no flow lies in all tables",
+                    ));
+                }
+                let context = self.context(owner);
+                context.instructions(&request.instructions, &request.match_, request.table_id)?;
+                self.invalidate();
+                self.tables.add(request, &compiled, now)
+            }
+            FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
+                let context = self.context(owner);
+                let first = if request.table_id == table_no::ALL {
+                    0
+                } else {
+                    request.table_id
+                };
+                context.instructions(&request.instructions, &request.match_, first)?;
+                let ids = self.tables.targets(request, &compiled, own);
+                for id in &ids {
+                    // A goto must lead onwards from each of them.
+                    if let Some(flow) = self.tables.flows.get(*id)
+                        && flow.table_id != first
+                    {
+                        context.instructions(
+                            &request.instructions,
+                            &request.match_,
+                            flow.table_id,
+                        )?;
+                    }
+                }
+                self.invalidate();
+                self.tables.modify(&ids, request);
+                Ok(())
+            }
+            FlowModCommand::Delete | FlowModCommand::DeleteStrict => {
+                self.invalidate();
+                let ids = self.tables.targets(request, &compiled, own);
+                for id in ids {
+                    self.tables.remove(id, FlowRemovedReason::Delete, now);
+                }
+                Ok(())
+            }
+            _ => Err(fail(
+                ErrorCode::FlowModFailedBadCommand,
+                "unknown flow-mod command",
+            )),
+        }
+    }
+
+    /// Adds, changes or removes groups (OF 1.3.5 §6.5). Flows that use a removed group go with it.
+    pub fn group_mod(&mut self, owner: Owner, request: &GroupMod, now: u64) -> Result<(), OfError> {
+        self.groups.check(owner, request)?;
+        if request.command != GroupModCommand::Delete {
+            let context = self.context(owner);
+            for bucket in &request.buckets {
+                context.unmatched(&bucket.actions, Place::Bucket)?;
+            }
+        }
+        self.invalidate();
+        let deleted = self.groups.modify(owner, request, now);
+        if !deleted.is_empty() {
+            let uses = |flow: &crate::tables::Flow| deleted.iter().any(|id| flow.uses_group(*id));
+            let users = self.tables.flows.iter().filter(|(_, flow)| uses(flow));
+            let users: Vec<_> = users.map(|(id, _)| id).collect();
+            for id in users {
+                self.tables.remove(id, FlowRemovedReason::GroupDelete, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds, changes or removes meters (OF 1.3.5 §7.3.4.4). Flows that use a removed meter go with it.
+    pub fn meter_mod(&mut self, owner: Owner, request: &MeterMod, now: u64) -> Result<(), OfError> {
+        self.invalidate();
+        self.meters.modify(owner, request, now)?;
+        if request.command == MeterModCommand::Delete {
+            let meters = &self.meters;
+            let gone = |flow: &crate::tables::Flow| {
+                flow.instructions
+                    .iter()
+                    .any(|instruction| match instruction {
+                        weft_openflow::Instruction::Meter { meter_id } => !meters.exists(*meter_id),
+                        _ => false,
+                    })
+            };
+            let users = self.tables.flows.iter().filter(|(_, flow)| gone(flow));
+            let users: Vec<_> = users.map(|(id, _)| id).collect();
+            for id in users {
+                self.tables.remove(id, FlowRemovedReason::Delete, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the configuration of a table or, with `OFPTT_ALL`, of all that are the asker's (§7.3.3). OpenFlow 1.3 defines no
+    /// bits but the deprecated ones, which are stored and reported.
+    pub fn table_mod(&mut self, owner: Owner, table_id: u8, config: u32) -> Result<(), OfError> {
+        let own = self.own_tables(owner);
+        if config & !3 != 0 {
+            return Err(fail(
+                ErrorCode::TableModFailedBadConfig,
+                format!("{config:#x}"),
+            ));
+        }
+        if table_id == table_no::ALL {
+            self.tables.tables[own]
+                .iter_mut()
+                .for_each(|table| table.config = config);
+            return Ok(());
+        }
+        if usize::from(table_id) >= TABLES {
+            return Err(fail(
+                ErrorCode::TableModFailedBadTable,
+                format!("table {table_id}"),
+            ));
+        }
+        if !own.contains(&usize::from(table_id)) {
+            return Err(fail(
+                ErrorCode::TableModFailedEperm,
+                "the table belongs to the bridge program",
+            ));
+        }
+        self.tables.tables[usize::from(table_id)].config = config;
+        Ok(())
+    }
+
+    /// Removes flows whose time is up. Returns when to call again: at the next deadline known, within a second.
+    pub fn expire(&mut self, now: u64) -> Option<u64> {
+        if !self.tables.has_timeouts() {
+            return None;
+        }
+        self.credit();
+        let before = self.tables.flows.len();
+        let next = self.tables.expire(now);
+        if self.tables.flows.len() != before {
+            self.invalidate();
+        }
+        next.map(|next| next.min(now + EXPIRE_INTERVAL))
+    }
+
+    /// Takes the flow-removed notices since the last call.
+    pub fn take_removed(&mut self) -> Vec<Removed> {
+        std::mem::take(&mut self.tables.removed)
+    }
+
+    /// Processes a packet received on a port.
+    pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
+        let key = extract(packet, in_port);
+        let len = packet.len() as u64;
+        let Pipeline {
+            cache,
+            ports,
+            meters,
+            spares,
+            ..
+        } = self;
+        if let Some(entry) = cache.find(&key) {
+            entry.packets += 1;
+            entry.bytes += len;
+            entry.used = now;
+            if let Some(reason) = entry.translation.drop {
+                ports.count_drop(in_port, reason, 1);
+            }
+            let actions = &entry.translation.actions;
+            Execution {
+                meters,
+                ports,
+                spares,
+                in_port,
+                now,
+            }
+            .run(actions, packet, sink);
+            return;
+        }
+        let outcome = self.translate(packet, &key, in_port, now);
+        self.carry_out(outcome, Some(&key), packet, in_port, now, sink);
+    }
+
+    /// Processes a packet without looking at or filling the cache: for tests that compare, and measurements.
+    pub fn process_uncached(
+        &mut self,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) {
+        let key = extract(packet, in_port);
+        let outcome = self.translate(packet, &key, in_port, now);
+        self.carry_out(outcome, None, packet, in_port, now, sink);
+    }
+
+    /// Carries out the actions of a packet-out (§7.3.7).
+    pub fn packet_out(
+        &mut self,
+        owner: Owner,
+        packet: &mut Packet,
+        in_port: u32,
+        actions: &[Action],
+        now: u64,
+        sink: &mut impl Sink,
+    ) -> Result<(), OfError> {
+        self.context(owner).unmatched(actions, Place::PacketOut)?;
+        let key = extract(packet, in_port);
+        let mut world = self.world(now, true);
+        let outcome = Walk::new(&mut world, packet, &key, in_port, false).packet_out(actions);
+        self.carry_out(outcome, None, packet, in_port, now, sink);
+        Ok(())
+    }
+
+    /// Shows what would happen to a frame; nothing is counted, learned or sent.
+    pub fn trace(&mut self, frame: &[u8], in_port: u32, now: u64) -> Trace {
+        let mut packet = Packet::from_frame(frame);
+        let key = extract(&mut packet, in_port);
+        let mut world = self.world(now, false);
+        let outcome = Walk::new(&mut world, &packet, &key, in_port, true).received();
+        Trace::new(outcome.steps, &outcome.translation, &key)
+    }
+
+    /// Drops of the bridge by reason.
+    pub fn drops(&self) -> &DropCounters {
+        self.ports.drops()
+    }
+
+    /// Counters of the translation cache.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
+    fn world(&mut self, now: u64, live: bool) -> World<'_> {
+        World {
+            config: &self.config,
+            tables: &self.tables,
+            groups: &self.groups,
+            ports: &self.ports,
+            meters: &mut self.meters,
+            live,
+            now,
+        }
+    }
+
+    pub(crate) fn translate(
+        &mut self,
+        packet: &Packet,
+        key: &FlowKey,
+        in_port: u32,
+        now: u64,
+    ) -> Outcome {
+        let mut world = self.world(now, true);
+        Walk::new(&mut world, packet, key, in_port, false).received()
+    }
+
+    /// Executes a translation, counts it, keeps it for others if they may use it, and learns what it says.
+    fn carry_out(
+        &mut self,
+        outcome: Outcome,
+        cache_as: Option<&FlowKey>,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) {
+        let Outcome {
+            translation,
+            learned,
+            ..
+        } = outcome;
+        apply_credits(
+            &mut self.tables,
+            &mut self.groups,
+            &translation.credits,
+            (1, packet.len() as u64),
+            now,
+        );
+        if let Some(reason) = translation.drop {
+            self.ports.count_drop(in_port, reason, 1);
+        }
+        let Pipeline {
+            ports,
+            meters,
+            spares,
+            ..
+        } = self;
+        Execution {
+            meters,
+            ports,
+            spares,
+            in_port,
+            now,
+        }
+        .run(&translation.actions, packet, sink);
+        for request in learned {
+            // What cannot be learned (a full table, say) is not: the packet has gone its way already.
+            let _ = self.flow_mod(Owner::Program, &request, now);
+        }
+        if let Some(key) = cache_as
+            && translation.cacheable
+        {
+            if self.cache.is_full(self.config.cache_limit) {
+                self.cache.overflowed();
+                self.invalidate();
+            }
+            self.cache.insert(key, translation, now);
+        }
+    }
+
+    /// Hands the counters of cached packets over to rules, tables and groups.
+    pub(crate) fn credit(&mut self) {
+        for entry in &mut self.cache.entries {
+            if entry.packets != 0 {
+                let counts = (entry.packets, entry.bytes);
+                let credits = &entry.translation.credits;
+                apply_credits(
+                    &mut self.tables,
+                    &mut self.groups,
+                    credits,
+                    counts,
+                    entry.used,
+                );
+                (entry.packets, entry.bytes) = (0, 0);
+            }
+        }
+    }
+
+    /// Forgets all cached translations: something they depend on is about to change.
+    fn invalidate(&mut self) {
+        self.credit();
+        self.cache.clear();
+    }
+}
+
+fn apply_credits(
+    tables: &mut Tables,
+    groups: &mut Groups,
+    credits: &Credits,
+    (packets, bytes): (u64, u64),
+    used: u64,
+) {
+    for id in &credits.flows {
+        if let Some(flow) = tables.flows.get_mut(*id) {
+            flow.count(packets, bytes, used);
+        }
+    }
+    for (table_id, matched) in &credits.tables {
+        let table = &mut tables.tables[usize::from(*table_id)];
+        table.lookups += packets;
+        if *matched {
+            table.matched += packets;
+        }
+    }
+    for (group_id, bucket) in &credits.buckets {
+        groups.count(*group_id, *bucket, packets, bytes);
+    }
+    for id in &credits.refreshed {
+        if let Some(flow) = tables.flows.get_mut(*id) {
+            flow.hard_from = flow.hard_from.max(used);
+            flow.last_used = flow.last_used.max(used);
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Flow tables: what flow-mods do to them (OF 1.3.5 §6.4).
+
+use crate::fields::{Compiled, PackedMatch, compile};
+use crate::slab::{FlowId, Slab};
+use weft_classifier::Classifier;
+use weft_openflow::{
+    Action, ErrorCode, FlowMod, FlowModCommand, FlowRemovedReason, Instruction, Match, OfError,
+    flow_mod_flags, group_no, port_no, table_no,
+};
+
+/// Number of tables.
+pub const TABLES: usize = 254;
+
+/// A flow.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub table_id: u8,
+    pub priority: u16,
+    pub flags: u16,
+    pub idle_timeout: u16,
+    pub hard_timeout: u16,
+    pub cookie: u64,
+    pub matching: PackedMatch,
+    pub instructions: Box<[Instruction]>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub created: u64,
+    pub last_used: u64,
+    /// When the hard timeout began: at creation, or when last learned anew.
+    pub hard_from: u64,
+    /// Place in the list of flows with timeouts.
+    timed_at: u32,
+}
+
+const UNTIMED: u32 = u32::MAX;
+const SECOND: u64 = 1_000_000_000;
+
+impl Flow {
+    /// All actions of the flow, those within clones not unfolded.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.instructions
+            .iter()
+            .flat_map(|instruction| match instruction {
+                Instruction::ApplyActions { actions } | Instruction::WriteActions { actions } => {
+                    &actions[..]
+                }
+                _ => &[],
+            })
+    }
+
+    pub fn outputs_to(&self, port: u32) -> bool {
+        self.actions()
+            .any(|action| matches!(action, Action::Output { port: p, .. } if *p == port))
+    }
+
+    pub fn uses_group(&self, group: u32) -> bool {
+        self.actions()
+            .any(|action| matches!(action, Action::Group { group_id } if *group_id == group))
+    }
+
+    /// Counts packets, unless the flow asked not to.
+    pub fn count(&mut self, packets: u64, bytes: u64, used: u64) {
+        if self.flags & flow_mod_flags::NO_PKT_COUNTS == 0 {
+            self.packets += packets;
+        }
+        if self.flags & flow_mod_flags::NO_BYT_COUNTS == 0 {
+            self.bytes += bytes;
+        }
+        self.last_used = self.last_used.max(used);
+    }
+
+    /// When the flow ends by itself, and why.
+    fn deadline(&self) -> Option<(u64, FlowRemovedReason)> {
+        let after = |from: u64, seconds: u16, reason| {
+            (seconds != 0).then(|| (from + u64::from(seconds) * SECOND, reason))
+        };
+        let hard = after(
+            self.hard_from,
+            self.hard_timeout,
+            FlowRemovedReason::HardTimeout,
+        );
+        let idle = after(
+            self.last_used,
+            self.idle_timeout,
+            FlowRemovedReason::IdleTimeout,
+        );
+        match (hard, idle) {
+            (Some(hard), Some(idle)) => Some(if hard.0 <= idle.0 { hard } else { idle }),
+            (hard, idle) => hard.or(idle),
+        }
+    }
+}
+
+/// A flow that is gone and wanted that to be told (`OFPFF_SEND_FLOW_REM`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Its table.
+    pub table_id: u8,
+    /// Its priority.
+    pub priority: u16,
+    /// Why.
+    pub reason: FlowRemovedReason,
+    /// Its cookie.
+    pub cookie: u64,
+    /// Its idle timeout, seconds.
+    pub idle_timeout: u16,
+    /// Its hard timeout, seconds.
+    pub hard_timeout: u16,
+    /// How long it was there.
+    pub duration_ns: u64,
+    /// Packets it counted.
+    pub packets: u64,
+    /// Bytes it counted.
+    pub bytes: u64,
+    /// Its match.
+    pub match_: Match,
+}
+
+/// One table.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub classifier: Classifier,
+    pub lookups: u64,
+    pub matched: u64,
+    /// `OFPTC_*`.
+    pub config: u32,
+}
+
+/// Which flows a request speaks of.
+#[derive(Clone, Debug)]
+pub struct FlowFilter {
+    /// Table or `OFPTT_ALL`.
+    pub table_id: u8,
+    /// Only flows that output here; `OFPP_ANY`: all.
+    pub out_port: u32,
+    /// Only flows that use this group; `OFPG_ANY`: all.
+    pub out_group: u32,
+    /// Cookie to compare.
+    pub cookie: u64,
+    /// Bits of it that count.
+    pub cookie_mask: u64,
+    /// The flow's match is this one or narrower.
+    pub match_: Match,
+}
+
+impl FlowFilter {
+    /// Every flow of every table.
+    pub fn all() -> FlowFilter {
+        FlowFilter {
+            table_id: table_no::ALL,
+            out_port: port_no::ANY,
+            out_group: group_no::ANY,
+            cookie: 0,
+            cookie_mask: 0,
+            match_: Match::any(),
+        }
+    }
+
+    pub(crate) fn accepts(&self, flow: &Flow) -> bool {
+        (flow.cookie ^ self.cookie) & self.cookie_mask == 0
+            && (self.out_port == port_no::ANY || flow.outputs_to(self.out_port))
+            && (self.out_group == group_no::ANY || flow.uses_group(self.out_group))
+    }
+}
+
+/// All tables of a bridge.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub tables: Vec<Table>,
+    pub flows: Slab<Flow>,
+    timed: Vec<FlowId>,
+    pub removed: Vec<Removed>,
+    max_flows: usize,
+}
+
+fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
+    OfError::new(code, detail)
+}
+
+impl Tables {
+    pub fn new(max_flows: usize) -> Tables {
+        let tables = (0..TABLES).map(|_| Table::default()).collect();
+        Tables {
+            tables,
+            flows: Slab::default(),
+            timed: Vec::new(),
+            removed: Vec::new(),
+            max_flows,
+        }
+    }
+
+    /// Numbers of the flows a loose request speaks of, in tables of `range`.
+    pub fn matching(
+        &self,
+        filter: &FlowFilter,
+        compiled: &Compiled,
+        range: std::ops::Range<usize>,
+    ) -> Vec<FlowId> {
+        let mut found = Vec::new();
+        for table_id in range {
+            if filter.table_id != table_no::ALL && usize::from(filter.table_id) != table_id {
+                continue;
+            }
+            self.tables[table_id]
+                .classifier
+                .for_each_within(&compiled.mask, &compiled.key, |id| {
+                    if self.flows.get(id).is_some_and(|flow| filter.accepts(flow)) {
+                        found.push(id);
+                    }
+                });
+        }
+        found
+    }
+
+    /// Number of the flow with just this match and priority.
+    pub fn find(&self, table_id: u8, compiled: &Compiled, priority: u16) -> Option<FlowId> {
+        let table = self.tables.get(usize::from(table_id))?;
+        table
+            .classifier
+            .find(&compiled.mask, &compiled.key, priority)
+    }
+
+    /// The flows that a modify or delete speaks of, in tables of `range`.
+    pub fn targets(
+        &self,
+        request: &FlowMod,
+        compiled: &Compiled,
+        range: std::ops::Range<usize>,
+    ) -> Vec<FlowId> {
+        let deleting = matches!(
+            request.command,
+            FlowModCommand::Delete | FlowModCommand::DeleteStrict
+        );
+        let filter = FlowFilter {
+            table_id: request.table_id,
+            out_port: if deleting {
+                request.out_port
+            } else {
+                port_no::ANY
+            },
+            out_group: if deleting {
+                request.out_group
+            } else {
+                group_no::ANY
+            },
+            cookie: request.cookie,
+            cookie_mask: request.cookie_mask,
+            match_: Match::any(),
+        };
+        match request.command {
+            FlowModCommand::ModifyStrict | FlowModCommand::DeleteStrict => range
+                .filter(|id| {
+                    request.table_id == table_no::ALL || usize::from(request.table_id) == *id
+                })
+                .filter_map(|id| self.find(id as u8, compiled, request.priority))
+                .filter(|id| self.flows.get(*id).is_some_and(|flow| filter.accepts(flow)))
+                .collect(),
+            _ => self.matching(&filter, compiled, range),
+        }
+    }
+
+    /// Adds a flow that has been validated.
+    pub fn add(&mut self, request: &FlowMod, compiled: &Compiled, now: u64) -> Result<(), OfError> {
+        let Some(table) = self.tables.get_mut(usize::from(request.table_id)) else {
+            return Err(fail(
+                ErrorCode::FlowModFailedBadTableId,
+                format!("table {}", request.table_id),
+            ));
+        };
+        let Compiled { key, mask } = compiled;
+        let priority = request.priority;
+        if request.flags & flow_mod_flags::CHECK_OVERLAP != 0
+            && table.classifier.find_overlap(mask, key, priority).is_some()
+        {
+            return Err(fail(
+                ErrorCode::FlowModFailedOverlap,
+                "another flow of that priority overlaps",
+            ));
+        }
+        let old = table.classifier.find(mask, key, priority);
+        if old.is_none() && table.classifier.len() >= self.max_flows {
+            let detail = format!("table {} has {} flows", request.table_id, self.max_flows);
+            return Err(fail(ErrorCode::FlowModFailedTableFull, detail));
+        }
+        let mut flow = Flow {
+            table_id: request.table_id,
+            priority,
+            flags: request.flags,
+            idle_timeout: request.idle_timeout,
+            hard_timeout: request.hard_timeout,
+            cookie: request.cookie,
+            matching: PackedMatch::new(&request.match_),
+            instructions: request.instructions.clone().into(),
+            packets: 0,
+            bytes: 0,
+            created: now,
+            last_used: now,
+            hard_from: now,
+            timed_at: UNTIMED,
+        };
+        if let Some(id) = old {
+            // A flow that takes the place of an identical one is no removal, and keeps its counters unless asked
+            // not to (§6.4).
+            self.untime(id);
+            if let Some(old) = self.flows.get_mut(id) {
+                if request.flags & flow_mod_flags::RESET_COUNTS == 0 {
+                    (flow.packets, flow.bytes) = (old.packets, old.bytes);
+                }
+                *old = flow;
+            }
+            self.time(id);
+            return Ok(());
+        }
+        let id = self.flows.insert(flow);
+        self.tables[usize::from(request.table_id)]
+            .classifier
+            .insert(mask, key, priority, id);
+        self.time(id);
+        Ok(())
+    }
+
+    /// Gives flows new instructions.
+    pub fn modify(&mut self, ids: &[FlowId], request: &FlowMod) {
+        for id in ids {
+            if let Some(flow) = self.flows.get_mut(*id) {
+                flow.instructions = request.instructions.clone().into();
+                if request.flags & flow_mod_flags::RESET_COUNTS != 0 {
+                    (flow.packets, flow.bytes) = (0, 0);
+                }
+            }
+        }
+    }
+
+    /// Removes a flow, telling so if it wants that.
+    pub fn remove(&mut self, id: FlowId, reason: FlowRemovedReason, now: u64) {
+        self.untime(id);
+        let Some(flow) = self.flows.remove(id) else {
+            return;
+        };
+        let Compiled { key, mask } = flow.matching.compile();
+        if let Some(table) = self.tables.get_mut(usize::from(flow.table_id)) {
+            table.classifier.remove(&mask, &key, flow.priority);
+        }
+        if flow.flags & flow_mod_flags::SEND_FLOW_REM != 0 {
+            self.removed.push(Removed {
+                table_id: flow.table_id,
+                priority: flow.priority,
+                reason,
+                cookie: flow.cookie,
+                idle_timeout: flow.idle_timeout,
+                hard_timeout: flow.hard_timeout,
+                duration_ns: now.saturating_sub(flow.created),
+                packets: flow.packets,
+                bytes: flow.bytes,
+                match_: flow.matching.unpack(),
+            });
+        }
+    }
+
+    /// Removes the flows whose time is up; says when the next one's will be.
+    pub fn expire(&mut self, now: u64) -> Option<u64> {
+        let mut due = Vec::new();
+        let mut next = None;
+        for id in &self.timed {
+            let Some((deadline, reason)) = self.flows.get(*id).and_then(Flow::deadline) else {
+                continue;
+            };
+            if deadline <= now {
+                due.push((*id, reason));
+            } else {
+                next = Some(next.map_or(deadline, |next: u64| next.min(deadline)));
+            }
+        }
+        for (id, reason) in due {
+            self.remove(id, reason, now);
+        }
+        next
+    }
+
+    /// Whether any flow has a timeout.
+    pub fn has_timeouts(&self) -> bool {
+        !self.timed.is_empty()
+    }
+
+    fn time(&mut self, id: FlowId) {
+        if let Some(flow) = self.flows.get_mut(id)
+            && (flow.idle_timeout != 0 || flow.hard_timeout != 0)
+        {
+            flow.timed_at = self.timed.len() as u32;
+            self.timed.push(id);
+        }
+    }
+
+    fn untime(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(id) else {
+            return;
+        };
+        let at = std::mem::replace(&mut flow.timed_at, UNTIMED);
+        if at == UNTIMED {
+            return;
+        }
+        self.timed.swap_remove(at as usize);
+        if let Some(moved) = self.timed.get(at as usize).copied()
+            && let Some(flow) = self.flows.get_mut(moved)
+        {
+            flow.timed_at = at;
+        }
+    }
+}
+
+/// Compiles the match of a request.
+pub(crate) fn compile_match(request: &FlowMod) -> Result<Compiled, OfError> {
+    compile(&request.match_)
+}

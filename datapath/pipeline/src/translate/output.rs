@@ -1,0 +1,132 @@
+//! Where the packet leaves: ports, reserved and real, and the controller.
+
+use super::{Flow, Walk};
+use crate::datapath::{DpAction, PacketIn};
+use crate::drops::DropReason;
+use crate::trace::Step;
+use weft_frame::field;
+use weft_openflow::{PacketInReason, port_config, port_no};
+
+impl Walk<'_, '_> {
+    /// `OFPAT_OUTPUT` (§4.5, §5.12).
+    pub(super) fn output(&mut self, port: u32, max_len: u16) {
+        match port {
+            port_no::IN_PORT => self.send(self.in_port),
+            port_no::TABLE => {
+                if self.packet_out {
+                    self.table(0, self.in_port);
+                }
+            }
+            port_no::NORMAL => self.normal(),
+            port_no::FLOOD | port_no::ALL => {
+                let (ports, in_port) = (self.world.ports, self.in_port);
+                for port in ports.numbers().filter(|port| *port != in_port) {
+                    if ports.output_blocked(port).is_none() {
+                        self.send(port);
+                    }
+                }
+                self.note(DropReason::NoSuchPort);
+            }
+            port_no::CONTROLLER => {
+                let reason = if self.miss {
+                    PacketInReason::NoMatch
+                } else {
+                    PacketInReason::Action
+                };
+                self.controller(reason, max_len, 0, Vec::new());
+            }
+            port if self.is_in_port(port) => self.note(DropReason::InPort),
+            port => self.send(port),
+        }
+    }
+
+    /// Sends the packet as it is now out of a port that may be missing or blocked.
+    fn send(&mut self, port_no: u32) {
+        if let Some(reason) = self.world.ports.output_blocked(port_no) {
+            self.log(|| Step::Blocked { port_no, reason });
+            self.note(reason);
+            return;
+        }
+        self.log(|| Step::Output { port_no });
+        let queue_id = self.state.queue;
+        self.tree
+            .add(&self.state.ops, DpAction::Output { port_no, queue_id });
+        self.state.committed = self.state.ops.len();
+        self.outputs += 1;
+    }
+
+    /// Sends the packet as it is now to the controller.
+    pub(super) fn controller(
+        &mut self,
+        reason: PacketInReason,
+        max_len: u16,
+        controller_id: u16,
+        userdata: Vec<u8>,
+    ) {
+        let state = self.world.ports.get(self.in_port);
+        if state.is_some_and(|port| port.config & port_config::NO_PACKET_IN != 0) {
+            self.note(DropReason::NoPacketIn);
+            return;
+        }
+        let key = &self.state.key;
+        let mut regs = [0; 16];
+        for (n, reg) in regs.iter_mut().enumerate() {
+            *reg = key.get64(field::reg(n as u8)) as u32;
+        }
+        let program = self
+            .world
+            .config
+            .program_table
+            .is_some_and(|first| self.table_id >= first);
+        let info = PacketIn {
+            in_port: self.in_port,
+            table_id: self.table_id,
+            cookie: self.cookie,
+            reason,
+            max_len,
+            controller_id,
+            metadata: key.get64(field::METADATA),
+            tunnel_id: key.get64(field::TUNNEL_ID),
+            regs,
+            userdata,
+            program,
+        };
+        self.log(|| Step::Controller {
+            reason: format!("{reason:?}"),
+            max_len,
+        });
+        self.look_at(field::METADATA);
+        self.look_at(field::TUNNEL_ID);
+        self.tree
+            .add(&self.state.ops, DpAction::Controller(Box::new(info)));
+        self.state.committed = self.state.ops.len();
+        if reason != PacketInReason::InvalidTtl {
+            self.outputs += 1;
+        }
+    }
+
+    /// `OFPP_NORMAL`: the bridge program, as a subroutine. It starts with clean metadata and registers and an action set of
+    /// its own, and what it does to the packet does not show afterwards.
+    fn normal(&mut self) {
+        let table = self.world.config.normal_table();
+        let outer = std::mem::take(&mut self.action_set);
+        self.on_copy(|walk| {
+            for word in
+                &mut walk.state.key.0[usize::from(field::METADATA.word)..field::FIRST_PACKET_WORD]
+            {
+                *word = 0;
+            }
+            walk.table(table, walk.in_port);
+            walk.run_action_set();
+        });
+        self.action_set = outer;
+    }
+
+    /// Runs actions on a copy of the packet.
+    pub(super) fn clone_actions(&mut self, actions: &[weft_openflow::Action]) -> Flow {
+        self.on_copy(|walk| {
+            walk.actions(actions);
+        });
+        Flow::On
+    }
+}
