@@ -25,7 +25,8 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/**/*.test.ts', 'test/interop/**/*.test.ts'],
           // One at a time: each builds its own namespaces on a machine of two cores.
-          fileParallelism: false,
+          pool: 'forks',
+          poolOptions: { forks: { singleFork: true } },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
