@@ -271,10 +271,15 @@ export class Lab {
       async () => {
         if (child.exitCode !== null)
           throw new Error(`ended with ${child.exitCode}: ${this.log.slice(-2000)}`);
-        return (await this.rest('GET', '/healthz')).status === 200;
+        return this.isHealthy();
       },
       60_000,
     );
+  }
+
+  /** The database is fine and every switch is connected and holds what it should. */
+  async isHealthy(): Promise<boolean> {
+    return ((await this.rest('GET', '/healthz')).body as { status?: string }).status === 'ok';
   }
 
   async stopWeft(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {

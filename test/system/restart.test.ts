@@ -57,7 +57,7 @@ test('kill -9 of weftd: no packet of a known flow lost, nothing that is right is
   const pinging = a.ping('10.99.0.2', 1500, 0.002);
   const old = await killed('weftd');
   await anotherThan('weftd', old);
-  await until('the controller is in order', async () => (await lab.rest('GET', '/healthz')).status === 200);
+  await until('the controller is in order', () => lab.isHealthy());
   expect(await pinging).toBe(1500);
   expect(await dump()).toEqual(before);
   await late.reaches('10.99.0.1');
