@@ -2,6 +2,7 @@
  * What the rest of the controller sees of a switch. One driver per bridge: it keeps one OpenFlow connection,
  * makes the switch hold what the bridge's programs want, and answers questions about it.
  */
+import type { TlsOptions } from 'node-openflow';
 import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
 import type { ResolvedAction, ResolvedInstruction, Match, Program } from '../programs/index.js';
 
@@ -155,6 +156,8 @@ export interface DriverOptions {
   /** New MAC addresses and moves that each port may cause, a second and at once. */
   readonly learnRatePerS?: number;
   readonly learnBurst?: number;
+  /** For `ssl:` targets. */
+  readonly tls?: TlsOptions;
   /** Programs before the bridge program, in this order. */
   readonly programs?: readonly Program[];
 }

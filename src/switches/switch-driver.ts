@@ -106,8 +106,10 @@ export class OpenFlowDriver implements SwitchDriver {
 
   start(): void {
     if (this.#client !== undefined || this.#isStopped) return;
-    const reconnect = { minBackoffMs: 100, maxBackoffMs: 8000 };
-    this.#client = keepConnected(this.target, { reconnect });
+    // Our own datapath is restarted at once when it ends; somebody else's may be away for long.
+    const reconnect = { minBackoffMs: 100, maxBackoffMs: this.#isForeign ? 8000 : 500 };
+    const { tls } = this.#options;
+    this.#client = keepConnected(this.target, { reconnect, ...(tls === undefined ? {} : { tls }) });
     this.#client.on('connection', (connection) => this.#connected(connection));
     this.#client.on('disconnected', (reason) => this.#disconnected(reason));
   }
@@ -381,12 +383,14 @@ export class OpenFlowDriver implements SwitchDriver {
     if (this.#connection?.isWritable !== true) return;
     const inPort = match.in_port;
     if (typeof inPort !== 'number') return;
-    this.#carryOut(this.#runner.packetIn(tableId, { inPort, match: match as Match, data }, now()));
+    this.#react(() => this.#runner.packetIn(tableId, { inPort, match: match as Match, data }, now()));
   }
 
   #flowRemoved({ cookie, tableId, match, reason }: FlowRemoved): void {
     this.#received.flowsRemoved++;
-    this.#carryOut(this.#runner.flowRemoved({ cookie, tableId }, { match: match as Match, reason }, now()));
+    this.#react(() =>
+      this.#runner.flowRemoved({ cookie, tableId }, { match: match as Match, reason }, now()),
+    );
   }
 
   #portStatus({ reason, desc }: PortStatus): void {
@@ -397,9 +401,18 @@ export class OpenFlowDriver implements SwitchDriver {
     else this.#ports.set(port.ofport, port);
     this.#tell({ kind: 'port', change, port });
     const event = { port: port.ofport, name: port.name, change, isLinkUp: port.isLinkUp && port.isAdminUp };
-    this.#carryOut(this.#runner.portStatus(event, now()));
+    this.#react(() => this.#runner.portStatus(event, now()));
     const resolved = resolvePorts(this.#desired, this.#ports, this.#isForeign);
     if (!samePorts(resolved, this.#runner.bridge)) this.#schedule('configure');
+  }
+
+  /** A program that fails on an event must not take the controller down with it. */
+  #react(handle: () => Consequence): void {
+    try {
+      this.#carryOut(handle());
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : String(error));
+    }
   }
 
   #carryOut({ commands, notices }: Consequence): void {

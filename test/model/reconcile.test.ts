@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Bridge, LogicalPort } from '../../src/domain/index.js';
-import {
-  bridgeProgram,
-  flowKey,
-  Pipeline,
-  type Program,
-  type ResolvedFlow,
-} from '../../src/programs/index.js';
+import { bridgeProgram, flowKey, Pipeline, type ResolvedFlow } from '../../src/programs/index.js';
 import {
   applyCommands,
   compile,

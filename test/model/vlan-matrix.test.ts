@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import {
   newBridge,
   newPort,
-  parseDpid,
   VlanSet,
   type Bridge,
+  type Dpid,
   type LogicalPort,
 } from '../../src/domain/index.js';
 import { BridgeModel } from './bridge-model.js';
@@ -13,7 +13,7 @@ import { makeFrame, type Tag } from './frame.js';
 import { floodedTo } from './vlan-oracle.js';
 import { anyBridge, anyTags } from './arbitraries.js';
 
-const dpid = parseDpid('1') ?? undefined;
+const dpid = '0000000000000001' as Dpid;
 const vlans = (...vids: number[]): VlanSet => VlanSet.of(vids);
 
 /** Every mode, with the settings that change what it does. VLANs 10 and 20 are the native and another one. */
