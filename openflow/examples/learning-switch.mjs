@@ -16,12 +16,23 @@ const listener = await listen(process.argv[2] ?? 'ptcp:6653:127.0.0.1', {}, (sw)
   sw.send(flow({ priority: 0 }, [{ type: 'OUTPUT', port: Port.CONTROLLER }]));
 
   sw.on('packetIn', ({ data, bufferId, match: { in_port: inPort } }) => {
-    const [dst, src] = [0, 6].map((at) => Buffer.from(data.subarray(at, at + 6)).toString('hex').replace(/..(?!$)/g, '$&:'));
+    const [dst, src] = [0, 6].map((at) =>
+      Buffer.from(data.subarray(at, at + 6))
+        .toString('hex')
+        .replace(/..(?!$)/g, '$&:'),
+    );
     portOf.set(src, inPort);
     const port = portOf.get(dst) ?? Port.FLOOD;
     const actions = [{ type: 'OUTPUT', port }];
-    if (port !== Port.FLOOD) sw.send(flow({ priority: 1, idleTimeout: 60, match: { in_port: inPort, eth_dst: dst } }, actions));
-    sw.send({ type: 'PACKET_OUT', bufferId, inPort, actions, data: bufferId === 0xffffffff ? data : new Uint8Array(0) });
+    if (port !== Port.FLOOD)
+      sw.send(flow({ priority: 1, idleTimeout: 60, match: { in_port: inPort, eth_dst: dst } }, actions));
+    sw.send({
+      type: 'PACKET_OUT',
+      bufferId,
+      inPort,
+      actions,
+      data: bufferId === 0xffffffff ? data : new Uint8Array(0),
+    });
   });
 
   sw.on('close', ({ message }) => console.log(`${sw.datapathId} gone: ${message}`));

@@ -1,7 +1,8 @@
 /**
  * Decoding and encoding of OpenFlow messages beside os-ken (Python, OpenFlow 1.3) and @xen-orchestra/openflow (npm,
  * OpenFlow 1.1, of these messages only the flow-mod). Peers are installed, pinned, into a cache outside the project; the sides take turns, and
- * each figure is the median of the rounds.
+ * each figure is the median of the rounds. Decoding gives all fields; encoding builds the message from its fields and writes
+ * it, as a controller does for each message it sends.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -37,13 +38,26 @@ export default async function bench(args) {
     if (xo !== undefined) seen.xo.push(measureXenOrchestra(xo, seconds));
   }
 
-  const rows = [['message', 'bytes', '', 'node-openflow /s', `os-ken ${OS_KEN} /s`, 'ratio', `xen-orchestra ${XEN_ORCHESTRA} /s`, 'ratio']];
-  let least = Infinity;
+  const rows = [
+    [
+      'message',
+      'bytes',
+      '',
+      'node-openflow /s',
+      `os-ken ${OS_KEN} /s`,
+      'ratio',
+      `xen-orchestra ${XEN_ORCHESTRA} /s`,
+      'ratio',
+    ],
+  ];
+  const missed = [];
   for (const [name, bytes] of Object.entries(messages)) {
     for (const direction of /** @type {const} */ (['decode', 'encode'])) {
-      const [ours, osKen, other] = [seen.ours, seen.osKen, seen.xo].map((rates) => median(rates, name, direction));
+      const [ours, osKen, other] = [seen.ours, seen.osKen, seen.xo].map((rates) =>
+        median(rates, name, direction),
+      );
       const ratio = ours && osKen ? ours / osKen : undefined;
-      if (ratio !== undefined) least = Math.min(least, ratio);
+      if (ratio !== undefined && ratio < GOAL) missed.push(`${name} ${direction}`);
       rows.push([
         name,
         String(bytes.length),
@@ -57,10 +71,9 @@ export default async function bench(args) {
     }
   }
   printTable(rows);
-  if (least !== Infinity) {
-    process.stdout.write(`least ratio to os-ken: ${least.toFixed(1)} (goal ${GOAL}): ${least >= GOAL ? 'met' : 'MISSED'}\n`);
-  }
-  process.stdout.write('-: the peer does not read or write that message, or writes other bytes than it read\n');
+  const verdict = missed.length === 0 ? 'met' : `missed by ${missed.join(', ')}`;
+  if (python !== undefined) process.stdout.write(`goal of ${GOAL} x os-ken: ${verdict}\n`);
+  process.stdout.write('-: the peer does not read or write that message\n');
 }
 
 /** The messages measured: what a controller sees and says most. */
@@ -71,7 +84,17 @@ function samples({ encode, parseFlow, parseActions }) {
       'nw_src=10.0.0.1,nw_dst=10.1.0.0/16,tp_dst=80,actions=set_field:02:00:00:00:00:03->eth_dst,dec_ttl,output:2,goto_table:3',
   );
   const { cookie, tableId, priority, idleTimeout, hardTimeout, match, instructions } = flow;
-  const stats = { cookie, tableId, priority, idleTimeout, hardTimeout, match, instructions, packetCount: 5n, byteCount: 500n };
+  const stats = {
+    cookie,
+    tableId,
+    priority,
+    idleTimeout,
+    hardTimeout,
+    match,
+    instructions,
+    packetCount: 5n,
+    byteCount: 500n,
+  };
   const entries = Array.from({ length: 100 }, (_, i) => ({ ...stats, priority: i, durationSec: i }));
   return {
     packet_in: encode({
@@ -84,26 +107,90 @@ function samples({ encode, parseFlow, parseActions }) {
       match: { in_port: 3 },
       data: frame,
     }),
-    packet_out: encode({ type: 'PACKET_OUT', xid: 1, inPort: 3, actions: parseActions('output:2'), data: frame }),
+    packet_out: encode({
+      type: 'PACKET_OUT',
+      xid: 1,
+      inPort: 3,
+      actions: parseActions('output:2'),
+      data: frame,
+    }),
     flow_mod: encode({ ...flow, xid: 1 }),
     'flow stats x 100': encode({ type: 'MULTIPART_REPLY', xid: 1, body: { type: 'FLOW', entries } }),
   };
 }
+
+/** The same messages from their fields; flow statistics, which only switches build, are encoded as decoded. */
+const builders = {
+  packet_in: (bytes) => ({
+    type: 'PACKET_IN',
+    xid: 1,
+    totalLength: 128,
+    reason: 'ACTION',
+    tableId: 1,
+    cookie: 1n,
+    match: { in_port: 3 },
+    data: bytes.subarray(42),
+  }),
+  packet_out: (bytes) => ({
+    type: 'PACKET_OUT',
+    xid: 1,
+    inPort: 3,
+    actions: [{ type: 'OUTPUT', port: 2 }],
+    data: bytes.subarray(40),
+  }),
+  flow_mod: () => ({
+    type: 'FLOW_MOD',
+    xid: 1,
+    command: 'ADD',
+    cookie: 0x10n,
+    tableId: 2,
+    priority: 100,
+    idleTimeout: 60,
+    match: {
+      in_port: 1,
+      eth_dst: '02:00:00:00:00:02',
+      eth_src: '02:00:00:00:00:01',
+      eth_type: 0x800,
+      ip_proto: 6,
+      ipv4_src: '10.0.0.1',
+      ipv4_dst: { value: '10.1.0.0', mask: '255.255.0.0' },
+      tcp_dst: 80,
+    },
+    instructions: [
+      {
+        type: 'APPLY_ACTIONS',
+        actions: [
+          { type: 'SET_FIELD', field: { eth_dst: '02:00:00:00:00:03' } },
+          { type: 'DEC_NW_TTL' },
+          { type: 'OUTPUT', port: 2 },
+        ],
+      },
+      { type: 'GOTO_TABLE', tableId: 3 },
+    ],
+  }),
+};
 
 /** @returns {Rates} */
 function measureOurs({ decode, encode }, messages, seconds) {
   /** @type {Rates} */
   const rates = {};
   for (const [name, bytes] of Object.entries(messages)) {
-    const message = decode(bytes);
-    rates[name] = { decode: rate(() => decode(bytes), seconds), encode: rate(() => encode(message), seconds) };
+    const build = builders[name] ?? (() => prebuilt);
+    const prebuilt = decode(bytes);
+    if (!encode(build(bytes)).equals(bytes)) throw new Error(`${name}: built otherwise than measured`);
+    rates[name] = {
+      decode: rate(() => decode(bytes), seconds),
+      encode: rate(() => encode(build(bytes)), seconds),
+    };
   }
   return rates;
 }
 
 /** @returns {Promise<Rates>} */
 async function measureOsKen(python, messages, seconds) {
-  const hex = Object.fromEntries(Object.entries(messages).map(([name, bytes]) => [name, bytes.toString('hex')]));
+  const hex = Object.fromEntries(
+    Object.entries(messages).map(([name, bytes]) => [name, bytes.toString('hex')]),
+  );
   const child = spawn(python, [join(here, 'openflow_os_ken.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(JSON.stringify({ seconds, messages: hex }));
   let output = '';
@@ -142,14 +229,19 @@ function measureXenOrchestra({ openflow, protocol }, seconds) {
     ],
   };
   const bytes = openflow.pack(message);
-  return { flow_mod: { decode: rate(() => openflow.unpack(bytes), seconds), encode: rate(() => openflow.pack(message), seconds) } };
+  return {
+    flow_mod: {
+      decode: rate(() => openflow.unpack(bytes), seconds),
+      encode: rate(() => openflow.pack(message), seconds),
+    },
+  };
 }
 
 /** Operations per second, warmed up, over at least `seconds`. */
 function rate(operation, seconds) {
   for (let i = 0; i < 2000; i++) operation();
   const startMs = performance.now();
-  for (let done = 0; ; ) {
+  for (let done = 0; ;) {
     for (let i = 0; i < 500; i++) operation();
     done += 500;
     const elapsedMs = performance.now() - startMs;
@@ -174,7 +266,11 @@ function installXenOrchestra() {
   const name = '@xen-orchestra/openflow';
   if (!existsSync(join(folder, 'node_modules', name))) {
     mkdirSync(folder, { recursive: true });
-    execFileSync('npm', ['install', '--silent', '--no-save', '--prefix', folder, `${name}@${XEN_ORCHESTRA}`], { stdio: 'pipe' });
+    execFileSync(
+      'npm',
+      ['install', '--silent', '--no-save', '--prefix', folder, `${name}@${XEN_ORCHESTRA}`],
+      { stdio: 'pipe' },
+    );
   }
   const { default: openflow } = createRequire(join(folder, 'x.js'))(name);
   return { openflow, protocol: openflow.protocols[openflow.versions.openFlow11] };
@@ -185,7 +281,9 @@ function attempt(name, install) {
   try {
     return install();
   } catch (error) {
-    process.stdout.write(`${name} could not be installed, so it is left out: ${String(error.message).split('\n')[0]}\n`);
+    process.stdout.write(
+      `${name} could not be installed, so it is left out: ${String(error.message).split('\n')[0]}\n`,
+    );
     return undefined;
   }
 }
@@ -211,7 +309,9 @@ function times(ratio) {
 function printTable(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   for (const [index, row] of rows.entries()) {
-    const cells = row.map((cell, column) => (column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
+    const cells = row.map((cell, column) =>
+      column < 3 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+    );
     process.stdout.write(`${cells.join('  ')}\n`);
     if (index === 0) process.stdout.write(`${widths.map((width) => '-'.repeat(width)).join('  ')}\n`);
   }

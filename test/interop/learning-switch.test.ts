@@ -16,16 +16,23 @@ describe('examples/learning-switch.mjs', () => {
 
   beforeAll(async () => {
     // The example imports the package, which is what has been built.
-    await promisify(execFile)(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), '-b', 'openflow'], {
-      cwd: projectRoot,
-    });
+    await promisify(execFile)(
+      process.execPath,
+      [join(projectRoot, 'node_modules/typescript/bin/tsc'), '-b', 'openflow'],
+      {
+        cwd: projectRoot,
+      },
+    );
   });
 
   beforeEach(async () => {
     lab = await Lab.create();
     hosts = [];
     for (const n of [1, 2, 3]) hosts.push(await lab.addHost(`ls${n}`, `192.0.2.${n}/24`));
-    lab.spawnInSwitch(process.execPath, ['openflow/examples/learning-switch.mjs', `ptcp:${TARGET.split(':').reverse().join(':')}`]);
+    lab.spawnInSwitch(process.execPath, [
+      'openflow/examples/learning-switch.mjs',
+      `ptcp:${TARGET.split(':').reverse().join(':')}`,
+    ]);
     await until('the controller listens', () => lab.log.includes('listening on port 6653'));
   });
   afterEach(async () => {
@@ -39,9 +46,18 @@ describe('examples/learning-switch.mjs', () => {
     const dump = (): Promise<string> => sh('ovs-ofctl', '-O', 'OpenFlow13', 'dump-flows', `unix:${socket}`);
     const flows = await dump();
     expect(flows).toMatch(/priority=0 actions=CONTROLLER:65535/);
-    for (const [from, to] of [[1, 2], [2, 1], [1, 3], [3, 1], [2, 3], [3, 2]]) {
+    for (const [from, to] of [
+      [1, 2],
+      [2, 1],
+      [1, 3],
+      [3, 1],
+      [2, 3],
+      [3, 2],
+    ]) {
       const mac = (await hosts[(to ?? 1) - 1]?.run('cat', '/sys/class/net/eth0/address'))?.trim() ?? '';
-      expect(flows).toMatch(new RegExp(`in_port="?(ls)?${from}"?,dl_dst=${mac} actions=output:"?(ls)?${to}"?`));
+      expect(flows).toMatch(
+        new RegExp(`in_port="?(ls)?${from}"?,dl_dst=${mac} actions=output:"?(ls)?${to}"?`),
+      );
     }
     // Now the switch forwards by itself: none of these packets comes to the controller.
     const before = /n_packets=(\d+)[^\n]*priority=0 /.exec(await dump())?.[1];

@@ -6,7 +6,15 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connect, decode, encode, formatFlow, formatFlowStats, formatGroup, formatMeter } from 'node-openflow';
+import {
+  connect,
+  decode,
+  encode,
+  formatFlow,
+  formatFlowStats,
+  formatGroup,
+  formatMeter,
+} from 'node-openflow';
 import { parseFlow, parseGroup, parseMeter, type Connection } from 'node-openflow';
 import { FLOWS, anyFlow } from '../../openflow/src/ofctl/testing-flows.js';
 import { Lab, sh } from '../system/lab.js';
@@ -108,7 +116,9 @@ describe('ovs-vswitchd holds what we sent, and both print it alike', () => {
     ];
     expect(await connection.commit(groups.map((group) => parseGroup(group)))).toEqual([]);
     const { entries } = await connection.multipart({ type: 'GROUP_DESC' });
-    expect(entries.map((group) => ` ${formatGroup(group)}`).sort()).toEqual((await ofctl('dump-groups')).sort());
+    expect(entries.map((group) => ` ${formatGroup(group)}`).sort()).toEqual(
+      (await ofctl('dump-groups')).sort(),
+    );
   });
 
   test('meters', async () => {
@@ -124,7 +134,9 @@ describe('ovs-vswitchd holds what we sent, and both print it alike', () => {
 
   test('flows', async () => {
     // Each in a table of its own choosing, apart by priority; those Open vSwitch refuses are refused in both ways.
-    const texts = FLOWS.filter((text) => !/priority=|CONTROLLER2|check_overlap/.test(text) && !/\bgoto_table/.test(text));
+    const texts = FLOWS.filter(
+      (text) => !/priority=|CONTROLLER2|check_overlap/.test(text) && !/\bgoto_table/.test(text),
+    );
     const flows = texts.map((text, i) => ({ ...parseFlow(text), priority: i + 1 }));
     const refused = await connection.commit(flows);
     for (const { index } of refused) {
@@ -140,7 +152,9 @@ describe('ovs-vswitchd holds what we sent, and both print it alike', () => {
 
     // What was dumped, read back and sent again, changes nothing.
     const again = entries.map((flow) => parseFlow(formatFlowStats(flow)));
-    expect(await connection.commit([{ type: 'FLOW_MOD', command: 'DELETE', tableId: 255 }, ...again])).toEqual([]);
+    expect(
+      await connection.commit([{ type: 'FLOW_MOD', command: 'DELETE', tableId: 255 }, ...again]),
+    ).toEqual([]);
     const { entries: after } = await connection.multipart({ type: 'FLOW' });
     expect(after.map((flow) => formatFlowStats(flow, { hasStats: false })).sort()).toEqual(
       entries.map((flow) => formatFlowStats(flow, { hasStats: false })).sort(),
@@ -148,10 +162,13 @@ describe('ovs-vswitchd holds what we sent, and both print it alike', () => {
   });
 
   test('a thousand flows in one commit, read in parts', async () => {
-    const flows = Array.from({ length: 1000 }, (_, i) => parseFlow(`table=9,priority=${i},in_port=${i + 1},actions=output:1`));
+    const flows = Array.from({ length: 1000 }, (_, i) =>
+      parseFlow(`table=9,priority=${i},in_port=${i + 1},actions=output:1`),
+    );
     expect(await connection.commit(flows)).toEqual([]);
     let count = 0;
-    for await (const part of connection.multipartParts({ type: 'FLOW', tableId: 9 })) count += part.entries.length;
+    for await (const part of connection.multipartParts({ type: 'FLOW', tableId: 9 }))
+      count += part.entries.length;
     expect(count).toBe(1000);
   });
 });

@@ -22,7 +22,10 @@ import { formatTarget, parseActiveTarget, type ActiveTarget } from './target.js'
  * Connects to `tcp:HOST[:PORT]`, `ssl:HOST[:PORT]` or `unix:PATH` and resolves once the session is ready. Rejects
  * when that fails; tries once (see {@link keepConnected}). @throws TargetError
  */
-export async function connect(target: string, options: ConnectionOptions & { signal?: AbortSignal } = {}): Promise<Connection> {
+export async function connect(
+  target: string,
+  options: ConnectionOptions & { signal?: AbortSignal } = {},
+): Promise<Connection> {
   const parsed = parseActiveTarget(target);
   const socket = openSocket(parsed, options);
   const abort = (): void => {
@@ -141,7 +144,8 @@ export class Client extends EventEmitter<ClientEvents> {
       const delayMs = Math.max(1, Math.ceil(deadlineMs - performance.now()));
       this.#timer = setTimeout(() => this.#step({ kind: 'deadline' }, 'timed out'), delayMs);
     }
-    if (state.kind === 'backoff' && before.kind !== 'backoff') this.emit('disconnected', reason, state.backoffMs);
+    if (state.kind === 'backoff' && before.kind !== 'backoff')
+      this.emit('disconnected', reason, state.backoffMs);
   }
 
   #abort(): void {
@@ -158,7 +162,8 @@ export class Client extends EventEmitter<ClientEvents> {
     try {
       connection = await connect(this.target, { ...this.#options, signal: attempt.signal });
     } catch (error) {
-      if (this.#attempt === attempt) this.#step({ kind: 'failed' }, error instanceof Error ? error.message : String(error));
+      if (this.#attempt === attempt)
+        this.#step({ kind: 'failed' }, error instanceof Error ? error.message : String(error));
       return;
     }
     if (this.#attempt !== attempt) {

@@ -164,12 +164,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   /** Sends a request and resolves with its answer. A multipart answer comes whole. @throws RequestError */
   request(message: MessageInput, options: { timeoutMs?: number } = {}): Promise<Message> {
-    return this.#waitFor(`${message.type} request`, () => this.session.request(message, performance.now(), options)).then(
-      (event) => {
-        if (event.kind !== 'reply') throw new Error(`unexpected ${event.kind}`);
-        return event.message;
-      },
-    );
+    return this.#waitFor(`${message.type} request`, () =>
+      this.session.request(message, performance.now(), options),
+    ).then((event) => {
+      if (event.kind !== 'reply') throw new Error(`unexpected ${event.kind}`);
+      return event.message;
+    });
   }
 
   /** A multipart request: `connection.multipart({ type: 'FLOW', … })` resolves with the body of the whole reply. */
@@ -203,11 +203,16 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     };
     this.#waitFor(
       `${String(body.type)} request`,
-      () => (token = this.session.request(multipartRequest(body), performance.now(), { ...options, parts: true })),
+      () =>
+        (token = this.session.request(multipartRequest(body), performance.now(), {
+          ...options,
+          parts: true,
+        })),
       onPart,
     ).then(
       (event) => {
-        if (event.kind === 'reply' && event.message.type === 'MULTIPART_REPLY') parts.push(event.message.body as Body);
+        if (event.kind === 'reply' && event.message.type === 'MULTIPART_REPLY')
+          parts.push(event.message.body as Body);
         isDone = true;
         wake();
       },
@@ -247,10 +252,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * it answered (none: everything was accepted). @throws OpenFlowEncodeError before anything is sent
    */
   commit(messages: readonly MessageInput[], options: { timeoutMs?: number } = {}): Promise<CommitError[]> {
-    return this.#waitFor('barrier', () => this.session.commit(messages, performance.now(), options)).then((event) => {
-      if (event.kind !== 'committed') throw new Error(`unexpected ${event.kind}`);
-      return event.errors.flatMap((error, index) => (error === undefined ? [] : [{ index, error }]));
-    });
+    return this.#waitFor('barrier', () => this.session.commit(messages, performance.now(), options)).then(
+      (event) => {
+        if (event.kind !== 'committed') throw new Error(`unexpected ${event.kind}`);
+        return event.errors.flatMap((error, index) => (error === undefined ? [] : [{ index, error }]));
+      },
+    );
   }
 
   /** Stops reading: the peer is held back by TCP. What was read already still arrives. */
@@ -330,7 +337,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       return;
     }
     this.#socket.cork();
-    for (let from = 0; from < output.length; ) {
+    for (let from = 0; from < output.length;) {
       let to = from;
       for (let bytes = 0; to < output.length && bytes < JOIN_BYTES; to++) bytes += output[to]?.length ?? 0;
       this.#socket.write(Buffer.concat(output.slice(from, to)));
@@ -400,7 +407,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         break;
       case 'closed':
         this.#closeReason = event.reason;
-        this.#settleReady.reject(new RequestError(this.peer, { kind: 'closed', message: event.reason.message }));
+        this.#settleReady.reject(
+          new RequestError(this.peer, { kind: 'closed', message: event.reason.message }),
+        );
         // What was queued (a HELLO_FAILED, say) still leaves; a peer that does not read it is not waited for.
         this.#flush();
         this.#socket.end();

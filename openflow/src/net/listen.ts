@@ -98,7 +98,9 @@ export async function listen(
   });
   const address = server.address();
   const taken =
-    parsed.kind !== 'punix' && address !== null && typeof address === 'object' ? { ...parsed, port: address.port } : parsed;
+    parsed.kind !== 'punix' && address !== null && typeof address === 'object'
+      ? { ...parsed, port: address.port }
+      : parsed;
   const listener = new Listener(taken, server, options);
   if (onConnection !== undefined) listener.on('connection', onConnection);
   return listener;

@@ -33,7 +33,12 @@ async function fakeSwitch(target: string, options: ConnectionOptions = {}): Prom
         const rest = { nBuffers: 0, nTables: 1, auxiliaryId: 0, capabilities: [] };
         connection.send({ type: 'FEATURES_REPLY', xid, datapathId: 0xabn, ...rest });
         // Right behind: nobody who awaited the connection may miss it.
-        connection.send({ type: 'PACKET_IN', totalLength: 3, reason: 'ACTION', data: Uint8Array.of(1, 2, 3) });
+        connection.send({
+          type: 'PACKET_IN',
+          totalLength: 3,
+          reason: 'ACTION',
+          data: Uint8Array.of(1, 2, 3),
+        });
       } else if (message.type === 'BARRIER_REQUEST') connection.send({ type: 'BARRIER_REPLY', xid });
       else if (message.type === 'FLOW_MOD' && message.priority === 7) {
         connection.send({ type: 'ERROR', xid, errorType: 'FLOW_MOD_FAILED', code: 'TABLE_FULL' });
@@ -79,17 +84,28 @@ describe('targets', () => {
     expect(formatTarget(parseTarget(text))).toBe(canonical ?? text);
   });
 
-  it.each(['', 'tcp', 'tcp:', 'tcp::1', 'tcp:::1:6653', 'tcp:h:0', 'tcp:h:65536', 'tcp:h:x', 'tcp:[::1', 'udp:h:1', 'unix:'])(
-    'refuses "%s"',
-    (text) => expect(() => parseTarget(text)).toThrow(/^target ".*": /),
-  );
+  it.each([
+    '',
+    'tcp',
+    'tcp:',
+    'tcp::1',
+    'tcp:::1:6653',
+    'tcp:h:0',
+    'tcp:h:65536',
+    'tcp:h:x',
+    'tcp:[::1',
+    'udp:h:1',
+    'unix:',
+  ])('refuses "%s"', (text) => expect(() => parseTarget(text)).toThrow(/^target ".*": /));
 });
 
 describe('connections', () => {
   it('shake hands, and lose nothing that comes right behind', async () => {
     const connection = await connected(await fakeSwitch('ptcp:0:127.0.0.1'));
     expect(connection.datapathId).toBe('00000000000000ab');
-    const packet = await new Promise<Uint8Array>((resolve) => connection.on('packetIn', ({ data }) => resolve(data)));
+    const packet = await new Promise<Uint8Array>((resolve) =>
+      connection.on('packetIn', ({ data }) => resolve(data)),
+    );
     expect([...packet]).toEqual([1, 2, 3]);
   });
 
@@ -98,7 +114,8 @@ describe('connections', () => {
     const whole = await connection.multipart({ type: 'FLOW' });
     expect(whole.entries.map((flow) => flow.priority)).toEqual(Array.from({ length: 2000 }, (_, i) => i));
     const seen: number[] = [];
-    for await (const part of connection.multipartParts({ type: 'FLOW' })) seen.push(...part.entries.map((f) => f.priority));
+    for await (const part of connection.multipartParts({ type: 'FLOW' }))
+      seen.push(...part.entries.map((f) => f.priority));
     expect(seen).toEqual(whole.entries.map((flow) => flow.priority));
     for await (const part of connection.multipartParts({ type: 'FLOW' })) {
       expect(part.entries).toHaveLength(100);
@@ -109,7 +126,11 @@ describe('connections', () => {
 
   it('commit batches and tell what was refused', async () => {
     const connection = await connected(await fakeSwitch('ptcp:0:127.0.0.1'));
-    const messages = Array.from({ length: 10 }, (_, priority): MessageInput => ({ type: 'FLOW_MOD', command: 'ADD', priority }));
+    const messages = Array.from({ length: 10 }, (_, priority): MessageInput => ({
+      type: 'FLOW_MOD',
+      command: 'ADD',
+      priority,
+    }));
     expect(await connection.commit(messages)).toMatchObject([{ index: 7, error: { code: 'TABLE_FULL' } }]);
     await connection.barrier();
   });
@@ -156,7 +177,9 @@ describe('connections', () => {
   it('survive a peer that talks nonsense, and keep the others', async () => {
     const listener = await fakeSwitch('ptcp:0:127.0.0.1');
     const good = await connected(listener);
-    const rejected = new Promise<string>((resolve) => listener.once('rejected', (_peer, reason) => resolve(reason)));
+    const rejected = new Promise<string>((resolve) =>
+      listener.once('rejected', (_peer, reason) => resolve(reason)),
+    );
     const bad = net.connect(Number(activeOf(listener).split(':')[2]), '127.0.0.1');
     bad.write('GET / HTTP/1.1\r\n\r\n');
     expect(await rejected).toMatch(/not HELLO|length/);
@@ -175,7 +198,9 @@ describe('connections', () => {
 describe('keepConnected', () => {
   it('comes back when the listener does', async () => {
     const target = `punix:${join(dir, 'again')}`;
-    const client: Client = keepConnected(target.slice(1), { reconnect: { minBackoffMs: 10, maxBackoffMs: 40 } });
+    const client: Client = keepConnected(target.slice(1), {
+      reconnect: { minBackoffMs: 10, maxBackoffMs: 40 },
+    });
     open.push(() => client.close());
     const ups: Connection[] = [];
     client.on('connection', (connection) => ups.push(connection));
@@ -183,7 +208,8 @@ describe('keepConnected', () => {
     expect(reason).toMatch(/ENOENT/);
     const first = await fakeSwitch(target);
     const until = async (done: () => boolean): Promise<void> => {
-      for (const endMs = Date.now() + 5000; !done(); await sleep(5)) if (Date.now() > endMs) throw new Error('waited too long');
+      for (const endMs = Date.now() + 5000; !done(); await sleep(5))
+        if (Date.now() > endMs) throw new Error('waited too long');
     };
     await until(() => ups.length === 1);
     await client.connection?.barrier();
@@ -207,14 +233,30 @@ describe('TLS', () => {
       run('req', '-x509', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.pem`);
     }
     run('req', ...key.slice(0, 5), '-subj', '/CN=peer', '-keyout', 'peer.key', '-out', 'peer.csr');
-    run('x509', '-req', '-in', 'peer.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-out', 'peer.pem');
+    run(
+      'x509',
+      '-req',
+      '-in',
+      'peer.csr',
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-out',
+      'peer.pem',
+    );
   });
 
   it('serves ssl: and pssl: with certificates of a common CA, and refuses others', async () => {
     const tls = { key: pem('peer.key'), cert: pem('peer.pem'), ca: pem('ca.pem') };
     const listener = await fakeSwitch('pssl:0:127.0.0.1', { tls });
     await (await connected(listener, { tls })).barrier();
-    await expect(connect(activeOf(listener), { tls: { ...tls, ca: pem('other.pem') } })).rejects.toThrow(/verify|certificate/);
+    await expect(connect(activeOf(listener), { tls: { ...tls, ca: pem('other.pem') } })).rejects.toThrow(
+      /verify|certificate/,
+    );
     const stranger = { key: pem('other.key'), cert: pem('other.pem'), ca: pem('ca.pem') };
     await expect(connect(activeOf(listener), { tls: stranger })).rejects.toThrow();
   });

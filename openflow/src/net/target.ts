@@ -92,7 +92,8 @@ function splitHost(target: string, text: string): [host: string, port: string] {
     const close = text.indexOf(']');
     if (close < 0) throw new TargetError(target, 'the "[" of an IPv6 address is never closed');
     const rest = text.slice(close + 1);
-    if (rest !== '' && !rest.startsWith(':')) throw new TargetError(target, `"${rest}" after the address is not :PORT`);
+    if (rest !== '' && !rest.startsWith(':'))
+      throw new TargetError(target, `"${rest}" after the address is not :PORT`);
     return [text.slice(1, close), rest.slice(1)];
   }
   const colon = text.indexOf(':');

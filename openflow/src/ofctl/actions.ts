@@ -80,7 +80,11 @@ export function formatAction(action: Action, names?: PortNames): string {
       return resubmit(action, names);
     case 'NX_REG_MOVE': {
       const source = writeSubfield({ field: action.source, offset: action.sourceOffset, bits: action.bits });
-      const target = writeSubfield({ field: action.destination, offset: action.destinationOffset, bits: action.bits });
+      const target = writeSubfield({
+        field: action.destination,
+        offset: action.destinationOffset,
+        bits: action.bits,
+      });
       return `move:${source}->${target}`;
     }
     case 'NX_REG_LOAD':
@@ -155,7 +159,10 @@ function setField(fieldMatch: ActionOf<'SET_FIELD'>['field'], names: PortNames |
   return `set_field:${writeBits({ ...field, digits: 0 }, fromEntry(field, entry), names)}->${field.name}`;
 }
 
-function resubmit(action: ActionOf<'NX_RESUBMIT_TABLE' | 'NX_RESUBMIT_TABLE_CT'>, names: PortNames | undefined): string {
+function resubmit(
+  action: ActionOf<'NX_RESUBMIT_TABLE' | 'NX_RESUBMIT_TABLE_CT'>,
+  names: PortNames | undefined,
+): string {
   const isCt = action.type === 'NX_RESUBMIT_TABLE_CT';
   const port = action.inPort === IN_PORT_16 ? '' : writePort(widenPort(action.inPort), names);
   if (action.table === SAME_TABLE && !isCt) return `resubmit:${port || 'IN_PORT'}`;
@@ -175,7 +182,9 @@ function controller(action: ActionOf<'NX_CONTROLLER' | 'NX_CONTROLLER2'>): strin
       else if (property.type === 'CONTROLLER_ID') id = property.controllerId;
       else if (property.type === 'REASON') reason = property.reason;
       else if (property.type === 'USERDATA') {
-        more.push(`userdata=${Array.from(property.userdata, (byte) => byte.toString(16).padStart(2, '0')).join('.')}`);
+        more.push(
+          `userdata=${Array.from(property.userdata, (byte) => byte.toString(16).padStart(2, '0')).join('.')}`,
+        );
       } else if (property.type === 'PAUSE') more.push('pause');
       else if (property.type === 'METER_ID') more.push(`meter_id=${property.meterId}`);
     }

@@ -81,7 +81,13 @@ export function onesOf(bits: number): bigint {
 export function readBits(field: FieldText, text: string, at: number, names?: PortNames): Bits {
   const ones = onesOf(field.bits);
   if (field.notation === 'tcp-flags' || field.notation === 'ct-state') {
-    const flags = readFlags(text, field.notation === 'tcp-flags' ? TCP_FLAGS : CT_STATES, ones, at, field.name);
+    const flags = readFlags(
+      text,
+      field.notation === 'tcp-flags' ? TCP_FLAGS : CT_STATES,
+      ones,
+      at,
+      field.name,
+    );
     if (flags !== undefined) return flags;
   }
   if (field.notation === 'fragment') {
@@ -97,7 +103,8 @@ export function readBits(field: FieldText, text: string, at: number, names?: Por
 }
 
 function readOne(field: FieldText, text: string, at: number, names: PortNames | undefined): bigint {
-  const wrong = (what: string): OfctlSyntaxError => new OfctlSyntaxError(`${field.name}: not ${what}`, text, at);
+  const wrong = (what: string): OfctlSyntaxError =>
+    new OfctlSyntaxError(`${field.name}: not ${what}`, text, at);
   switch (field.notation) {
     case 'mac': {
       const bytes = readMac(text);
@@ -127,7 +134,8 @@ function readOne(field: FieldText, text: string, at: number, names: PortNames | 
 function readMask(field: FieldText, text: string, at: number): bigint {
   if (field.notation === 'ipv4' || field.notation === 'ipv6') {
     if (/^\d+$/.test(text)) {
-      if (Number(text) > field.bits) throw new OfctlSyntaxError(`${field.name}: prefix longer than ${field.bits}`, text, at);
+      if (Number(text) > field.bits)
+        throw new OfctlSyntaxError(`${field.name}: prefix longer than ${field.bits}`, text, at);
       return numberOf(prefixMask(Number(text), field.bits / 8));
     }
   }
@@ -136,7 +144,13 @@ function readMask(field: FieldText, text: string, at: number): bigint {
 }
 
 /** `+syn-ack` (both stated, the rest free) or `syn|ack` (these, and none of the rest); undefined when it is a number. */
-function readFlags(text: string, flags: readonly string[], ones: bigint, at: number, what: string): Bits | undefined {
+function readFlags(
+  text: string,
+  flags: readonly string[],
+  ones: bigint,
+  at: number,
+  what: string,
+): Bits | undefined {
   if (/^[0-9]/.test(text)) return undefined;
   const bit = (word: string, offset: number): bigint => {
     const index = flags.indexOf(word);
@@ -157,7 +171,8 @@ function readFlags(text: string, flags: readonly string[], ones: bigint, at: num
   for (const match of text.matchAll(/([+-])([^+-]*)/g)) {
     rest = match.index;
     const one = bit(match[2] ?? '', rest + 1);
-    if ((mask & one) !== 0n) throw new OfctlSyntaxError(`${what}: flag given twice`, match[2] ?? '', at + rest + 1);
+    if ((mask & one) !== 0n)
+      throw new OfctlSyntaxError(`${what}: flag given twice`, match[2] ?? '', at + rest + 1);
     mask |= one;
     if (match[1] === '+') value |= one;
   }
@@ -236,7 +251,11 @@ export function toBigint(field: FieldText, value: unknown): bigint {
   if (typeof value === 'number') return BigInt(value);
   if (typeof value === 'string') {
     const bytes =
-      field.notation === 'mac' ? readMac(value) : field.notation === 'ipv4' ? readIpv4(value) : readIpv6(value);
+      field.notation === 'mac'
+        ? readMac(value)
+        : field.notation === 'ipv4'
+          ? readIpv4(value)
+          : readIpv6(value);
     if (bytes !== undefined) return numberOf(bytes);
   }
   throw new TypeError(`${field.oxm}: ${String(value)} is not a value of this field`);
@@ -269,4 +288,3 @@ export function fromEntry(field: FieldText, entry: unknown): Bits {
   }
   return { value: toBigint(field, entry), mask: onesOf(field.bits) };
 }
-

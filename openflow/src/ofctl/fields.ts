@@ -6,7 +6,8 @@
 import { fieldByName, type OxmFieldName } from '../oxm/fields.js';
 
 /** How a value is written. */
-export type Notation = 'decimal' | 'hex' | 'mac' | 'ipv4' | 'ipv6' | 'port' | 'tcp-flags' | 'ct-state' | 'fragment';
+export type Notation =
+  'decimal' | 'hex' | 'mac' | 'ipv4' | 'ipv6' | 'port' | 'tcp-flags' | 'ct-state' | 'fragment';
 
 export interface FieldText {
   /** Key in a match of node-openflow. */
@@ -24,10 +25,22 @@ export interface FieldText {
   /** Hex digits that hex notation is padded to. */
   readonly digits?: number;
   /** What must be matched for the field to exist (OF 1.3.5 Table 11): Ethernet types, IP protocols, ICMPv6 types. */
-  readonly needs?: { readonly ethTypes: readonly number[]; readonly ipProto?: number; readonly icmpTypes?: readonly number[] };
+  readonly needs?: {
+    readonly ethTypes: readonly number[];
+    readonly ipProto?: number;
+    readonly icmpTypes?: readonly number[];
+  };
 }
 
-export const ETH = { IP: 0x0800, ARP: 0x0806, RARP: 0x8035, IPV6: 0x86dd, MPLS: 0x8847, MPLSM: 0x8848, PBB: 0x88e7 } as const;
+export const ETH = {
+  IP: 0x0800,
+  ARP: 0x0806,
+  RARP: 0x8035,
+  IPV6: 0x86dd,
+  MPLS: 0x8847,
+  MPLSM: 0x8848,
+  PBB: 0x88e7,
+} as const;
 export const IP = { ICMP: 1, TCP: 6, UDP: 17, ICMP6: 58, SCTP: 132 } as const;
 
 const ip = { ethTypes: [ETH.IP, ETH.IPV6] };
@@ -68,7 +81,8 @@ function isFieldName(name: string): name is OxmFieldName {
   return fieldByName(name) !== undefined;
 }
 
-const numbered = (count: number, make: (i: number) => FieldText): FieldText[] => Array.from({ length: count }, (_, i) => make(i));
+const numbered = (count: number, make: (i: number) => FieldText): FieldText[] =>
+  Array.from({ length: count }, (_, i) => make(i));
 
 /** In the order in which Open vSwitch prints a match. */
 export const FIELDS: readonly FieldText[] = [
@@ -130,22 +144,36 @@ export const FIELDS: readonly FieldText[] = [
   field('udp_dst', 16, 'decimal', 'udp_dst', 'NXM_OF_UDP_DST', { needs: over(IP.UDP) }),
   field('sctp_src', 16, 'decimal', 'sctp_src', 'OXM_OF_SCTP_SRC', { needs: over(IP.SCTP) }),
   field('sctp_dst', 16, 'decimal', 'sctp_dst', 'OXM_OF_SCTP_DST', { needs: over(IP.SCTP) }),
-  field('icmpv4_type', 8, 'decimal', 'icmp_type', 'NXM_OF_ICMP_TYPE', { needs: { ...ip4, ipProto: IP.ICMP } }),
-  field('icmpv4_code', 8, 'decimal', 'icmp_code', 'NXM_OF_ICMP_CODE', { needs: { ...ip4, ipProto: IP.ICMP } }),
-  field('icmpv6_type', 8, 'decimal', 'icmpv6_type', 'NXM_NX_ICMPV6_TYPE', { needs: { ...ip6, ipProto: IP.ICMP6 } }),
-  field('icmpv6_code', 8, 'decimal', 'icmpv6_code', 'NXM_NX_ICMPV6_CODE', { needs: { ...ip6, ipProto: IP.ICMP6 } }),
+  field('icmpv4_type', 8, 'decimal', 'icmp_type', 'NXM_OF_ICMP_TYPE', {
+    needs: { ...ip4, ipProto: IP.ICMP },
+  }),
+  field('icmpv4_code', 8, 'decimal', 'icmp_code', 'NXM_OF_ICMP_CODE', {
+    needs: { ...ip4, ipProto: IP.ICMP },
+  }),
+  field('icmpv6_type', 8, 'decimal', 'icmpv6_type', 'NXM_NX_ICMPV6_TYPE', {
+    needs: { ...ip6, ipProto: IP.ICMP6 },
+  }),
+  field('icmpv6_code', 8, 'decimal', 'icmpv6_code', 'NXM_NX_ICMPV6_CODE', {
+    needs: { ...ip6, ipProto: IP.ICMP6 },
+  }),
   field('ipv6_nd_target', 128, 'ipv6', 'nd_target', 'NXM_NX_ND_TARGET', {
     needs: { ...ip6, ipProto: IP.ICMP6, icmpTypes: [135, 136] },
   }),
-  field('ipv6_nd_sll', 48, 'mac', 'nd_sll', 'NXM_NX_ND_SLL', { needs: { ...ip6, ipProto: IP.ICMP6, icmpTypes: [135] } }),
-  field('ipv6_nd_tll', 48, 'mac', 'nd_tll', 'NXM_NX_ND_TLL', { needs: { ...ip6, ipProto: IP.ICMP6, icmpTypes: [136] } }),
+  field('ipv6_nd_sll', 48, 'mac', 'nd_sll', 'NXM_NX_ND_SLL', {
+    needs: { ...ip6, ipProto: IP.ICMP6, icmpTypes: [135] },
+  }),
+  field('ipv6_nd_tll', 48, 'mac', 'nd_tll', 'NXM_NX_ND_TLL', {
+    needs: { ...ip6, ipProto: IP.ICMP6, icmpTypes: [136] },
+  }),
 ];
 
 const BY_OXM = new Map<string, FieldText>(
   FIELDS.flatMap((each) => [[each.twin, each] as const, [each.oxm, each] as const]),
 );
 const BY_NAME = new Map(
-  FIELDS.flatMap((each) => [each.oxm, each.name, each.nxm, ...each.aliases].map((name) => [name.toLowerCase(), each])),
+  FIELDS.flatMap((each) =>
+    [each.oxm, each.name, each.nxm, ...each.aliases].map((name) => [name.toLowerCase(), each]),
+  ),
 );
 
 /** What is known of a field of node-openflow; Nicira's older ids of it count as the field itself. */
@@ -159,21 +187,22 @@ export function fieldNamed(name: string): FieldText | undefined {
 }
 
 /** Words that stand for Ethernet type and IP protocol. */
-export const PROTOCOLS: ReadonlyMap<string, { readonly ethType: number; readonly ipProto?: number }> = new Map([
-  ['ip', { ethType: ETH.IP }],
-  ['ipv4', { ethType: ETH.IP }],
-  ['icmp', { ethType: ETH.IP, ipProto: IP.ICMP }],
-  ['tcp', { ethType: ETH.IP, ipProto: IP.TCP }],
-  ['udp', { ethType: ETH.IP, ipProto: IP.UDP }],
-  ['sctp', { ethType: ETH.IP, ipProto: IP.SCTP }],
-  ['ipv6', { ethType: ETH.IPV6 }],
-  ['ip6', { ethType: ETH.IPV6 }],
-  ['icmp6', { ethType: ETH.IPV6, ipProto: IP.ICMP6 }],
-  ['tcp6', { ethType: ETH.IPV6, ipProto: IP.TCP }],
-  ['udp6', { ethType: ETH.IPV6, ipProto: IP.UDP }],
-  ['sctp6', { ethType: ETH.IPV6, ipProto: IP.SCTP }],
-  ['arp', { ethType: ETH.ARP }],
-  ['rarp', { ethType: ETH.RARP }],
-  ['mpls', { ethType: ETH.MPLS }],
-  ['mplsm', { ethType: ETH.MPLSM }],
-]);
+export const PROTOCOLS: ReadonlyMap<string, { readonly ethType: number; readonly ipProto?: number }> =
+  new Map([
+    ['ip', { ethType: ETH.IP }],
+    ['ipv4', { ethType: ETH.IP }],
+    ['icmp', { ethType: ETH.IP, ipProto: IP.ICMP }],
+    ['tcp', { ethType: ETH.IP, ipProto: IP.TCP }],
+    ['udp', { ethType: ETH.IP, ipProto: IP.UDP }],
+    ['sctp', { ethType: ETH.IP, ipProto: IP.SCTP }],
+    ['ipv6', { ethType: ETH.IPV6 }],
+    ['ip6', { ethType: ETH.IPV6 }],
+    ['icmp6', { ethType: ETH.IPV6, ipProto: IP.ICMP6 }],
+    ['tcp6', { ethType: ETH.IPV6, ipProto: IP.TCP }],
+    ['udp6', { ethType: ETH.IPV6, ipProto: IP.UDP }],
+    ['sctp6', { ethType: ETH.IPV6, ipProto: IP.SCTP }],
+    ['arp', { ethType: ETH.ARP }],
+    ['rarp', { ethType: ETH.RARP }],
+    ['mpls', { ethType: ETH.MPLS }],
+    ['mplsm', { ethType: ETH.MPLSM }],
+  ]);

@@ -104,7 +104,9 @@ export function parseFlow(text: string, options: FlowSyntaxOptions = {}): FlowMo
   const match = matchOf(fields, options.names);
   // The order of the list says nothing on the wire; keep to that of the bits, so that equal flows are equal.
   const flags = Object.values(FLAGS).filter((flag) => flow.flags.includes(flag));
-  const instructions = isDelete ? [] : instructionsOf(splitWords(text.slice(actionsAt), actionsAt), contextOf(match, options.names));
+  const instructions = isDelete
+    ? []
+    : instructionsOf(splitWords(text.slice(actionsAt), actionsAt), contextOf(match, options.names));
   return { ...flow, ...more, flags, match, instructions };
 }
 
@@ -123,7 +125,8 @@ function readCookie(word: Word, flow: { cookie: bigint; cookieMask: bigint }, co
   if (slash < 0) return;
   if (command === 'ADD') throw badValue(word, 'a flow that is added takes no cookie mask');
   const mask = text.slice(slash + 1);
-  flow.cookieMask = mask === '-1' ? 0xffff_ffff_ffff_ffffn : integer(mask, 64, word.valueAt + slash + 1, word.key);
+  flow.cookieMask =
+    mask === '-1' ? 0xffff_ffff_ffff_ffffn : integer(mask, 64, word.valueAt + slash + 1, word.key);
 }
 
 function outPort(word: Word, names: PortNames | undefined): number {
@@ -133,7 +136,14 @@ function outPort(word: Word, names: PortNames | undefined): number {
 }
 
 /** Open vSwitch's order, which is also that of execution (OF 1.3.5 §5.9). */
-const ORDER = ['meter', 'apply_actions', 'clear_actions', 'write_actions', 'write_metadata', 'goto_table'] as const;
+const ORDER = [
+  'meter',
+  'apply_actions',
+  'clear_actions',
+  'write_actions',
+  'write_metadata',
+  'goto_table',
+] as const;
 type InstructionWord = (typeof ORDER)[number];
 const isInstruction = (key: string): key is InstructionWord => (ORDER as readonly string[]).includes(key);
 
@@ -151,7 +161,8 @@ function instructionsOf(words: readonly Word[], context: ActionContext): Instruc
       throw new OfctlSyntaxError('actions are applied without saying so', word.key, word.at);
     }
     const rank = ORDER.indexOf(isInstruction(word.key) ? word.key : 'apply_actions');
-    if (rank < reached) throw new OfctlSyntaxError(`must come before ${ORDER[reached] ?? ''}`, word.key, word.at);
+    if (rank < reached)
+      throw new OfctlSyntaxError(`must come before ${ORDER[reached] ?? ''}`, word.key, word.at);
     if (isInstruction(word.key)) {
       if (rank === reached) throw new OfctlSyntaxError('given twice', word.key, word.at);
       made.push(instructionOf(word, context));
@@ -171,7 +182,10 @@ function instructionOf(word: Word, context: ActionContext): InstructionInput {
     case 'clear_actions':
       return { type: 'CLEAR_ACTIONS' };
     case 'write_actions':
-      return { type: 'WRITE_ACTIONS', actions: actionsOf(splitWords(word.value ?? '', word.valueAt), context) };
+      return {
+        type: 'WRITE_ACTIONS',
+        actions: actionsOf(splitWords(word.value ?? '', word.valueAt), context),
+      };
     case 'goto_table':
       return { type: 'GOTO_TABLE', tableId: wordNumber(word, 8) };
     default: {
@@ -179,7 +193,9 @@ function instructionOf(word: Word, context: ActionContext): InstructionInput {
       const slash = text.indexOf('/');
       const metadata = integer(slash < 0 ? text : text.slice(0, slash), 64, word.valueAt, word.key);
       const metadataMask =
-        slash < 0 ? 0xffff_ffff_ffff_ffffn : integer(text.slice(slash + 1), 64, word.valueAt + slash + 1, word.key);
+        slash < 0
+          ? 0xffff_ffff_ffff_ffffn
+          : integer(text.slice(slash + 1), 64, word.valueAt + slash + 1, word.key);
       return { type: 'WRITE_METADATA', metadata, metadataMask };
     }
   }
@@ -245,7 +261,13 @@ function count(value: bigint): string {
 }
 
 /** `1.25s`, to the millisecond as Open vSwitch prints it. */
-export function formatDuration({ durationSec, durationNsec }: { durationSec: number; durationNsec: number }): string {
+export function formatDuration({
+  durationSec,
+  durationNsec,
+}: {
+  durationSec: number;
+  durationNsec: number;
+}): string {
   // Open vSwitch prints a whole second without decimals, any other with three.
   const milliseconds = Math.floor(durationNsec / 1_000_000);
   return milliseconds === 0 && durationNsec === 0
@@ -260,7 +282,10 @@ function formatRest(flow: Flow, names: PortNames | undefined): string {
   if (flow.hardTimeout !== 0) words.push(`hard_timeout=${flow.hardTimeout}, `);
   for (const [word, flag] of Object.entries(FLAGS)) if (flow.flags.includes(flag)) words.push(`${word} `);
   const match = formatMatch(flow.match, names);
-  const key = [...(flow.priority === DEFAULT_PRIORITY ? [] : [`priority=${flow.priority}`]), ...(match === '' ? [] : [match])].join(',');
+  const key = [
+    ...(flow.priority === DEFAULT_PRIORITY ? [] : [`priority=${flow.priority}`]),
+    ...(match === '' ? [] : [match]),
+  ].join(',');
   if (key !== '') words.push(`${key} `);
   return `${words.join('')}actions=${formatInstructions(flow.instructions, names)}`;
 }

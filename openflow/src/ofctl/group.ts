@@ -37,7 +37,11 @@ export function parseGroup(
     else if (word.key === 'type') {
       groupType = TYPES[valueOf(word)];
       if (groupType === undefined) throw badValue(word, 'is not all, select, indirect or ff');
-    } else if (word.key.startsWith('selection_method') || word.key === 'fields' || word.key === 'command_bucket_id') {
+    } else if (
+      word.key.startsWith('selection_method') ||
+      word.key === 'fields' ||
+      word.key === 'command_bucket_id'
+    ) {
       throw new OfctlSyntaxError('OpenFlow 1.3 groups have no such property', word.key, word.at);
     } else throw new OfctlSyntaxError('unknown word', word.key, word.at);
   }
@@ -59,11 +63,23 @@ function readGroupId(word: Word): number {
 }
 
 /** What stands behind `actions=` are actions, and without that word everything that is none of a bucket's own. */
-function parseBucket(text: string, at: number, groupType: GroupType, names: PortNames | undefined): BucketInput {
+function parseBucket(
+  text: string,
+  at: number,
+  groupType: GroupType,
+  names: PortNames | undefined,
+): BucketInput {
   // Open vSwitch gives a select bucket that names no weight the weight 1.
-  const bucket = { weight: groupType === 'SELECT' ? 1 : 0, watchPort: Port.ANY as number, watchGroup: Group.ANY as number };
+  const bucket = {
+    weight: groupType === 'SELECT' ? 1 : 0,
+    watchPort: Port.ANY as number,
+    watchGroup: Group.ANY as number,
+  };
   const split = /(?:^|[\s,])actions?\s*=/.exec(text);
-  const actions: Word[] = split === null ? [] : splitWords(text.slice(split.index + split[0].length), at + split.index + split[0].length);
+  const actions: Word[] =
+    split === null
+      ? []
+      : splitWords(text.slice(split.index + split[0].length), at + split.index + split[0].length);
   for (const word of splitWords(split === null ? text : text.slice(0, split.index), at)) {
     switch (word.key) {
       case 'weight':
@@ -89,7 +105,12 @@ function parseBucket(text: string, at: number, groupType: GroupType, names: Port
   return { ...bucket, actions: actionsOf(actions, contextOf({}, names)) };
 }
 
-const TYPE_WORDS: Readonly<Record<string, string>> = { ALL: 'all', SELECT: 'select', INDIRECT: 'indirect', FF: 'ff' };
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  ALL: 'all',
+  SELECT: 'select',
+  INDIRECT: 'indirect',
+  FF: 'ff',
+};
 
 /** Writes a line of `ovs-ofctl -O OpenFlow13 dump-groups`, without the blank in front. */
 export function formatGroup(group: Omit<Static<typeof GroupDesc>, 'type'>, names?: PortNames): string {
@@ -97,9 +118,14 @@ export function formatGroup(group: Omit<Static<typeof GroupDesc>, 'type'>, names
   return `group_id=${group.groupId},type=${TYPE_WORDS[group.groupType] ?? group.groupType}${buckets.join('')}`;
 }
 
-function formatBucket(bucket: Static<typeof Bucket>, groupType: string | number, names: PortNames | undefined): string {
+function formatBucket(
+  bucket: Static<typeof Bucket>,
+  groupType: string | number,
+  names: PortNames | undefined,
+): string {
   const words: string[] = [];
-  if (groupType === 'SELECT' ? bucket.weight !== 1 : bucket.weight !== 0) words.push(`weight:${bucket.weight}`);
+  if (groupType === 'SELECT' ? bucket.weight !== 1 : bucket.weight !== 0)
+    words.push(`weight:${bucket.weight}`);
   if (bucket.watchPort !== Port.ANY) words.push(`watch_port:${writePort(bucket.watchPort, names)}`);
   if (bucket.watchGroup !== Group.ANY) words.push(`watch_group:${bucket.watchGroup}`);
   const actions = bucket.actions.map((action) => formatAction(action, names));

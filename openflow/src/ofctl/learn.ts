@@ -73,9 +73,17 @@ function parseSpec(word: Word): LearnSpec {
     const from = text.slice(0, arrow);
     const destination = { type: 'LOAD' as const, ...place(to) };
     if (/^(0x|\d)/.test(from)) {
-      return { bits: to.bits, source: immediate(integer(from, to.bits, word.valueAt, 'load'), to.bits), destination };
+      return {
+        bits: to.bits,
+        source: immediate(integer(from, to.bits, word.valueAt, 'load'), to.bits),
+        destination,
+      };
     }
-    return { bits: to.bits, source: place(sameWidth(readSubfield(from, word.valueAt), to, word)), destination };
+    return {
+      bits: to.bits,
+      source: place(sameWidth(readSubfield(from, word.valueAt), to, word)),
+      destination,
+    };
   }
   const to = readSubfield(word.key, word.at);
   const destination = { type: 'MATCH' as const, ...place(to) };
@@ -90,7 +98,11 @@ function parseSpec(word: Word): LearnSpec {
     const value = integer(word.value, to.bits, word.valueAt, word.key);
     return { bits: to.bits, source: immediate(value, to.bits), destination };
   }
-  return { bits: to.bits, source: place(sameWidth(readSubfield(word.value, word.valueAt), to, word)), destination };
+  return {
+    bits: to.bits,
+    source: place(sameWidth(readSubfield(word.value, word.valueAt), to, word)),
+    destination,
+  };
 }
 
 function place({ field, offset }: Subfield): { field: Subfield['field']; offset: number } {

@@ -3,7 +3,16 @@
 import { VlanVid } from '../messages/constants.js';
 import { orderMatch } from '../oxm/check.js';
 import type { Match } from '../oxm/match.js';
-import { fromEntry, hex, onesOf, readBits, toEntry, writeBits, type Bits, type PortNames } from './field-values.js';
+import {
+  fromEntry,
+  hex,
+  onesOf,
+  readBits,
+  toEntry,
+  writeBits,
+  type Bits,
+  type PortNames,
+} from './field-values.js';
 import { ETH, FIELDS, IP, PROTOCOLS, fieldNamed, fieldOf, type FieldText } from './fields.js';
 import { OfctlSyntaxError, badValue, integer, splitWords, valueOf, type Word } from './syntax.js';
 
@@ -11,7 +20,10 @@ const EXACT_VID = 0x1fffn;
 const PRESENT = BigInt(VlanVid.PRESENT);
 
 /** Words whose field depends on the protocol matched: which, for each one it makes sense with. */
-const BY_PROTOCOL: ReadonlyMap<string, (ethType: number | undefined, ipProto: number | undefined) => string | undefined> = new Map([
+const BY_PROTOCOL: ReadonlyMap<
+  string,
+  (ethType: number | undefined, ipProto: number | undefined) => string | undefined
+> = new Map([
   ['nw_src', (eth) => (isArp(eth) ? 'arp_spa' : eth === ETH.IP ? 'ipv4_src' : undefined)],
   ['nw_dst', (eth) => (isArp(eth) ? 'arp_tpa' : eth === ETH.IP ? 'ipv4_dst' : undefined)],
   ['nw_proto', (eth) => (isArp(eth) ? 'arp_op' : isIp(eth) ? 'ip_proto' : undefined)],
@@ -42,7 +54,11 @@ function transport(ipProto: number | undefined, side: 'src' | 'dst'): string | u
   }
 }
 
-function icmp(ethType: number | undefined, ipProto: number | undefined, part: 'type' | 'code'): string | undefined {
+function icmp(
+  ethType: number | undefined,
+  ipProto: number | undefined,
+  part: 'type' | 'code',
+): string | undefined {
   if (ethType === ETH.IP && ipProto === IP.ICMP) return `icmpv4_${part}`;
   return ethType === ETH.IPV6 && ipProto === IP.ICMP6 ? `icmpv6_${part}` : undefined;
 }
@@ -104,7 +120,8 @@ export function matchOf(words: readonly Word[], names?: PortNames): Match {
     else fields.set(field.oxm, bits);
   }
   // A priority exists only in a tag (OF 1.3.5 Table 11: VLAN_PCP needs VLAN_VID other than NONE).
-  if (fields.has('vlan_pcp') && !fields.has('vlan_vid')) fields.set('vlan_vid', { value: PRESENT, mask: PRESENT });
+  if (fields.has('vlan_pcp') && !fields.has('vlan_vid'))
+    fields.set('vlan_vid', { value: PRESENT, mask: PRESENT });
   return build(fields, unknown);
 }
 
@@ -113,7 +130,11 @@ function fieldFor(word: Word, ethType: number | undefined, ipProto: number | und
   if (resolve !== undefined) {
     const field = fieldOf(resolve(ethType, ipProto) ?? '');
     if (field !== undefined) return field;
-    throw new OfctlSyntaxError(`${word.key} needs a protocol that has it to be matched too`, word.key, word.at);
+    throw new OfctlSyntaxError(
+      `${word.key} needs a protocol that has it to be matched too`,
+      word.key,
+      word.at,
+    );
   }
   const field = fieldNamed(word.key);
   if (field !== undefined) return field;
@@ -130,8 +151,15 @@ function demand(
   const needs = field?.needs;
   if (needs === undefined) return;
   const isMet =
-    ethType !== undefined && needs.ethTypes.includes(ethType) && (needs.ipProto === undefined || needs.ipProto === ipProto);
-  if (!isMet) throw new OfctlSyntaxError(`${word.key} needs a protocol that has it to be matched too`, word.key, word.at);
+    ethType !== undefined &&
+    needs.ethTypes.includes(ethType) &&
+    (needs.ipProto === undefined || needs.ipProto === ipProto);
+  if (!isMet)
+    throw new OfctlSyntaxError(
+      `${word.key} needs a protocol that has it to be matched too`,
+      word.key,
+      word.at,
+    );
 }
 
 /** Prerequisites go before what needs them (OF 1.3.5 §7.2.3.6). */
@@ -147,7 +175,13 @@ function build(fields: ReadonlyMap<string, Bits>, unknown: Readonly<Record<strin
 // ---- VLAN ---------------------------------------------------------------------------------------------------
 
 function isVlanWord(key: string): boolean {
-  return key === 'dl_vlan' || key === 'vlan_vid' || key === 'dl_vlan_pcp' || key === 'vlan_pcp' || key === 'vlan_tci';
+  return (
+    key === 'dl_vlan' ||
+    key === 'vlan_vid' ||
+    key === 'dl_vlan_pcp' ||
+    key === 'vlan_pcp' ||
+    key === 'vlan_tci'
+  );
 }
 
 function readVlan(word: Word, fields: Map<string, Bits>): void {
@@ -191,7 +225,8 @@ function readTci(word: Word, text: string, fields: Map<string, Bits>): void {
     // Part of a priority, or a priority without a tag: only Nicira's field can say that.
     fields.set('nxm_vlan_tci', { value: value & mask, mask });
   } else {
-    if ((mask & EXACT_VID) !== 0n) fields.set('vlan_vid', { value: value & mask & EXACT_VID, mask: mask & EXACT_VID });
+    if ((mask & EXACT_VID) !== 0n)
+      fields.set('vlan_vid', { value: value & mask & EXACT_VID, mask: mask & EXACT_VID });
     if (pcpMask === 7n) fields.set('vlan_pcp', { value: value >> 13n, mask: 7n });
   }
 }
@@ -248,7 +283,9 @@ export function formatMatch(match: Match, names?: PortNames): string {
   }
   const exact = (oxm: string): number | undefined => {
     const bits = fields.get(oxm);
-    return bits !== undefined && bits.mask === onesOf(fieldOf(oxm)?.bits ?? 0) ? Number(bits.value) : undefined;
+    return bits !== undefined && bits.mask === onesOf(fieldOf(oxm)?.bits ?? 0)
+      ? Number(bits.value)
+      : undefined;
   };
   const [protocol, covers] = protocolWord(exact('eth_type'), exact('ip_proto'));
 
@@ -261,7 +298,13 @@ export function formatMatch(match: Match, names?: PortNames): string {
     }
     if (field.oxm === 'vlan_vid') words.push(...writeVlan(fields.get('vlan_vid'), fields.get('vlan_pcp')));
     const bits = fields.get(field.oxm);
-    if (bits === undefined || covers.includes(field.oxm) || field.oxm === 'vlan_vid' || field.oxm === 'vlan_pcp') continue;
+    if (
+      bits === undefined ||
+      covers.includes(field.oxm) ||
+      field.oxm === 'vlan_vid' ||
+      field.oxm === 'vlan_pcp'
+    )
+      continue;
     if (field.oxm === 'ip_dscp') words.push(`nw_tos=${bits.value << 2n}`);
     else if (field.oxm === 'nxm_vlan_tci') words.push(`vlan_tci=${writeTci(bits)}`);
     else words.push(`${PRINTED[field.oxm] ?? field.name}=${writeBits(field, bits, names)}`);

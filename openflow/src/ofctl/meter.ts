@@ -18,7 +18,10 @@ const RESERVED = { controller: Meter.CONTROLLER, slowpath: Meter.SLOWPATH, all: 
 const RESERVED_WORDS = new Map<number, string>(Object.entries(RESERVED).map(([word, id]) => [id, word]));
 
 /** Reads one meter. @throws OfctlSyntaxError naming the word at fault and where it stands */
-export function parseMeter(text: string, options: { command?: 'ADD' | 'MODIFY' | 'DELETE' } = {}): MeterModInput {
+export function parseMeter(
+  text: string,
+  options: { command?: 'ADD' | 'MODIFY' | 'DELETE' } = {},
+): MeterModInput {
   const command = options.command ?? 'ADD';
   const start = /(?:^|[\s,])bands?\s*=/.exec(text);
   const bandsAt = start === null ? text.length : start.index + start[0].length;
@@ -33,9 +36,18 @@ export function parseMeter(text: string, options: { command?: 'ADD' | 'MODIFY' |
   if (command === 'DELETE') return { type: 'METER_MOD', command, meterId, flags: [], bands: [] };
   // Without a unit, OFPMF_KBPS is meant (OF 1.3.5 §7.3.4.4; Open vSwitch's default too).
   if (!given.has('kbps') && !given.has('pktps')) given.add('kbps');
-  if (given.has('kbps') && given.has('pktps')) throw new OfctlSyntaxError('kbps and pktps exclude each other', text, 0);
-  const flags = (Object.keys(FLAGS) as FlagWord[]).filter((word) => given.has(word)).map((word) => FLAGS[word]);
-  return { type: 'METER_MOD', command, meterId, flags, bands: parseBands(text.slice(bandsAt), bandsAt, given) };
+  if (given.has('kbps') && given.has('pktps'))
+    throw new OfctlSyntaxError('kbps and pktps exclude each other', text, 0);
+  const flags = (Object.keys(FLAGS) as FlagWord[])
+    .filter((word) => given.has(word))
+    .map((word) => FLAGS[word]);
+  return {
+    type: 'METER_MOD',
+    command,
+    meterId,
+    flags,
+    bands: parseBands(text.slice(bandsAt), bandsAt, given),
+  };
 }
 
 function readMeterId(word: Word): number {
@@ -46,7 +58,13 @@ function readMeterId(word: Word): number {
 
 /** Each `type=` opens a band. */
 function parseBands(text: string, at: number, flags: ReadonlySet<FlagWord>): BandInput[] {
-  const bands: { type: 'DROP' | 'DSCP_REMARK'; rate?: number; burstSize?: number; precLevel?: number; word: Word }[] = [];
+  const bands: {
+    type: 'DROP' | 'DSCP_REMARK';
+    rate?: number;
+    burstSize?: number;
+    precLevel?: number;
+    word: Word;
+  }[] = [];
   for (const word of splitWords(text, at)) {
     if (word.key === 'type') {
       const kind = valueOf(word);
@@ -58,10 +76,12 @@ function parseBands(text: string, at: number, flags: ReadonlySet<FlagWord>): Ban
     if (band === undefined) throw new OfctlSyntaxError('a band opens with type=', word.key, word.at);
     if (word.key === 'rate') band.rate = wordNumber(word, 32);
     else if (word.key === 'burst_size') {
-      if (!flags.has('burst')) throw new OfctlSyntaxError('burst_size needs the flag burst', word.key, word.at);
+      if (!flags.has('burst'))
+        throw new OfctlSyntaxError('burst_size needs the flag burst', word.key, word.at);
       band.burstSize = wordNumber(word, 32);
     } else if (word.key === 'prec_level') {
-      if (band.type !== 'DSCP_REMARK') throw new OfctlSyntaxError('only a dscp_remark band has prec_level', word.key, word.at);
+      if (band.type !== 'DSCP_REMARK')
+        throw new OfctlSyntaxError('only a dscp_remark band has prec_level', word.key, word.at);
       band.precLevel = wordNumber(word, 8);
     } else throw new OfctlSyntaxError('unknown word in band', word.key, word.at);
   }

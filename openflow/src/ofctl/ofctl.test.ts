@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FLOWS, anyFlow } from './testing-flows.js';
 import { decode, encode } from '../openflow.js';
-import { OfctlSyntaxError, formatFlow, formatFlowStats, formatGroup, formatMatch, formatMeter, parseActions } from './index.js';
+import {
+  OfctlSyntaxError,
+  formatFlow,
+  formatFlowStats,
+  formatGroup,
+  formatMatch,
+  formatMeter,
+  parseActions,
+} from './index.js';
 import { formatActions, parseFlow, parseFlows, parseGroup, parseMatch, parseMeter } from './index.js';
 
 /** A flow as it comes off the wire. */
@@ -89,7 +97,9 @@ describe('flows', () => {
       instructions: flowOf('actions=output:2').instructions,
     };
     const rest = 'idle_timeout=60, send_flow_rem priority=5,tcp,tp_dst=80 actions=output:2';
-    expect(formatFlowStats(stats)).toBe(`cookie=0xabc, duration=1.234s, table=0, n_packets=3, n_bytes=?, ${rest}`);
+    expect(formatFlowStats(stats)).toBe(
+      `cookie=0xabc, duration=1.234s, table=0, n_packets=3, n_bytes=?, ${rest}`,
+    );
     expect(formatFlowStats(stats, { hasStats: false })).toBe(`cookie=0xabc, ${rest}`);
   });
 });
@@ -132,7 +142,9 @@ describe('errors name the word and its place', () => {
   it('and nothing else is ever thrown', () => {
     const text = fc.oneof(
       fc.string({ maxLength: 60 }),
-      fc.tuple(anyFlow, fc.nat(200), fc.string({ maxLength: 4 })).map(([flow, at, junk]) => flow.slice(0, at) + junk + flow.slice(at + 2)),
+      fc
+        .tuple(anyFlow, fc.nat(200), fc.string({ maxLength: 4 }))
+        .map(([flow, at, junk]) => flow.slice(0, at) + junk + flow.slice(at + 2)),
     );
     fc.assert(
       fc.property(text, (flow) => {
@@ -160,7 +172,8 @@ describe('matches', () => {
 
 describe('actions', () => {
   it('that ovs-ofctl does not know are written in words of their own, and read back', () => {
-    const text = 'copy_ttl_in,copy_ttl_out,push_pbb:0x88e7,pop_pbb,experimenter(id=0x1234,data=0001020304050607),unknown(code=99,raw=00000000)';
+    const text =
+      'copy_ttl_in,copy_ttl_out,push_pbb:0x88e7,pop_pbb,experimenter(id=0x1234,data=0001020304050607),unknown(code=99,raw=00000000)';
     const flow = flowOf(`actions=${text}`);
     expect(formatFlow(flow)).toBe(`actions=${text}`);
     expect(parseActions('drop')).toEqual([]);
@@ -169,9 +182,18 @@ describe('actions', () => {
 
 describe('groups', () => {
   it.each([
-    ['group_id=1,type=select,bucket=bucket_id:0,weight:5,watch_port:1,actions=output:1', 'group_id=1,type=select,bucket=weight:5,watch_port:1,actions=output:1'],
-    ['group_id=2,type=all,bucket=actions=output:1,bucket=output:2,push_vlan:0x8100,set_field:4100->vlan_vid', 'group_id=2,type=all,bucket=actions=output:1,bucket=actions=output:2,push_vlan:0x8100,set_field:4100->vlan_vid'],
-    ['group_id=3,type=ff,bucket=watch_port:1,actions=1,bucket=watch_group:4,2', 'group_id=3,type=ff,bucket=watch_port:1,actions=output:1,bucket=watch_group:4,actions=output:2'],
+    [
+      'group_id=1,type=select,bucket=bucket_id:0,weight:5,watch_port:1,actions=output:1',
+      'group_id=1,type=select,bucket=weight:5,watch_port:1,actions=output:1',
+    ],
+    [
+      'group_id=2,type=all,bucket=actions=output:1,bucket=output:2,push_vlan:0x8100,set_field:4100->vlan_vid',
+      'group_id=2,type=all,bucket=actions=output:1,bucket=actions=output:2,push_vlan:0x8100,set_field:4100->vlan_vid',
+    ],
+    [
+      'group_id=3,type=ff,bucket=watch_port:1,actions=1,bucket=watch_group:4,2',
+      'group_id=3,type=ff,bucket=watch_port:1,actions=output:1,bucket=watch_group:4,actions=output:2',
+    ],
     ['group_id=4,type=indirect,bucket=actions=drop', 'group_id=4,type=indirect,bucket=actions=drop'],
     ['group_id=7,type=all', 'group_id=7,type=all'],
   ])('%s', (text, printed) => {
@@ -192,9 +214,15 @@ describe('groups', () => {
 
 describe('meters', () => {
   it.each([
-    ['meter=1,kbps,burst,stats,bands=type=drop,rate=100,burst_size=10', 'meter=1 kbps burst stats bands=\ntype=drop rate=100 burst_size=10'],
+    [
+      'meter=1,kbps,burst,stats,bands=type=drop,rate=100,burst_size=10',
+      'meter=1 kbps burst stats bands=\ntype=drop rate=100 burst_size=10',
+    ],
     ['meter=2,pktps,band=type=drop rate=5', 'meter=2 pktps bands=\ntype=drop rate=5'],
-    ['meter=3,bands=type=dscp_remark,rate=5,prec_level=1,type=drop,rate=10', 'meter=3 kbps bands=\ntype=dscp_remark rate=5 prec_level=1\ntype=drop rate=10'],
+    [
+      'meter=3,bands=type=dscp_remark,rate=5,prec_level=1,type=drop,rate=10',
+      'meter=3 kbps bands=\ntype=dscp_remark rate=5 prec_level=1\ntype=drop rate=10',
+    ],
     ['meter=controller,pktps,band=type=drop,rate=3', 'meter=controller pktps bands=\ntype=drop rate=3'],
   ])('%s', (text, printed) => {
     const meter = decode(encode(parseMeter(text)));

@@ -4,7 +4,15 @@ import { MAX_LENGTH_NO_BUFFER, Port, VlanVid } from '../messages/constants.js';
 import type { ActionInput } from '../messages/actions.js';
 import type { Match } from '../oxm/match.js';
 import { IN_PORT_16, MULTIPATH_ALGORITHMS, MULTIPATH_FIELDS, SAME_TABLE, narrowPort } from './actions.js';
-import { fromBigint, onesOf, readBits, readPort, toEntry, type Bits, type PortNames } from './field-values.js';
+import {
+  fromBigint,
+  onesOf,
+  readBits,
+  readPort,
+  toEntry,
+  type Bits,
+  type PortNames,
+} from './field-values.js';
 import { ETH, IP, fieldNamed, fieldOf, type FieldText } from './fields.js';
 import { parseLearn } from './learn.js';
 import type { ActionInputOf } from './shapes.js';
@@ -33,7 +41,10 @@ export function contextOf(match: Match, names: PortNames | undefined): ActionCon
 }
 
 /** Reads a list of actions; `drop`, alone, is the empty list. @throws OfctlSyntaxError */
-export function parseActions(text: string, options: { match?: Match; names?: PortNames } = {}): ActionInput[] {
+export function parseActions(
+  text: string,
+  options: { match?: Match; names?: PortNames } = {},
+): ActionInput[] {
   return actionsOf(splitWords(text), contextOf(options.match ?? {}, options.names));
 }
 
@@ -161,10 +172,14 @@ const READERS: Readonly<Record<string, Reader>> = {
   learn: (word) => parseLearn(word.value ?? '', word.valueAt),
   note: (word) => {
     const parts = word.value === undefined || word.value === '' ? [] : word.value.split('.');
-    if (!parts.every((part) => /^[0-9a-f]{2}$/i.test(part))) throw badValue(word, 'is not pairs of hex digits');
+    if (!parts.every((part) => /^[0-9a-f]{2}$/i.test(part)))
+      throw badValue(word, 'is not pairs of hex digits');
     // The wire pads with zeros to 8 bytes, of which the first note byte is the 11th.
     const size = Math.ceil((parts.length + 10) / 8) * 8 - 10;
-    return { type: 'NX_NOTE', note: Uint8Array.from({ length: size }, (_, i) => parseInt(parts[i] ?? '0', 16)) };
+    return {
+      type: 'NX_NOTE',
+      note: Uint8Array.from({ length: size }, (_, i) => parseInt(parts[i] ?? '0', 16)),
+    };
   },
   fin_timeout: (word) => {
     const action = { type: 'NX_FIN_TIMEOUT' as const, finIdleTimeout: 0, finHardTimeout: 0 };
@@ -219,7 +234,8 @@ function readOutput(word: Word, { names }: ActionContext): ActionInput {
       else if (part.key === 'max_len') maxLength = wordNumber(part, 32);
       else throw new OfctlSyntaxError('unknown argument of output', part.key, part.at);
     }
-    if (port === undefined || maxLength === undefined) throw badValue(word, 'needs port= (16 bits) and max_len=');
+    if (port === undefined || maxLength === undefined)
+      throw badValue(word, 'needs port= (16 bits) and max_len=');
     return { type: 'NX_OUTPUT_TRUNC', port, maxLength };
   }
   const port = readPort(text, names);
@@ -229,7 +245,12 @@ function readOutput(word: Word, { names }: ActionContext): ActionInput {
   }
   const source = readSubfield(text, word.valueAt);
   if (source.bits > 64) throw badValue(word, 'has more than 64 bits');
-  return { type: 'NX_OUTPUT_REG', offsetBits: packBits(source), source: source.field, maxLength: MAX_LENGTH_NO_BUFFER };
+  return {
+    type: 'NX_OUTPUT_REG',
+    offsetBits: packBits(source),
+    source: source.field,
+    maxLength: MAX_LENGTH_NO_BUFFER,
+  };
 }
 
 const REASONS: Readonly<Record<string, 'NO_MATCH' | 'ACTION' | 'INVALID_TTL'>> = {
@@ -263,7 +284,8 @@ function readController(word: Word): ActionInput {
       }
       case 'userdata': {
         const bytes = valueOf(part).split('.');
-        if (!bytes.every((byte) => /^[0-9a-f]{2}$/i.test(byte))) throw badValue(part, 'is not pairs of hex digits');
+        if (!bytes.every((byte) => /^[0-9a-f]{2}$/i.test(byte)))
+          throw badValue(part, 'is not pairs of hex digits');
         userdata = Uint8Array.from(bytes, (byte) => parseInt(byte, 16));
         break;
       }
@@ -278,7 +300,8 @@ function readController(word: Word): ActionInput {
     }
   }
   if (userdata === undefined && !isPause && meterId === undefined) {
-    if (reason === 'ACTION' && controllerId === 0) return { type: 'OUTPUT', port: Port.CONTROLLER, maxLength };
+    if (reason === 'ACTION' && controllerId === 0)
+      return { type: 'OUTPUT', port: Port.CONTROLLER, maxLength };
     return { type: 'NX_CONTROLLER', maxLength, controllerId, reason };
   }
   return {
@@ -295,7 +318,9 @@ function readController(word: Word): ActionInput {
 }
 
 function readDecTtl(word: Word): ActionInput {
-  const ids = splitWords(valueOf(word), word.valueAt).map((part) => Number(integer(part.key, 16, part.at, word.key)));
+  const ids = splitWords(valueOf(word), word.valueAt).map((part) =>
+    Number(integer(part.key, 16, part.at, word.key)),
+  );
   // Ids fill whole 8-byte words; zeros behind the last one are padding.
   const size = Math.ceil(ids.length / 4) * 4;
   const padded = [...ids, ...new Array<number>(size - ids.length).fill(0)];
@@ -312,7 +337,8 @@ function readResubmit(word: Word, { names }: ActionContext): ActionInput {
   };
   if (word.joint !== '(') return { type: 'NX_RESUBMIT', inPort: narrow(text) };
   const [port = '', table = '', ct, ...rest] = text.split(',').map((part) => part.trim());
-  if (rest.length > 0 || (ct !== undefined && ct !== 'ct')) throw badValue(word, 'is not PORT,TABLE or PORT,TABLE,ct');
+  if (rest.length > 0 || (ct !== undefined && ct !== 'ct'))
+    throw badValue(word, 'is not PORT,TABLE or PORT,TABLE,ct');
   if (port === '' && table === '') throw badValue(word, 'needs a port or a table');
   const inPort = narrow(port);
   if (table === '' && ct === undefined) return { type: 'NX_RESUBMIT', inPort };
@@ -321,7 +347,9 @@ function readResubmit(word: Word, { names }: ActionContext): ActionInput {
 }
 
 function readMultipath(word: Word): ActionInput {
-  const parts = valueOf(word).split(',').map((part) => part.trim());
+  const parts = valueOf(word)
+    .split(',')
+    .map((part) => part.trim());
   const [fields = '', basis = '', algorithm = '', links = '', argument = '', target = ''] = parts;
   if (parts.length !== 6) throw badValue(word, 'takes FIELDS,BASIS,ALGORITHM,LINKS,ARG,DST');
   const known = (table: readonly string[], name: string): number => {
@@ -366,7 +394,16 @@ function setTo(oxm: string, word: Word): ActionInput {
   return { type: 'SET_FIELD', field: only(field.oxm, fromBigint(field, value)) };
 }
 
-const READ_ONLY = new Set(['in_port', 'in_phy_port', 'eth_type', 'ip_proto', 'ip_frag', 'mpls_bos', 'ipv6_exthdr', 'tcp_flags']);
+const READ_ONLY = new Set([
+  'in_port',
+  'in_phy_port',
+  'eth_type',
+  'ip_proto',
+  'ip_frag',
+  'mpls_bos',
+  'ipv6_exthdr',
+  'tcp_flags',
+]);
 
 function readSetField(word: Word, context: ActionContext): ActionInput | ActionInput[] {
   const [text, name, nameAt] = arrow(word);
@@ -386,7 +423,8 @@ function readSetField(word: Word, context: ActionContext): ActionInput | ActionI
     }
     throw badValue(word, 'must be a whole TOS without ECN bits');
   }
-  if (bits.mask === onesOf(field.bits)) return { type: 'SET_FIELD', field: only(field.oxm, toEntry(field, bits)) };
+  if (bits.mask === onesOf(field.bits))
+    return { type: 'SET_FIELD', field: only(field.oxm, toEntry(field, bits)) };
   return loadsOf(field, bits);
 }
 
@@ -421,8 +459,10 @@ function fieldFor(name: string, { ethType, ipProto }: ActionContext): FieldText 
 }
 
 function transportOf(word: Word, { ipProto }: ActionContext): string {
-  const name = ipProto === IP.TCP ? 'tcp' : ipProto === IP.UDP ? 'udp' : ipProto === IP.SCTP ? 'sctp' : undefined;
-  if (name === undefined) throw new OfctlSyntaxError(`${word.key} needs tcp, udp or sctp to be matched`, word.key, word.at);
+  const name =
+    ipProto === IP.TCP ? 'tcp' : ipProto === IP.UDP ? 'udp' : ipProto === IP.SCTP ? 'sctp' : undefined;
+  if (name === undefined)
+    throw new OfctlSyntaxError(`${word.key} needs tcp, udp or sctp to be matched`, word.key, word.at);
   return name;
 }
 

@@ -73,7 +73,13 @@ export function splitWords(text: string, base = 0): Word[] {
       i = end + 1;
     } else if (char === ':' || char === '=') {
       const end = valueEnd(text, i + 1, base);
-      words.push({ key, value: text.slice(i + 1, end), joint: char, at: base + start, valueAt: base + i + 1 });
+      words.push({
+        key,
+        value: text.slice(i + 1, end),
+        joint: char,
+        at: base + start,
+        valueAt: base + i + 1,
+      });
       i = end;
     } else {
       words.push({ key, value: undefined, joint: '', at: base + start, valueAt: base + i });
@@ -91,7 +97,11 @@ export function valueOf(word: Word): string {
 
 /** Complains about the value of a word. */
 export function badValue(word: Word, reason: string): OfctlSyntaxError {
-  return new OfctlSyntaxError(`${word.key}: ${reason}`, word.value ?? word.key, word.value ? word.valueAt : word.at);
+  return new OfctlSyntaxError(
+    `${word.key}: ${reason}`,
+    word.value ?? word.key,
+    word.value ? word.valueAt : word.at,
+  );
 }
 
 /** Decimal, or hexadecimal after 0x. Undefined when it is neither. */

@@ -88,10 +88,14 @@ export const FLOWS: readonly string[] = [
 ];
 
 const byte = fc.nat(255);
-const mac = fc.tuple(byte, byte, byte, byte, byte, byte).map((b) => b.map((x) => x.toString(16).padStart(2, '0')).join(':'));
+const mac = fc
+  .tuple(byte, byte, byte, byte, byte, byte)
+  .map((b) => b.map((x) => x.toString(16).padStart(2, '0')).join(':'));
 const ip = fc.tuple(byte, byte, byte, byte).map((b) => b.join('.'));
 const cidr = fc.tuple(ip, fc.integer({ min: 1, max: 32 })).map(([address, prefix]) => `${address}/${prefix}`);
-const ipv6 = fc.array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 }).map((g) => g.map((x) => x.toString(16)).join(':'));
+const ipv6 = fc
+  .array(fc.oneof(fc.constant(0), fc.nat(0xffff)), { minLength: 8, maxLength: 8 })
+  .map((g) => g.map((x) => x.toString(16)).join(':'));
 const number = (max: number): fc.Arbitrary<string> => fc.nat(max).map(String);
 const hexadecimal = (max: number): fc.Arbitrary<string> => fc.nat(max).map((n) => `0x${n.toString(16)}`);
 const option = (name: string, value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
@@ -100,13 +104,43 @@ const join = (...parts: fc.Arbitrary<string>[]): fc.Arbitrary<string> =>
   fc.tuple(...parts).map((words) => words.filter((word) => word !== '').join(','));
 
 const transport = fc.constantFrom('tcp', 'udp', 'sctp', 'tcp6', 'udp6', 'sctp6').chain((name) =>
-  join(fc.constant(name), option('tp_src', number(65535)), option('tp_dst', fc.tuple(hexadecimal(0xffff), hexadecimal(0xfffe)).map(([v, m]) => (m === '0x0' ? v : `${v}/${m}`)))),
+  join(
+    fc.constant(name),
+    option('tp_src', number(65535)),
+    option(
+      'tp_dst',
+      fc.tuple(hexadecimal(0xffff), hexadecimal(0xfffe)).map(([v, m]) => (m === '0x0' ? v : `${v}/${m}`)),
+    ),
+  ),
 );
 const network = fc.oneof(
   fc.constant(''),
-  join(fc.constant('ip'), option('nw_src', cidr), option('nw_dst', ip), option('nw_tos', fc.nat(63).map((n) => String(n * 4))), option('nw_ecn', number(3))),
-  join(fc.constant('ipv6'), option('ipv6_src', ipv6), option('ipv6_dst', fc.tuple(ipv6, fc.integer({ min: 1, max: 128 })).map(([a, p]) => `${a}/${p}`)), option('ipv6_label', hexadecimal(0xfffff))),
-  join(fc.constant('arp'), option('arp_op', number(2)), option('arp_spa', cidr), option('arp_tpa', ip), option('arp_sha', mac)),
+  join(
+    fc.constant('ip'),
+    option('nw_src', cidr),
+    option('nw_dst', ip),
+    option(
+      'nw_tos',
+      fc.nat(63).map((n) => String(n * 4)),
+    ),
+    option('nw_ecn', number(3)),
+  ),
+  join(
+    fc.constant('ipv6'),
+    option('ipv6_src', ipv6),
+    option(
+      'ipv6_dst',
+      fc.tuple(ipv6, fc.integer({ min: 1, max: 128 })).map(([a, p]) => `${a}/${p}`),
+    ),
+    option('ipv6_label', hexadecimal(0xfffff)),
+  ),
+  join(
+    fc.constant('arp'),
+    option('arp_op', number(2)),
+    option('arp_spa', cidr),
+    option('arp_tpa', ip),
+    option('arp_sha', mac),
+  ),
   join(fc.constant('icmp'), option('icmp_type', number(255)), option('icmp_code', number(255))),
   transport,
 );
@@ -114,13 +148,18 @@ const action = fc.oneof(
   number(65279).map((n) => `output:${Number(n) + 1}`),
   fc.constantFrom('NORMAL', 'FLOOD', 'ALL', 'LOCAL', 'IN_PORT', 'CONTROLLER:128'),
   mac.map((m) => `set_field:${m}->eth_src`),
-  fc.tuple(mac, mac).filter(([, m]) => !/^(00:){5}00$/.test(m)).map(([v, m]) => `set_field:${v}/${m}->eth_dst`),
+  fc
+    .tuple(mac, mac)
+    .filter(([, m]) => !/^(00:){5}00$/.test(m))
+    .map(([v, m]) => `set_field:${v}/${m}->eth_dst`),
   fc.tuple(hexadecimal(0xffffffff), fc.nat(15)).map(([v, i]) => `set_field:${v}->reg${i}`),
   fc.tuple(fc.nat(0xff), fc.nat(15), fc.nat(24)).map(([v, i, at]) => `load:${v}->reg${i}[${at}..${at + 7}]`),
   number(100).map((n) => `group:${n}`),
   fc.tuple(number(100), number(253)).map(([port, table]) => `resubmit(${port},${table})`),
 );
-const actions = fc.array(action, { maxLength: 5 }).map((list) => (list.length === 0 ? 'drop' : list.join(',')));
+const actions = fc
+  .array(action, { maxLength: 5 })
+  .map((list) => (list.length === 0 ? 'drop' : list.join(',')));
 
 /** Flows at random, in the syntax. */
 export const anyFlow: fc.Arbitrary<string> = join(
@@ -130,11 +169,23 @@ export const anyFlow: fc.Arbitrary<string> = join(
   option('idle_timeout', number(65535)),
   option('hard_timeout', number(65535)),
   option('in_port', number(65279)),
-  option('metadata', fc.tuple(hexadecimal(0x7fffffff), hexadecimal(0x7fffffff)).map(([v, m]) => (m === '0x0' ? v : `${v}/${m}`))),
+  option(
+    'metadata',
+    fc
+      .tuple(hexadecimal(0x7fffffff), hexadecimal(0x7fffffff))
+      .map(([v, m]) => (m === '0x0' ? v : `${v}/${m}`)),
+  ),
   option('reg3', hexadecimal(0x7fffffff)),
-  fc.oneof(fc.constant(''), number(4095).map((n) => `dl_vlan=${n}`), fc.constantFrom('vlan_tci=0x1000/0x1000', 'dl_vlan=0xffff')),
+  fc.oneof(
+    fc.constant(''),
+    number(4095).map((n) => `dl_vlan=${n}`),
+    fc.constantFrom('vlan_tci=0x1000/0x1000', 'dl_vlan=0xffff'),
+  ),
   option('dl_src', mac),
-  option('dl_dst', fc.tuple(mac, mac).map(([v, m]) => `${v}/${m}`)),
+  option(
+    'dl_dst',
+    fc.tuple(mac, mac).map(([v, m]) => `${v}/${m}`),
+  ),
   network,
   actions.map((text) => `actions=${text}`),
 );

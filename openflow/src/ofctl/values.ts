@@ -16,7 +16,6 @@ export function numberOf(bytes: Uint8Array): bigint {
   return value;
 }
 
-
 /** `a:b:c:d:e:f`, one or two hex digits each; undefined when it is not that. */
 export function readMac(text: string): Uint8Array | undefined {
   const parts = text.split(':');
@@ -30,7 +29,8 @@ export function writeMac(bytes: Uint8Array): string {
 
 export function readIpv4(text: string): Uint8Array | undefined {
   const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255)) return undefined;
+  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255))
+    return undefined;
   return Uint8Array.from(parts, Number);
 }
 
@@ -57,7 +57,9 @@ export function readIpv6(text: string): Uint8Array | undefined {
   const read = (half: string): number[] | undefined => {
     if (half === '') return [];
     const groups = half.split(':');
-    return groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group)) ? groups.map((g) => parseInt(g, 16)) : undefined;
+    return groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))
+      ? groups.map((g) => parseInt(g, 16))
+      : undefined;
   };
   const head = read(halves[0] ?? '');
   const rest = read(halves[1] ?? '');
@@ -93,7 +95,10 @@ export function writeIpv6(bytes: Uint8Array): string {
 
 /** The mask whose first `prefix` bits of `size` bytes are set. */
 export function prefixMask(prefix: number, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => (0xff00 >> Math.min(8, Math.max(0, prefix - i * 8))) & 0xff);
+  return Uint8Array.from(
+    { length: size },
+    (_, i) => (0xff00 >> Math.min(8, Math.max(0, prefix - i * 8))) & 0xff,
+  );
 }
 
 /** How many leading bits a mask sets when they are all it sets; undefined for any other mask. */

@@ -33,7 +33,15 @@ export interface CloseReason {
    * `framing`: bytes that are no messages; `negotiation`: no common version or no HELLO; `refused`: the peer said no;
    * `hello-timeout`, `echo-timeout`: silence; `overflow`: it asks but does not read; `transport`: the connection went away; `local`: we closed it.
    */
-  readonly kind: 'framing' | 'negotiation' | 'refused' | 'hello-timeout' | 'echo-timeout' | 'overflow' | 'transport' | 'local';
+  readonly kind:
+    | 'framing'
+    | 'negotiation'
+    | 'refused'
+    | 'hello-timeout'
+    | 'echo-timeout'
+    | 'overflow'
+    | 'transport'
+    | 'local';
   readonly message: string;
 }
 
@@ -62,7 +70,11 @@ export type SessionEvent =
       readonly entries: readonly unknown[];
     }
   /** A batch is through: for each message the error it met, or undefined. */
-  | { readonly kind: 'committed'; readonly token: number; readonly errors: readonly (ErrorMessage | undefined)[] }
+  | {
+      readonly kind: 'committed';
+      readonly token: number;
+      readonly errors: readonly (ErrorMessage | undefined)[];
+    }
   | { readonly kind: 'failed'; readonly token: number; readonly failure: RequestFailure }
   /** A message that could not be decoded and was answered, where it may be, with OFPT_ERROR. */
   | { readonly kind: 'malformed'; readonly message: string; readonly bytes: Uint8Array }

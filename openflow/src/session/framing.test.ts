@@ -26,7 +26,9 @@ describe('Framer', () => {
           framer.push(part);
           out.push(...drain(framer));
         }
-        expect(out.map((m) => Buffer.from(m).toString('hex'))).toEqual(messages.map((m) => Buffer.from(m).toString('hex')));
+        expect(out.map((m) => Buffer.from(m).toString('hex'))).toEqual(
+          messages.map((m) => Buffer.from(m).toString('hex')),
+        );
         expect(framer.bufferedBytes).toBe(0);
       }
     }

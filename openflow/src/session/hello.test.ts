@@ -40,10 +40,18 @@ describe('HELLO', () => {
 
   it.each([
     ['no elements', '0400000800000001', undefined],
-    ['an unknown element first, padded', '04000020' + '00000001' + '00090005aa000000' + '0001000800000012', [1, 4]],
+    [
+      'an unknown element first, padded',
+      '04000020' + '00000001' + '00090005aa000000' + '0001000800000012',
+      [1, 4],
+    ],
     ['an element whose length is wrong', '0400001000000001' + '0001ffff00000010', undefined],
     ['an element of length 0', '0400001000000001' + '0001000000000010', undefined],
-    ['a bitmap of two words', '0400001800000001' + '0001000c' + '00000010' + '00000001' + '00000000', [4, 32]],
+    [
+      'a bitmap of two words',
+      '0400001800000001' + '0001000c' + '00000010' + '00000001' + '00000000',
+      [4, 32],
+    ],
     ['OpenFlow 1.0 with bytes of its own', '0100000b00000001' + 'ffffff', undefined],
   ])('is read with %s', (_, hex, bitmap) => {
     expect(readHello(Buffer.from(hex, 'hex')).bitmap).toEqual(bitmap);

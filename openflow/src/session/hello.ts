@@ -31,7 +31,7 @@ export function isHello(message: Uint8Array): boolean {
 export function readHello(message: Uint8Array): Hello {
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   let bitmap: number[] | undefined;
-  for (let offset = HEADER_BYTES; offset + 4 <= message.length; ) {
+  for (let offset = HEADER_BYTES; offset + 4 <= message.length;) {
     const type = view.getUint16(offset);
     const length = view.getUint16(offset + 2);
     if (length < 4 || offset + length > message.length) break;
@@ -68,7 +68,10 @@ export function writeHello(versions: readonly number[], xid: number): Uint8Array
  * §6.3.1: where both HELLOs carry a bitmap, the highest version set in both; otherwise the smaller of the two
  * header versions, if we support that.
  */
-export function negotiate(ours: readonly number[], theirs: Pick<Hello, 'version' | 'bitmap'>): number | undefined {
+export function negotiate(
+  ours: readonly number[],
+  theirs: Pick<Hello, 'version' | 'bitmap'>,
+): number | undefined {
   if (theirs.bitmap !== undefined) {
     const offered = theirs.bitmap;
     const common = ours.filter((version) => offered.includes(version));
@@ -83,8 +86,10 @@ export function negotiate(ours: readonly number[], theirs: Pick<Hello, 'version'
  * in every version, so it goes out in a version the peer can read: the smaller of the two headers'.
  */
 export function writeHelloFailed(ours: readonly number[], theirs: Hello): Uint8Array {
-  const name = (version: number): string => (version >= 1 && version <= 6 ? `1.${version - 1}` : `0x${version.toString(16)}`);
-  const offered = theirs.bitmap === undefined ? `up to ${name(theirs.version)}` : theirs.bitmap.map(name).join(', ');
+  const name = (version: number): string =>
+    version >= 1 && version <= 6 ? `1.${version - 1}` : `0x${version.toString(16)}`;
+  const offered =
+    theirs.bitmap === undefined ? `up to ${name(theirs.version)}` : theirs.bitmap.map(name).join(', ');
   const text = `We support OpenFlow ${ours.map(name).join(', ')}, you support ${offered || 'none'}: no common version.`;
   const bytes = new TextEncoder().encode(text.slice(0, 512));
   const message = new Uint8Array(HEADER_BYTES + 4 + bytes.length);

@@ -51,7 +51,10 @@ export class MultipartJoin<M extends MultipartMessage> {
     const entries = entriesOf(part.body);
     this.#first ??= part;
     if (part.body.type !== this.#first.body.type) {
-      return { kind: 'mismatch', reason: `a part of type ${part.body.type} among parts of ${this.#first.body.type}` };
+      return {
+        kind: 'mismatch',
+        reason: `a part of type ${part.body.type} among parts of ${this.#first.body.type}`,
+      };
     }
     if (entries === undefined) {
       return { kind: 'mismatch', reason: `${part.body.type} in more than one part` };

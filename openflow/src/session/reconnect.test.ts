@@ -4,7 +4,8 @@ import { RECONNECT_IDLE, reconnectDeadline, stepReconnect } from './reconnect.js
 import type { ReconnectInput, ReconnectOutput, ReconnectState } from './reconnect.js';
 
 const config = { minBackoffMs: 100, maxBackoffMs: 800, connectTimeoutMs: 1000 };
-const step = (state: ReconnectState, kind: ReconnectInput['kind'], nowMs: number) => stepReconnect(state, { kind }, nowMs, config);
+const step = (state: ReconnectState, kind: ReconnectInput['kind'], nowMs: number) =>
+  stepReconnect(state, { kind }, nowMs, config);
 
 const backoff: ReconnectState = { kind: 'backoff', untilMs: 500, backoffMs: 100, attempts: 1 };
 const connecting: ReconnectState = { kind: 'connecting', untilMs: 1000, backoffMs: 100, attempts: 1 };
@@ -71,7 +72,7 @@ describe('reconnect', () => {
         let isOpen = true;
         for (const [kind, afterMs] of inputs) {
           nowMs += afterMs;
-          const next = step(state, kind as ReconnectInput['kind'], nowMs);
+          const next = step(state, kind, nowMs);
           // Never two attempts at once.
           for (const output of next.outputs) {
             if (output === 'connect') expect(isOpen).toBe(false);

@@ -29,8 +29,18 @@ export const DEFAULT_RECONNECT: ReconnectConfig = {
 
 export type ReconnectState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'backoff'; readonly untilMs: number; readonly backoffMs: number; readonly attempts: number }
-  | { readonly kind: 'connecting'; readonly untilMs: number; readonly backoffMs: number; readonly attempts: number }
+  | {
+      readonly kind: 'backoff';
+      readonly untilMs: number;
+      readonly backoffMs: number;
+      readonly attempts: number;
+    }
+  | {
+      readonly kind: 'connecting';
+      readonly untilMs: number;
+      readonly backoffMs: number;
+      readonly attempts: number;
+    }
   | { readonly kind: 'active'; readonly sinceMs: number; readonly backoffMs: number };
 
 export type ReconnectInput =
@@ -112,6 +122,8 @@ function connect(backoffMs: number, attempts: number, nowMs: number, config: Rec
 
 function pause(backoffMs: number, attempts: number, nowMs: number, config: ReconnectConfig): ReconnectStep {
   const next =
-    backoffMs === 0 ? config.minBackoffMs : Math.min(Math.max(backoffMs * 2, config.minBackoffMs), config.maxBackoffMs);
+    backoffMs === 0
+      ? config.minBackoffMs
+      : Math.min(Math.max(backoffMs * 2, config.minBackoffMs), config.maxBackoffMs);
   return { state: { kind: 'backoff', untilMs: nowMs + next, backoffMs: next, attempts }, outputs: [] };
 }

@@ -34,7 +34,12 @@ describe('roles', () => {
   it('refuses what is stale and changes nothing', () => {
     const { table } = requestRole(emptyRoles<string>(), 'a', 'master', 9n);
     for (const role of ['master', 'slave'] as const) {
-      expect(requestRole(table, 'b', role, 8n)).toEqual({ table, result: 'stale', role: 'equal', demoted: [] });
+      expect(requestRole(table, 'b', role, 8n)).toEqual({
+        table,
+        result: 'stale',
+        role: 'equal',
+        demoted: [],
+      });
     }
     // Equal and nochange carry no generation.
     expect(requestRole(table, 'b', 'equal', 0n).result).toBe('ok');

@@ -75,7 +75,10 @@ export function requestRole<Connection>(
 }
 
 /** Forgets a connection that ended. The generation_id stays: it outlives masters. */
-export function forgetRole<Connection>(table: RoleTable<Connection>, connection: Connection): RoleTable<Connection> {
+export function forgetRole<Connection>(
+  table: RoleTable<Connection>,
+  connection: Connection,
+): RoleTable<Connection> {
   if (!table.roles.has(connection)) return table;
   const roles = new Map(table.roles);
   roles.delete(connection);

@@ -19,7 +19,14 @@ import { OPENFLOW_13, isHello, negotiate, readHello, writeHello, writeHelloFaile
 import { MultipartJoin, entriesOf, hasMore } from './multipart.js';
 import { PendingTable } from './pending.js';
 import { OPENFLOW_TYPE, OpenFlowDecodeError, decode, encode, errorMessage, withXid, xidOf } from './wire.js';
-import type { ErrorMessage, FeaturesReply, Message, MessageInput, MultipartReply, MultipartRequest } from './wire.js';
+import type {
+  ErrorMessage,
+  FeaturesReply,
+  Message,
+  MessageInput,
+  MultipartReply,
+  MultipartRequest,
+} from './wire.js';
 import type { CloseReason, RequestFailure, SessionConfig, SessionEvent } from './events.js';
 
 export const DEFAULT_SESSION: SessionConfig = {
@@ -135,7 +142,8 @@ export class Session {
     }
     // A peer of another protocol must not hold us till the timeout with a "length" that never arrives.
     const header = this.#state === 'negotiating' ? this.#framer.peekHeader() : undefined;
-    if (header !== undefined && !isHello(header) && header[1] !== OPENFLOW_TYPE.ERROR) this.#handleFirst(header, nowMs);
+    if (header !== undefined && !isHello(header) && header[1] !== OPENFLOW_TYPE.ERROR)
+      this.#handleFirst(header, nowMs);
     const error = this.#framer.error;
     if (error !== undefined) {
       this.#refuse(error.header, 'BAD_REQUEST', 'BAD_LEN');
@@ -194,11 +202,16 @@ export class Session {
    * parts are joined first, unless `parts` is set: then each comes as a `part` event, and `reply` brings the last.
    * The timeout starts anew with every part. @throws OpenFlowEncodeError
    */
-  request(message: MessageInput, nowMs: number, options: { timeoutMs?: number; parts?: boolean } = {}): Token {
+  request(
+    message: MessageInput,
+    nowMs: number,
+    options: { timeoutMs?: number; parts?: boolean } = {},
+  ): Token {
     const xid = this.#takeXid();
     const bytes = encode(withXid(message, xid));
     const timeoutMs = options.timeoutMs ?? this.config.requestTimeoutMs;
-    const kind = message.type !== 'MULTIPART_REQUEST' ? 'single' : options.parts === true ? 'parts' : 'multipart';
+    const kind =
+      message.type !== 'MULTIPART_REQUEST' ? 'single' : options.parts === true ? 'parts' : 'multipart';
     this.#watch(xid, { kind, timeoutMs, deadlineMs: nowMs + timeoutMs });
     this.#write(bytes);
     return xid;
@@ -272,7 +285,11 @@ export class Session {
     if (isHello(bytes)) return;
     if (bytes[0] !== OPENFLOW_13) {
       if (type !== OPENFLOW_TYPE.ERROR) this.#refuse(bytes, 'BAD_REQUEST', 'BAD_VERSION');
-      this.#emit({ kind: 'malformed', message: `version 0x${(bytes[0] ?? 0).toString(16)} after 1.3 was agreed`, bytes });
+      this.#emit({
+        kind: 'malformed',
+        message: `version 0x${(bytes[0] ?? 0).toString(16)} after 1.3 was agreed`,
+        bytes,
+      });
       return;
     }
     // Echo is answered on bytes: the reply is the request with its type changed (§7.5.3). A copy: the chunk is not ours.
@@ -310,7 +327,10 @@ export class Session {
     if (negotiate(VERSIONS, hello) === undefined) {
       this.#write(writeHelloFailed(VERSIONS, hello));
       const theirs = hello.bitmap === undefined ? `up to ${hello.version}` : `${hello.bitmap.join(', ')}`;
-      this.#close({ kind: 'negotiation', message: `no common version: peer speaks wire version ${theirs || 'none'}` });
+      this.#close({
+        kind: 'negotiation',
+        message: `no common version: peer speaks wire version ${theirs || 'none'}`,
+      });
       return;
     }
     this.#helloDeadlineMs = Infinity;
@@ -382,7 +402,8 @@ export class Session {
     this.#pending.delete(error.xid);
     this.#forget(pending);
     const message = `${error.errorType} ${error.code}`;
-    if (pending.kind === 'features') this.#close({ kind: 'refused', message: `features request refused: ${message}` });
+    if (pending.kind === 'features')
+      this.#close({ kind: 'refused', message: `features request refused: ${message}` });
     else this.#fail(error.xid, { kind: 'refused', message, error });
   }
 
@@ -409,7 +430,11 @@ export class Session {
     this.#pending.delete(part.xid);
     this.#forget(pending);
     if (result.kind === 'whole') this.#emit({ kind: 'reply', token: part.xid, message: result.message });
-    else this.#fail(part.xid, { kind: result.kind === 'overflow' ? 'overflow' : 'malformed', message: result.reason });
+    else
+      this.#fail(part.xid, {
+        kind: result.kind === 'overflow' ? 'overflow' : 'malformed',
+        message: result.reason,
+      });
   }
 
   /** A switch joins what a controller splits (table features); over the cap it says so (§7.4.4.2). */
@@ -443,7 +468,8 @@ export class Session {
     if (pending !== undefined && type !== OPENFLOW_TYPE.ERROR && ANSWER_TYPES.has(type)) {
       this.#pending.delete(xid);
       this.#forget(pending);
-      if (pending.kind === 'features') this.#close({ kind: 'negotiation', message: `features reply: ${error.message}` });
+      if (pending.kind === 'features')
+        this.#close({ kind: 'negotiation', message: `features reply: ${error.message}` });
       else this.#fail(xid, { kind: 'malformed', message: error.message });
       return;
     }
@@ -461,7 +487,10 @@ export class Session {
     if (nowMs >= this.#echoDeadlineMs) {
       const silence = nowMs - this.#lastReceivedMs;
       this.#close({ kind: 'echo-timeout', message: `no sign of life for ${silence} ms` });
-    } else if (this.#echoDeadlineMs === Infinity && nowMs - this.#lastReceivedMs >= this.config.echoIntervalMs) {
+    } else if (
+      this.#echoDeadlineMs === Infinity &&
+      nowMs - this.#lastReceivedMs >= this.config.echoIntervalMs
+    ) {
       this.#echoDeadlineMs = nowMs + this.config.echoTimeoutMs;
       this.#write(encode({ type: 'ECHO_REQUEST', xid: this.#takeXid(), data: new Uint8Array(0) }));
     }
@@ -533,7 +562,8 @@ export class Session {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     for (const [token, pending] of this.#pending.takeAll()) {
-      if (pending.kind !== 'features') this.#fail(token, { kind: 'closed', message: `connection closed: ${reason.message}` });
+      if (pending.kind !== 'features')
+        this.#fail(token, { kind: 'closed', message: `connection closed: ${reason.message}` });
     }
     this.#batchOf.clear();
     this.#requestJoins.clear();
