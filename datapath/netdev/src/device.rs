@@ -1,5 +1,6 @@
 //! One open device, whatever it is: frames in, frames out, counters.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -20,18 +21,20 @@ enum Handle {
 pub struct Device {
     handle: Handle,
     counters: Counters,
+    /// Frames lost for want of buffer, as far as the kernel has been asked: it forgets what it has told.
+    lost: Cell<u64>,
 }
 
 impl Device {
     /// Takes over an existing device.
     pub fn attach(ifindex: u32) -> io::Result<Device> {
         let handle = Handle::Socket(PacketSocket::open(ifindex)?, Box::new(TxQueue::new()));
-        Ok(Device { handle, counters: Counters::default() })
+        Ok(Device { handle, counters: Counters::default(), lost: Cell::new(0) })
     }
 
     /// Works the switch's end of a tap.
     pub fn from_tap(tap: Tap) -> Device {
-        Device { handle: Handle::Tap(tap), counters: Counters::default() }
+        Device { handle: Handle::Tap(tap), counters: Counters::default(), lost: Cell::new(0) }
     }
 
     /// Receives what waits, at most a batch. Returns how many frames were taken: fewer than a whole batch
@@ -74,11 +77,11 @@ impl Device {
     }
 
     /// What passed so far.
-    pub fn counters(&mut self) -> Counters {
+    pub fn counters(&self) -> Counters {
         if let Handle::Socket(socket, _) = &self.handle {
-            self.counters.rx_dropped += u64::from(socket.take_drops());
+            self.lost.set(self.lost.get() + u64::from(socket.take_drops()));
         }
-        self.counters
+        Counters { rx_dropped: self.counters.rx_dropped + self.lost.get(), ..self.counters }
     }
 
     /// Goes on counting from there: a port keeps its counters while its device comes and goes.

@@ -26,7 +26,8 @@ pub struct Options {
 
     /// A bridge, for running without weftd:
     /// name=br0,dpid=0000000000000001,port=eth1:1[,port=DEVICE:NUMBER...][,internal=NAME:NUMBER]
-    /// [,controller=tcp:HOST:PORT][,listen=ptcp:PORT:HOST][,fail_mode=secure|standalone]
+    /// [,controller=tcp:HOST:PORT][,listen=ptcp:PORT:HOST][,fail_mode=secure|standalone].
+    /// Without fail_mode: secure with a controller or listener, else standalone (a learning switch)
     #[arg(long = "bridge", value_name = "SPEC", value_parser = parse_bridge)]
     pub bridges: Vec<BridgeSpec>,
 
@@ -86,6 +87,7 @@ impl Options {
 fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
     let mut name = None;
     let mut datapath_id = None;
+    let mut fail_mode = None;
     let mut bridge = BridgeSpec::new(String::new(), 0);
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not key=value"))?;
@@ -97,9 +99,9 @@ fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
             "port" => bridge.ports.push(port(value, DeviceType::System)?),
             "internal" => bridge.ports.push(port(value, DeviceType::Internal)?),
             "fail_mode" => {
-                bridge.fail_mode = match value {
-                    "secure" => FailMode::Secure,
-                    "standalone" => FailMode::Standalone,
+                fail_mode = match value {
+                    "secure" => Some(FailMode::Secure),
+                    "standalone" => Some(FailMode::Standalone),
                     _ => return Err(format!("fail_mode={value}: secure or standalone")),
                 }
             }
@@ -108,6 +110,9 @@ fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
     }
     bridge.name = name.ok_or("name= is missing")?;
     bridge.datapath_id = datapath_id.ok_or("dpid= is missing")?;
+    // Whoever names a controller wants its flows and no others.
+    let is_controlled = !bridge.controllers.is_empty() || !bridge.listeners.is_empty();
+    bridge.fail_mode = fail_mode.unwrap_or(if is_controlled { FailMode::Secure } else { FailMode::Standalone });
     let mut numbers = BTreeSet::new();
     for port in &bridge.ports {
         if !port.ofport.is_none_or(|number| numbers.insert(number)) {

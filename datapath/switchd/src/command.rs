@@ -12,7 +12,7 @@ use weft_agent::{ConnId, ConnectionInfo};
 use crate::outbox::Outbox;
 use crate::rpc::{RpcError, SwitchRequest};
 use crate::types::PortInfo;
-use crate::wire::{Incoming, Message};
+use crate::wire::{Incoming, Outgoing};
 
 /// Commands that may wait for the switch thread; whoever sends beyond that waits.
 const COMMAND_LIMIT: usize = 256;
@@ -31,7 +31,7 @@ pub enum Command {
         /// What stands at its other end.
         info: ConnectionInfo,
         /// Where to put what is for it.
-        outbox: Arc<Outbox<Message>>,
+        outbox: Arc<Outbox<Outgoing>>,
     },
     /// Messages of one connection, in order.
     Messages {
@@ -40,8 +40,8 @@ pub enum Command {
         /// As they came in; several, when several came at once.
         messages: Vec<Incoming>,
     },
-    /// The connection has room for more of its long replies.
-    Resume(ConnId),
+    /// Some connection has room for more of its long reply.
+    Resume,
     /// The connection is gone.
     Closed(ConnId),
     /// Whether none of the bridge's controllers can be reached.
@@ -130,6 +130,11 @@ impl SwitchHandle {
         Ok(())
     }
 
+    /// Resolves when the switch thread has ended.
+    pub async fn stopped(&self) {
+        self.commands.closed().await;
+    }
+
     /// Sends a request and waits for its answer.
     pub async fn request(&self, request: SwitchRequest) -> Result<Value, RpcError> {
         let (reply, answer) = oneshot::channel();
@@ -146,6 +151,12 @@ impl CommandQueue {
             Err(mpsc::error::TryRecvError::Empty) => Ok(None),
             Err(mpsc::error::TryRecvError::Disconnected) => Err(Stopped),
         }
+    }
+
+    /// Wakes up again at once: there was more than could be taken.
+    pub fn again(&self) {
+        // Fails only when the counter is full, in which case it wakes anyway.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
     /// Forgets past wake-ups; call before taking.

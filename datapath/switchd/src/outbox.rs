@@ -35,11 +35,13 @@ struct Inner<M> {
     messages: VecDeque<M>,
     packet_ins: FairQueue<M>,
     closed: bool,
+    /// A long reply is being produced.
+    busy: bool,
 }
 
 impl<M> Default for Outbox<M> {
     fn default() -> Self {
-        let inner = Inner { messages: VecDeque::new(), packet_ins: FairQueue::default(), closed: false };
+        let inner = Inner { messages: VecDeque::new(), packet_ins: FairQueue::default(), closed: false, busy: false };
         Outbox { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
     }
 }
@@ -77,7 +79,15 @@ impl<M> Outbox<M> {
         kept
     }
 
-    /// Whether another request of this peer may be taken up.
+    /// Says whether a long reply is being produced, part by part; until it is complete no request is read.
+    pub fn set_busy(&self, busy: bool) {
+        self.lock().busy = busy;
+        if !busy {
+            self.drained.notify_one();
+        }
+    }
+
+    /// Whether another reply, or another part of a long one, may be put in.
     pub fn has_room(&self) -> bool {
         self.lock().messages.len() < REPLY_ROOM
     }
@@ -94,11 +104,6 @@ impl<M> Outbox<M> {
         self.lock().closed = true;
         self.filled.notify_one();
         self.drained.notify_one();
-    }
-
-    /// Whether it was closed.
-    pub fn is_closed(&self) -> bool {
-        self.lock().closed
     }
 
     /// Waits for something and moves up to `limit` messages to `batch`, replies before packet-ins; `None` when closed
@@ -133,7 +138,7 @@ impl<M> Outbox<M> {
         loop {
             {
                 let inner = self.lock();
-                if inner.closed || inner.messages.len() < REPLY_ROOM {
+                if inner.closed || (!inner.busy && inner.messages.len() < REPLY_ROOM) {
                     return;
                 }
             }
@@ -253,7 +258,7 @@ mod tests {
         for n in 0..=HARD_LIMIT {
             outbox.push(n);
         }
-        assert!(outbox.is_closed());
+        assert!(outbox.lock().closed);
         assert!(outbox.lock().messages.is_empty());
     }
 }

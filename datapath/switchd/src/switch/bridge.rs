@@ -1,0 +1,218 @@
+//! A bridge: its agent, and what the agent needs of us (ports to send by, connections to write to).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use weft_agent::{Agent, ConnId, Host, PortCounters};
+use weft_frame::Packet;
+use weft_openflow::{Body, Message};
+
+use super::port::Port;
+use crate::outbox::Outbox;
+use crate::types::{BridgeSpec, OFPP_LOCAL, OFPP_MAX};
+use crate::wire::Outgoing;
+
+/// One bridge.
+pub struct Bridge {
+    /// As asked for.
+    pub spec: BridgeSpec,
+    /// OpenFlow.
+    pub agent: Agent,
+    /// Everything else.
+    pub io: BridgeIo,
+}
+
+/// No port of that number.
+const NONE: u16 = u16::MAX;
+
+/// Ports and connections of one bridge.
+#[derive(Default)]
+pub struct BridgeIo {
+    /// Ports; the place of one never changes.
+    slots: Vec<Option<Port>>,
+    /// Port number → slot, for the way of every frame.
+    slot_of: Vec<u16>,
+    /// Slot of `OFPP_LOCAL`.
+    local: Option<u16>,
+    /// Slots with frames waiting to leave.
+    dirty: Vec<u16>,
+    /// Where to put messages.
+    pub outboxes: HashMap<ConnId, Arc<Outbox<Outgoing>>>,
+    /// Port the frame being worked on came in by: packet-ins are queued by it.
+    pub in_port: u32,
+    /// Packet-ins dropped because a controller does not keep up.
+    pub packet_in_drops: u64,
+    /// Devices to bring up or down, asked for by `OFPT_PORT_MOD`.
+    pub admin_changes: Vec<(u32, bool)>,
+    /// Connections to be closed once written out.
+    pub disconnects: Vec<ConnId>,
+}
+
+impl BridgeIo {
+    /// Slot of a port number.
+    pub fn slot(&self, ofport: u32) -> Option<usize> {
+        let slot = if ofport == OFPP_LOCAL {
+            self.local?
+        } else {
+            *self.slot_of.get(usize::try_from(ofport).ok()?)?
+        };
+        (slot != NONE).then_some(usize::from(slot))
+    }
+
+    /// Port in a slot.
+    pub fn port(&mut self, slot: usize) -> Option<&mut Port> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Ports with their slots.
+    pub fn ports(&self) -> impl Iterator<Item = (usize, &Port)> {
+        self.slots.iter().enumerate().filter_map(|(slot, port)| Some((slot, port.as_ref()?)))
+    }
+
+    /// Slot of the port of that name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.ports().find(|(_, port)| port.spec.name == name).map(|(slot, _)| slot)
+    }
+
+    /// Lowest port number nobody has.
+    pub fn free_number(&self) -> Option<u32> {
+        (1..=OFPP_MAX).find(|number| self.slot(*number).is_none())
+    }
+
+    /// Adds a port, whose number must be free; its slot.
+    pub fn insert(&mut self, port: Port) -> Option<usize> {
+        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        let index = u16::try_from(free).ok().filter(|slot| *slot != NONE)?;
+        if port.ofport == OFPP_LOCAL {
+            self.local = Some(index);
+        } else {
+            let number = usize::try_from(port.ofport).ok()?;
+            if self.slot_of.len() <= number {
+                self.slot_of.resize(number + 1, NONE);
+            }
+            self.slot_of[number] = index;
+        }
+        if free == self.slots.len() {
+            self.slots.push(Some(port));
+        } else {
+            self.slots[free] = Some(port);
+        }
+        Some(free)
+    }
+
+    /// Takes a port out.
+    pub fn remove(&mut self, slot: usize) -> Option<Port> {
+        let port = self.slots.get_mut(slot)?.take()?;
+        if port.ofport == OFPP_LOCAL {
+            self.local = None;
+        } else if let Some(entry) = self.slot_of.get_mut(port.ofport as usize) {
+            *entry = NONE;
+        }
+        Some(port)
+    }
+
+    /// Sends what waits on the ports.
+    pub fn flush(&mut self) {
+        while let Some(slot) = self.dirty.pop() {
+            if let Some(attached) = self.port(usize::from(slot)).and_then(|port| port.attached.as_mut()) {
+                attached.device.flush();
+            }
+        }
+    }
+}
+
+impl Host for BridgeIo {
+    fn send(&mut self, conn: ConnId, message: Message) {
+        let Some(outbox) = self.outboxes.get(&conn) else { return };
+        if matches!(message.body, Body::PacketIn(_)) {
+            if !outbox.push_packet_in(self.in_port, Outgoing::Message(message)) {
+                self.packet_in_drops += 1;
+            }
+        } else {
+            outbox.push(Outgoing::Message(message));
+        }
+    }
+
+    fn send_encoded(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        if let Some(outbox) = self.outboxes.get(&conn) {
+            outbox.push(Outgoing::Encoded(bytes));
+        }
+    }
+
+    fn transmit(&mut self, port_no: u32, _queue_id: Option<u32>, packet: &mut Packet) {
+        let Some(slot) = self.slot(port_no) else { return };
+        let Some(attached) = self.slots[slot].as_mut().and_then(|port| port.attached.as_mut()) else { return };
+        let was_pending = attached.device.has_pending();
+        attached.device.transmit(packet);
+        if !was_pending && attached.device.has_pending() {
+            self.dirty.push(slot as u16);
+        }
+    }
+
+    fn set_port_config(&mut self, port_no: u32, config: u32, changed: u32) {
+        let Some(port) = self.slot(port_no).and_then(|slot| self.port(slot)) else { return };
+        port.set_config(config);
+        if changed & weft_openflow::port_config::PORT_DOWN != 0 {
+            self.admin_changes.push((port_no, config & weft_openflow::port_config::PORT_DOWN == 0));
+        }
+    }
+
+    fn port_counters(&self, port_no: u32) -> Option<PortCounters> {
+        let port = self.slots[self.slot(port_no)?].as_ref()?;
+        let counters = port.attached.as_ref()?.device.counters();
+        Some(PortCounters {
+            rx_packets: counters.rx_packets,
+            tx_packets: counters.tx_packets,
+            rx_bytes: counters.rx_bytes,
+            tx_bytes: counters.tx_bytes,
+            rx_dropped: counters.rx_dropped,
+            tx_dropped: counters.tx_dropped,
+            rx_errors: counters.rx_errors,
+            tx_errors: counters.tx_errors,
+            ..PortCounters::default()
+        })
+    }
+
+    fn disconnect(&mut self, conn: ConnId) {
+        if let Some(outbox) = self.outboxes.remove(&conn) {
+            outbox.finish();
+            self.disconnects.push(conn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{DeviceType, PortSpec};
+
+    fn port(name: &str, ofport: u32) -> Port {
+        let spec = PortSpec {
+            name: name.to_owned(),
+            device_type: DeviceType::System,
+            ofport: Some(ofport),
+            mac: None,
+            mtu: None,
+        };
+        Port::new(spec, ofport)
+    }
+
+    #[test]
+    fn numbers_find_their_ports_while_others_come_and_go() {
+        let mut io = BridgeIo::default();
+        let first = io.insert(port("p1", 1)).unwrap();
+        let second = io.insert(port("p2", 500)).unwrap();
+        let local = io.insert(port("br0", OFPP_LOCAL)).unwrap();
+        assert_eq!((io.slot(1), io.slot(500), io.slot(OFPP_LOCAL)), (Some(first), Some(second), Some(local)));
+        assert_eq!((io.slot(0), io.slot(2), io.slot(501), io.slot(u32::MAX)), (None, None, None, None));
+        assert_eq!(io.free_number(), Some(2));
+        assert_eq!(io.find("p2"), Some(second));
+        assert!(io.remove(first).is_some());
+        assert!(io.remove(first).is_none());
+        assert_eq!((io.slot(1), io.slot(500)), (None, Some(second)));
+        assert_eq!(io.insert(port("p3", 7)), Some(first));
+        assert!(io.remove(local).is_some());
+        assert_eq!(io.slot(OFPP_LOCAL), None);
+        assert_eq!(io.ports().count(), 2);
+    }
+}

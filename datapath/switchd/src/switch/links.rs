@@ -1,0 +1,174 @@
+//! Devices that come, go, change and are renamed, and what that means to ports.
+
+use std::time::Instant;
+
+use rustix::event::epoll;
+use weft_netdev::{LinkEvent, LinkInfo};
+
+use super::{RETRY, Switch, token};
+use crate::command::Event;
+use crate::types::DeviceType;
+
+impl Switch {
+    /// Takes up what the kernel has said.
+    pub(super) fn drain_links(&mut self) {
+        let mut events = Vec::new();
+        if let Err(error) = self.monitor.drain(|event| events.push(event)) {
+            tracing::error!(%error, "rtnetlink");
+        }
+        for event in events {
+            match event {
+                LinkEvent::Changed(link) => self.link_changed(link),
+                LinkEvent::Removed { ifindex, .. } => self.link_removed(ifindex, "No such device"),
+                LinkEvent::Lost => self.compare_links(),
+            }
+        }
+    }
+
+    fn link_changed(&mut self, link: LinkInfo) {
+        if let Some((index, slot)) = self.port_of_device(link.ifindex) {
+            let renamed = self.bridges[index]
+                .as_mut()
+                .and_then(|bridge| bridge.io.port(slot))
+                .is_some_and(|port| port.spec.name != link.name);
+            if renamed {
+                self.detach(index, slot, &format!("the device was renamed to {}", link.name));
+            }
+        }
+        let Some((index, slot)) = self.port_named(&link.name) else { return };
+        let Some(port) = self.bridges[index].as_mut().and_then(|bridge| bridge.io.port(slot)) else { return };
+        match &port.attached {
+            Some(attached) if attached.link.ifindex == link.ifindex => {
+                port.link_changed(link);
+                self.refresh(index, slot);
+            }
+            Some(_) => {
+                // Another device has the name now; that the old one left was lost.
+                self.detach(index, slot, "No such device");
+                self.attach(index, slot);
+            }
+            // An internal one that appears is our own at work, or not ours to take.
+            None if port.spec.device_type == DeviceType::System => self.attach(index, slot),
+            None => {}
+        }
+    }
+
+    fn link_removed(&mut self, ifindex: u32, why: &str) {
+        if let Some((index, slot)) = self.port_of_device(ifindex) {
+            self.detach(index, slot, why);
+        }
+    }
+
+    /// Looks at all devices, after notifications were lost.
+    fn compare_links(&mut self) {
+        let links = match self.rtnl.links() {
+            Ok(links) => links,
+            Err(error) => {
+                tracing::error!(%error, "devices cannot be listed");
+                return;
+            }
+        };
+        let attached: Vec<u32> = self
+            .bridges
+            .iter()
+            .flatten()
+            .flat_map(|bridge| bridge.io.ports())
+            .filter_map(|(_, port)| Some(port.attached.as_ref()?.link.ifindex))
+            .collect();
+        for ifindex in attached {
+            if links.iter().all(|link| link.ifindex != ifindex) {
+                self.link_removed(ifindex, "No such device");
+            }
+        }
+        for link in links {
+            self.link_changed(link);
+        }
+    }
+
+    fn port_where(&self, wanted: impl Fn(&super::port::Port) -> bool) -> Option<(usize, usize)> {
+        self.bridges.iter().enumerate().find_map(|(index, bridge)| {
+            let (slot, _) = bridge.as_ref()?.io.ports().find(|(_, port)| wanted(port))?;
+            Some((index, slot))
+        })
+    }
+
+    /// Bridge and slot of the port of that name.
+    pub(super) fn port_named(&self, name: &str) -> Option<(usize, usize)> {
+        self.port_where(|port| port.spec.name == name)
+    }
+
+    fn port_of_device(&self, ifindex: u32) -> Option<(usize, usize)> {
+        self.port_where(|port| port.attached.as_ref().is_some_and(|attached| attached.link.ifindex == ifindex))
+    }
+
+    /// Opens a port's device and lets frames in.
+    pub(super) fn attach(&mut self, index: usize, slot: usize) {
+        let Some(bridge) = &mut self.bridges[index] else { return };
+        let name = bridge.spec.name.clone();
+        let Some(port) = bridge.io.port(slot) else { return };
+        port.attach(&mut self.rtnl, &name);
+        if let Some(attached) = &port.attached {
+            let watched = epoll::add(&self.epoll, &attached.device, token(index, slot), epoll::EventFlags::IN);
+            // EEXIST: it was there already.
+            if let Err(error) = watched.or_else(|error| if error == rustix::io::Errno::EXIST { Ok(()) } else { Err(error) }) {
+                tracing::error!(bridge = name, port = port.spec.name, %error, "device cannot be watched");
+            }
+        } else if port.spec.device_type == DeviceType::Internal {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+        self.refresh(index, slot);
+    }
+
+    fn detach(&mut self, index: usize, slot: usize, why: &str) {
+        let Some(bridge) = &mut self.bridges[index] else { return };
+        if let Some(port) = bridge.io.port(slot) {
+            port.detach(&mut self.rtnl, &bridge.spec.name, why);
+        }
+        self.refresh(index, slot);
+    }
+
+    /// Tries again to make internal interfaces that could not be made.
+    pub(super) fn retry_internal_ports(&mut self) {
+        self.retry_at = None;
+        let waiting: Vec<_> = self
+            .bridges
+            .iter()
+            .enumerate()
+            .filter_map(|(index, bridge)| Some((index, bridge.as_ref()?)))
+            .flat_map(|(index, bridge)| bridge.io.ports().map(move |(slot, port)| (index, slot, port)))
+            .filter(|(_, _, port)| port.attached.is_none() && port.spec.device_type == DeviceType::Internal)
+            .map(|(index, slot, _)| (index, slot))
+            .collect();
+        for (index, slot) in waiting {
+            self.attach(index, slot);
+        }
+    }
+
+    /// Tells controllers and subscribers of a port that came, changed or went away.
+    pub(super) fn refresh(&mut self, index: usize, slot: usize) {
+        let now = self.now();
+        let Some(bridge) = &mut self.bridges[index] else { return };
+        let Some(port) = bridge.io.port(slot) else { return };
+        let described = port.describe();
+        if port.announced == described {
+            return;
+        }
+        let before = std::mem::replace(&mut port.announced, described.clone());
+        let (ofport, info) = (port.ofport, port.info());
+        match (before, described) {
+            (None, Some(described)) => bridge.agent.port_added(described, now, &mut bridge.io),
+            (Some(_), Some(described)) => bridge.agent.port_modified(described, now, &mut bridge.io),
+            (Some(_), None) => bridge.agent.port_removed(ofport, &mut bridge.io),
+            (None, None) => {}
+        }
+        self.publish(index, info, "modified");
+    }
+
+    /// Tells subscribers of the control channel.
+    pub(super) fn publish(&self, index: usize, port: crate::types::PortInfo, change: &'static str) {
+        if let Some(bridge) = &self.bridges[index] {
+            // Nobody listening is fine.
+            let _ = self.queue.events.send(Event::PortChanged { bridge: bridge.spec.name.clone(), port, change });
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The switch thread: packets, tables, all state.
+//!
+//! One loop over one epoll set: packet sockets and taps, notifications of the kernel, and the queue of commands from
+//! the control thread. Nothing here ever waits for anything else. A round takes a batch from each port that has
+//! frames, then sends what is to leave, then carries out commands, a bounded number of them, so that neither traffic
+//! nor a controller that programs a million flows can starve the other.
+
+mod bridge;
+mod links;
+mod port;
+mod requests;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use weft_agent::{ConnId, ConnectionInfo};
+use weft_netdev::{LinkMonitor, Rtnl, RxBatch};
+
+use self::bridge::Bridge;
+use crate::command::{Command, CommandQueue};
+use crate::outbox::Outbox;
+use crate::wire::{Incoming, Outgoing};
+
+/// Token of the command queue.
+const QUEUE: u64 = 0;
+/// Token of the kernel's notifications.
+const LINKS: u64 = 1;
+/// Tokens of ports: bridge and slot, from here on.
+const PORTS: u64 = 1 << 16;
+/// Events taken from epoll at once.
+const EVENTS: usize = 256;
+/// Time given to commands in one round while frames wait.
+const COMMAND_BUDGET: Duration = Duration::from_millis(1);
+/// Pause between tries for an internal interface that could not be made.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The switch.
+pub struct Switch {
+    queue: CommandQueue,
+    epoll: OwnedFd,
+    rtnl: Rtnl,
+    monitor: LinkMonitor,
+    /// Bridges; the place of one never changes.
+    bridges: Vec<Option<Bridge>>,
+    /// Which bridge a connection belongs to.
+    conns: HashMap<ConnId, usize>,
+    /// Connections that a long reply is being made for.
+    replying: Vec<ConnId>,
+    batch: RxBatch,
+    epoch: Instant,
+    retry_at: Option<Instant>,
+    stopping: bool,
+    keep_interfaces: bool,
+}
+
+impl Switch {
+    /// A switch without bridges.
+    pub fn new(queue: CommandQueue) -> io::Result<Switch> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let monitor = LinkMonitor::new()?;
+        epoll::add(&epoll, &queue, epoll::EventData::new_u64(QUEUE), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &monitor, epoll::EventData::new_u64(LINKS), epoll::EventFlags::IN)?;
+        Ok(Switch {
+            queue,
+            epoll,
+            rtnl: Rtnl::new()?,
+            monitor,
+            bridges: Vec::new(),
+            conns: HashMap::new(),
+            replying: Vec::new(),
+            batch: RxBatch::default(),
+            epoch: Instant::now(),
+            retry_at: None,
+            stopping: false,
+            keep_interfaces: false,
+        })
+    }
+
+    /// Works until told to stop, or until the control thread is gone; then gives all devices back.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
+        let result = loop {
+            if self.stopping {
+                break Ok(());
+            }
+            events.clear();
+            let timeout = self.timeout();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => break Err(error.into()),
+            }
+            let now = self.now();
+            let mut commands = false;
+            let mut links = false;
+            for event in &events {
+                match event.data.u64() {
+                    QUEUE => commands = true,
+                    LINKS => links = true,
+                    token => self.receive(token - PORTS, now),
+                }
+            }
+            self.flush();
+            if links {
+                self.drain_links();
+            }
+            if commands {
+                self.take_commands();
+            }
+            self.resume_replies();
+            self.tick();
+            self.flush();
+        };
+        self.close();
+        result
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Until something is due without any event.
+    fn timeout(&self) -> Option<Timespec> {
+        if self.can_reply() {
+            return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        }
+        let now = self.now();
+        let deadlines = self.bridges.iter().flatten().filter_map(|bridge| bridge.agent.next_deadline());
+        let next = deadlines.min().map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = next.into_iter().chain(retry).min()?;
+        Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) as _ })
+    }
+
+    /// Takes a batch from a port through the pipeline.
+    fn receive(&mut self, token: u64, now: u64) {
+        let (index, slot) = ((token >> 32) as usize, (token & 0xffff_ffff) as usize);
+        let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else { return };
+        let Some(port) = bridge.io.port(slot) else { return };
+        let ofport = port.ofport;
+        let Some(attached) = port.attached.as_mut() else { return };
+        match attached.device.receive(&mut self.batch) {
+            Ok(_) => {
+                bridge.io.in_port = ofport;
+                for packet in self.batch.packets() {
+                    bridge.agent.packet(ofport, packet, now, &mut bridge.io);
+                }
+            }
+            // Set down: it works again when it is up.
+            Err(error) if error.kind() == io::ErrorKind::NetworkDown => {}
+            Err(error) => {
+                // The kernel is about to say that the device left; until then epoll must not go on about it.
+                tracing::debug!(bridge = bridge.spec.name, port = ofport, %error, "device does not receive");
+                let _ = epoll::delete(&self.epoll, &attached.device);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for bridge in self.bridges.iter_mut().flatten() {
+            bridge.io.flush();
+        }
+    }
+
+    /// Carries out commands for a while; if more wait, the queue's descriptor stays readable.
+    fn take_commands(&mut self) {
+        let end = Instant::now() + COMMAND_BUDGET;
+        self.queue.acknowledge();
+        loop {
+            match self.queue.take() {
+                Ok(Some(command)) => self.carry_out(command),
+                Ok(None) => return,
+                Err(_) => {
+                    tracing::error!("the control thread has ended");
+                    self.stopping = true;
+                    return;
+                }
+            }
+            if self.stopping {
+                return;
+            }
+            if Instant::now() >= end {
+                self.queue.again();
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Opened { bridge, conn, info, outbox } => self.open(&bridge, conn, info, outbox),
+            Command::Messages { conn, messages } => {
+                for message in messages {
+                    self.handle(conn, message);
+                }
+            }
+            // Being awake is all it takes: see `resume_replies`.
+            Command::Resume => {}
+            Command::Closed(conn) => {
+                if let Some(bridge) = self.bridge_of(conn) {
+                    bridge.io.outboxes.remove(&conn);
+                    bridge.agent.connection_closed(conn, &mut bridge.io);
+                }
+                self.after_agent(conn);
+                self.conns.remove(&conn);
+            }
+            Command::Unreachable { bridge, unreachable } => {
+                let now = self.now();
+                if let Some(bridge) = self.find_bridge(&bridge) {
+                    bridge.agent.controllers_unreachable(unreachable, now, &mut bridge.io);
+                }
+            }
+            Command::Request(request, reply) => {
+                let answer = self.answer(request);
+                // Whoever asked may have left.
+                let _ = reply.send(answer);
+            }
+            Command::Shutdown { keep_interfaces } => {
+                self.keep_interfaces = keep_interfaces;
+                self.stopping = true;
+            }
+        }
+    }
+
+    fn open(&mut self, bridge: &str, conn: ConnId, info: ConnectionInfo, outbox: Arc<Outbox<Outgoing>>) {
+        let now = self.now();
+        let Some(index) = self.bridge_index(bridge) else {
+            outbox.close();
+            return;
+        };
+        self.conns.insert(conn, index);
+        if let Some(bridge) = &mut self.bridges[index] {
+            bridge.io.outboxes.insert(conn, outbox);
+            bridge.agent.connection_opened(conn, info, now, &mut bridge.io);
+        }
+    }
+
+    /// One message of a connection, whole: what it asks for is done when this returns, so a barrier that follows may be
+    /// answered at once (OF 1.3.5 §7.3.7).
+    fn handle(&mut self, conn: ConnId, message: Incoming) {
+        let now = self.now();
+        let Some(bridge) = self.bridge_of(conn) else { return };
+        if !bridge.io.outboxes.contains_key(&conn) {
+            // Being closed: what it sent afterwards is void.
+            return;
+        }
+        bridge.io.in_port = 0;
+        match message {
+            Ok(message) => bridge.agent.handle(conn, message, now, &mut bridge.io),
+            Err(error) => {
+                tracing::debug!(bridge = bridge.spec.name, conn = conn.0, xid = error.xid, %error, "request refused");
+                bridge.agent.handle_decode_error(conn, &error, &mut bridge.io);
+            }
+        }
+        if bridge.agent.is_busy(conn) {
+            if let Some(outbox) = bridge.io.outboxes.get(&conn) {
+                outbox.set_busy(true);
+            }
+            if !self.replying.contains(&conn) {
+                self.replying.push(conn);
+            }
+        }
+        self.after_agent(conn);
+    }
+
+    /// Makes one part of each long reply whose reader has kept up, so that frames need not wait for all of it.
+    fn resume_replies(&mut self) {
+        for conn in std::mem::take(&mut self.replying) {
+            let now = self.now();
+            let Some(bridge) = self.bridge_of(conn) else { continue };
+            let Some(outbox) = bridge.io.outboxes.get(&conn).cloned() else { continue };
+            if outbox.has_room() {
+                bridge.agent.resume(conn, now, &mut bridge.io);
+            }
+            if bridge.agent.is_busy(conn) {
+                self.replying.push(conn);
+            } else {
+                outbox.set_busy(false);
+            }
+            self.after_agent(conn);
+        }
+    }
+
+    /// Whether some long reply can go on right now.
+    fn can_reply(&self) -> bool {
+        self.replying.iter().any(|conn| {
+            let bridge = self.conns.get(conn).and_then(|index| self.bridges[*index].as_ref());
+            bridge.and_then(|bridge| bridge.io.outboxes.get(conn)).is_none_or(|outbox| outbox.has_room())
+        })
+    }
+
+    /// What the agent asked for beside messages and frames.
+    fn after_agent(&mut self, conn: ConnId) {
+        let Some(&index) = self.conns.get(&conn) else { return };
+        let Some(bridge) = &mut self.bridges[index] else { return };
+        for closed in std::mem::take(&mut bridge.io.disconnects) {
+            bridge.agent.connection_closed(closed, &mut bridge.io);
+        }
+        if bridge.io.admin_changes.is_empty() {
+            return;
+        }
+        for (ofport, up) in std::mem::take(&mut bridge.io.admin_changes) {
+            let Some(port) = bridge.io.slot(ofport).and_then(|slot| bridge.io.port(slot)) else { continue };
+            let Some(attached) = &port.attached else { continue };
+            if let Err(error) = self.rtnl.set_admin_up(attached.link.ifindex, up) {
+                tracing::warn!(bridge = bridge.spec.name, port = port.spec.name, up, %error, "admin state not changed");
+            }
+        }
+        self.drain_links();
+    }
+
+    /// Time-outs of flows and the like, and devices to try again.
+    fn tick(&mut self) {
+        let now = self.now();
+        for bridge in self.bridges.iter_mut().flatten() {
+            if bridge.agent.next_deadline().is_some_and(|at| at <= now) {
+                bridge.agent.tick(now, &mut bridge.io);
+            }
+        }
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry_internal_ports();
+        }
+    }
+
+    fn bridge_index(&self, name: &str) -> Option<usize> {
+        self.bridges.iter().position(|bridge| bridge.as_ref().is_some_and(|bridge| bridge.spec.name == name))
+    }
+
+    fn find_bridge(&mut self, name: &str) -> Option<&mut Bridge> {
+        let index = self.bridge_index(name)?;
+        self.bridges[index].as_mut()
+    }
+
+    fn bridge_of(&mut self, conn: ConnId) -> Option<&mut Bridge> {
+        let index = *self.conns.get(&conn)?;
+        self.bridges[index].as_mut()
+    }
+
+    /// Gives all devices back.
+    fn close(&mut self) {
+        for index in 0..self.bridges.len() {
+            self.drop_bridge(index);
+        }
+    }
+}
+
+/// The epoll token of a port.
+fn token(bridge: usize, slot: usize) -> epoll::EventData {
+    epoll::EventData::new_u64(PORTS + ((bridge as u64) << 32 | slot as u64))
+}

@@ -1,0 +1,256 @@
+//! One port of a bridge and the device behind it, present or awaited.
+
+use std::io;
+
+use weft_netdev::{Counters, Device, LinkInfo, LinkSpeed, Rtnl, Shield, Tap, disable_lro, link_speed};
+use weft_openflow as of;
+use weft_openflow::{port_config, port_state};
+
+use crate::types::{DeviceType, PortInfo, PortSpec, format_mac};
+
+/// A port that was asked for. Its number stays its own while the device is away.
+pub struct Port {
+    /// As asked for.
+    pub spec: PortSpec,
+    /// OpenFlow port number.
+    pub ofport: u32,
+    /// The device, while it is there.
+    pub attached: Option<Attached>,
+    /// Why it is not, or what it lacks.
+    pub error: Option<String>,
+    /// As last described to controllers; none while they know of no such port.
+    pub announced: Option<of::Port>,
+    /// `OFPPC_*` but for `OFPPC_PORT_DOWN`, which is the device's own.
+    config: u32,
+    /// Counters of the device's earlier lives.
+    counters: Counters,
+}
+
+/// An open device.
+pub struct Attached {
+    /// Frames in and out.
+    pub device: Device,
+    /// What the kernel says of it.
+    pub link: LinkInfo,
+    speed: Option<LinkSpeed>,
+    shield: Option<Shield>,
+}
+
+impl Port {
+    /// A port without its device.
+    pub fn new(spec: PortSpec, ofport: u32) -> Port {
+        Port {
+            spec,
+            ofport,
+            attached: None,
+            error: None,
+            announced: None,
+            config: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Opens the device. On failure the port waits, and says why.
+    pub fn attach(&mut self, rtnl: &mut Rtnl, bridge: &str) {
+        if self.attached.is_some() {
+            return;
+        }
+        let opened = match self.spec.device_type {
+            DeviceType::System => open_system(&self.spec.name, rtnl),
+            DeviceType::Internal => open_internal(&self.spec, rtnl, bridge),
+        };
+        match opened {
+            Ok((mut attached, warning)) => {
+                attached.device.set_counters(self.counters);
+                self.error = warning;
+                self.attached = Some(attached);
+                tracing::info!(bridge, port = self.spec.name, ofport = self.ofport, "port attached");
+            }
+            Err(error) => {
+                let error = describe(&error);
+                if self.error.as_ref() != Some(&error) {
+                    tracing::warn!(bridge, port = self.spec.name, ofport = self.ofport, error, "port waits for its device");
+                }
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// Lets go of the device; it may be gone already. An internal one stays, as it is persistent.
+    pub fn detach(&mut self, rtnl: &mut Rtnl, bridge: &str, why: &str) {
+        if let Some(mut attached) = self.attached.take() {
+            attached.device.flush();
+            self.counters = attached.device.counters();
+            if let Some(Err(error)) = attached.shield.map(|shield| shield.remove(rtnl)) {
+                tracing::warn!(bridge, port = self.spec.name, %error, "the host's stack stays off the device");
+            }
+            self.error = Some(why.to_owned());
+            tracing::info!(bridge, port = self.spec.name, ofport = self.ofport, why, "port detached");
+        }
+    }
+
+    /// Ends the port; an internal device goes too, unless it is to be kept.
+    pub fn remove(mut self, rtnl: &mut Rtnl, bridge: &str, keep_interface: bool) {
+        if self.spec.device_type == DeviceType::Internal && !keep_interface {
+            if let Some(Err(error)) = self.attached.take().map(|attached| attached.device.remove()) {
+                tracing::warn!(bridge, port = self.spec.name, %error, "internal interface cannot be removed");
+            }
+        } else {
+            self.detach(rtnl, bridge, "removed");
+        }
+    }
+
+    /// Applies what may be changed of an internal device.
+    pub fn apply_settings(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
+        if let (DeviceType::Internal, Some(attached)) = (self.spec.device_type, &self.attached) {
+            apply(&self.spec, &attached.link, rtnl)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel said something of the device.
+    pub fn link_changed(&mut self, link: LinkInfo) {
+        if let Some(attached) = &mut self.attached {
+            if attached.link != link {
+                attached.speed = link_speed(&link.name).ok();
+                attached.link = link;
+            }
+        }
+    }
+
+    /// `OFPT_PORT_MOD`: keeps the bits; the device's own state is the caller's to change.
+    pub fn set_config(&mut self, config: u32) {
+        self.config = config & !port_config::PORT_DOWN;
+        if let Some(announced) = &mut self.announced {
+            announced.config = config;
+        }
+    }
+
+    /// What passed so far.
+    pub fn counters(&self) -> Counters {
+        match &self.attached {
+            Some(attached) => attached.device.counters(),
+            None => self.counters,
+        }
+    }
+
+    /// As controllers are to see it; none while the device is away.
+    pub fn describe(&self) -> Option<of::Port> {
+        let Attached { link, speed, .. } = self.attached.as_ref()?;
+        let features = speed.map_or(0, |speed| features(&speed));
+        let kbps = speed.and_then(|speed| speed.mbps).map_or(0, |mbps| mbps.saturating_mul(1000));
+        Some(of::Port {
+            port_no: self.ofport,
+            hw_addr: link.mac,
+            name: self.spec.name.as_str().into(),
+            config: self.config | if link.admin_up { 0 } else { port_config::PORT_DOWN },
+            state: if link.link_up { 0 } else { port_state::LINK_DOWN },
+            curr: features,
+            advertised: 0,
+            supported: 0,
+            peer: 0,
+            curr_speed: kbps,
+            max_speed: kbps,
+        })
+    }
+
+    /// As the control channel is to see it.
+    pub fn info(&self) -> PortInfo {
+        let link = self.attached.as_ref().map(|attached| &attached.link);
+        PortInfo {
+            name: self.spec.name.clone(),
+            device_type: self.spec.device_type,
+            ofport: self.ofport,
+            ifindex: link.map(|link| link.ifindex),
+            mac: link.map(|link| format_mac(link.mac)),
+            mtu: link.map(|link| link.mtu),
+            admin_up: link.is_some_and(|link| link.admin_up),
+            link_up: link.is_some_and(|link| link.link_up),
+            speed_mbps: self.attached.as_ref().and_then(|attached| attached.speed).and_then(|speed| speed.mbps),
+            present: link.is_some(),
+            error: self.error.clone(),
+        }
+    }
+}
+
+/// The device, and what is wrong with it although it works.
+type Opened = (Attached, Option<String>);
+
+fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
+    let link = rtnl.link(name)?.ok_or_else(|| io::Error::from_raw_os_error(NO_SUCH_DEVICE))?;
+    if link.loopback || !link.ethernet {
+        return Err(io::Error::other("not an Ethernet device"));
+    }
+    if link.master.is_some() {
+        return Err(io::Error::other("the device belongs to a Linux bridge, bond or the like"));
+    }
+    let device = Device::attach(link.ifindex)?;
+    if let Err(error) = disable_lro(name) {
+        // Virtual devices have none to turn off.
+        tracing::debug!(port = name, %error, "large receive offload not changed");
+    }
+    let (shield, warning) = match Shield::attach(rtnl, link.ifindex) {
+        Ok(shield) => (Some(shield), None),
+        Err(error) => {
+            let warning = format!("the host's own stack also sees this device's frames ({error}); CAP_BPF would help");
+            tracing::warn!(port = name, "{warning}");
+            (None, Some(warning))
+        }
+    };
+    let speed = link_speed(name).ok();
+    Ok((Attached { device, link, speed, shield }, warning))
+}
+
+fn open_internal(spec: &PortSpec, rtnl: &mut Rtnl, bridge: &str) -> io::Result<Opened> {
+    let tap = Tap::open(&spec.name)?;
+    let gone = || io::Error::from_raw_os_error(NO_SUCH_DEVICE);
+    let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
+    let configured =
+        apply(spec, &link, rtnl).and_then(|()| rtnl.set_alias(link.ifindex, &format!("internal port of {bridge}")));
+    let warning = configured.err().map(|error| {
+        let warning = format!("mac, mtu or alias cannot be set: {error}");
+        tracing::warn!(bridge, port = spec.name, "{warning}");
+        warning
+    });
+    let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
+    let speed = link_speed(&spec.name).ok();
+    Ok((Attached { device: Device::from_tap(tap), link, speed, shield: None }, warning))
+}
+
+fn apply(spec: &PortSpec, link: &LinkInfo, rtnl: &mut Rtnl) -> io::Result<()> {
+    if let Some(mac) = spec.mac.filter(|mac| *mac != link.mac) {
+        rtnl.set_mac(link.ifindex, mac)?;
+    }
+    if let Some(mtu) = spec.mtu.filter(|mtu| *mtu != link.mtu) {
+        rtnl.set_mtu(link.ifindex, mtu)?;
+    }
+    Ok(())
+}
+
+/// `ENODEV`
+const NO_SUCH_DEVICE: i32 = 19;
+
+/// The kernel's words without Rust's "(os error n)".
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// `OFPPF_*` of a link (OF 1.3.5 §7.2.1).
+fn features(speed: &LinkSpeed) -> u32 {
+    let rate = match (speed.mbps, speed.full_duplex) {
+        (Some(10), false) => 1 << 0,
+        (Some(10), true) => 1 << 1,
+        (Some(100), false) => 1 << 2,
+        (Some(100), true) => 1 << 3,
+        (Some(1000), false) => 1 << 4,
+        (Some(1000), true) => 1 << 5,
+        (Some(10_000), _) => 1 << 6,
+        (Some(40_000), _) => 1 << 7,
+        (Some(100_000), _) => 1 << 8,
+        (Some(1_000_000), _) => 1 << 9,
+        (Some(_), _) => 1 << 10,
+        (None, _) => 0,
+    };
+    rate | u32::from(speed.copper) << 11 | u32::from(speed.fibre) << 12 | u32::from(speed.autoneg) << 13
+}
