@@ -7,7 +7,7 @@ import { constant, flags, pad, padTo8, selfLength, u16, u32, u64, u8 } from '../
 import { tagged, type Fields } from '../codec/struct.js';
 import { bytes, paddedBytes } from '../codec/text.js';
 import { NICIRA } from '../oxm/fields.js';
-import { FieldHeader, OxmOne } from '../oxm/match.js';
+import { FieldHeader, OxmOne, ShortFieldHeader } from '../oxm/match.js';
 import { MAX_LENGTH_NO_BUFFER, PacketInReason } from './constants.js';
 import { LearnSpecs } from './learn.js';
 
@@ -119,7 +119,7 @@ export const niciraActions = [
   nicira(
     'NX_REG_LOAD',
     7,
-    { offsetBits: u16, destination: FieldHeader, value: u64 },
+    { offsetBits: u16, destination: ShortFieldHeader, value: u64 },
     `Loads a value into bits of a field. \`offsetBits\`: ${dst}.`,
   ),
   nicira('NX_NOTE', 8, { note: paddedBytes(8, 10) }, 'Does nothing; carries bytes, padded with zeros.'),
@@ -136,7 +136,7 @@ export const niciraActions = [
       argument: withDefault(u32, 0),
       _pad2: pad(2),
       offsetBits: u16,
-      destination: FieldHeader,
+      destination: ShortFieldHeader,
     },
     'Hashes fields into a link number and stores it in a field.',
   ),
@@ -149,7 +149,12 @@ export const niciraActions = [
   nicira(
     'NX_OUTPUT_REG',
     15,
-    { offsetBits: u16, source: FieldHeader, maxLength: withDefault(u16, MAX_LENGTH_NO_BUFFER), _pad: pad(6) },
+    {
+      offsetBits: u16,
+      source: ShortFieldHeader,
+      maxLength: withDefault(u16, MAX_LENGTH_NO_BUFFER),
+      _pad: pad(6),
+    },
     `Outputs to the port that a field holds. \`offsetBits\`: ${dst}.`,
   ),
   nicira(

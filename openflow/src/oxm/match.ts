@@ -280,6 +280,29 @@ export const FieldHeader: Codec<FieldHeader> = {
   fromJson: (json) => json as FieldHeader,
 };
 
+/** The same in the actions that have room for 4 bytes only: experimenters' fields, whose headers take 8, do not fit. */
+export const ShortFieldHeader: Codec<FieldHeader> = {
+  schema: {
+    kind: 'custom',
+    name: 'short_field',
+    doc: 'u32, OXM header without mask: the name of a match field',
+  },
+  fixedSize: 4,
+  read: (r) => {
+    if (r.peek(2, 0) === OXM_CLASS_EXPERIMENTER) {
+      throw r.fail('an experimenter’s field does not fit', ['BAD_ACTION', 'BAD_ARGUMENT']);
+    }
+    return FieldHeader.read(r);
+  },
+  write: (w, name) => {
+    const start = w.pos;
+    writeHeader(w, name, false);
+    if (w.pos - start !== 4)
+      throw new OpenFlowEncodeError(`${describe(name)} has a header of 8 bytes, which does not fit`);
+  },
+  fromJson: (json) => json as FieldHeader,
+};
+
 /** An OXM id in table features: which field, and whether it may be masked (§7.3.5.5.2). */
 export interface OxmId {
   readonly field: FieldHeader;

@@ -78,6 +78,12 @@ const custom: Readonly<Record<string, () => Arbitrary<unknown>>> = {
   oxms: () => matchArbitrary,
   oxm: () => fieldEntry(true).map((entry) => Object.fromEntries([entry])),
   field: () => fieldName,
+  short_field: () =>
+    fc.constantFrom(
+      ...Object.values<OxmField>(oxmFields as never)
+        .filter((f) => f.experimenter === undefined)
+        .map((f) => f.name),
+    ),
   oxm_id: () =>
     fc
       .constantFrom(...Object.values(oxmFields as Readonly<Record<string, OxmField>>))
