@@ -67,6 +67,9 @@ interface Waiter {
 /** Joining small messages costs less than a vectored write of many. */
 const JOIN_BYTES = 64 * 1024;
 
+/** Parts of one multipart answer that may wait for their consumer. */
+const MAX_WAITING_PARTS = 64;
+
 /** Use `connect`, `keepConnected` or `listen` to get one: they hand it out once it is ready. */
 export class Connection extends EventEmitter<ConnectionEvents> {
   readonly session: Session;
@@ -78,6 +81,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #timerAtMs = Infinity;
   #isFlushScheduled = false;
   #isPaused = false;
+  /** Consumers of multipart answers that lag behind. */
+  #laggards = 0;
   readonly #ready: Promise<void>;
   #settleReady: { resolve: () => void; reject: (error: Error) => void };
   #closeReason: CloseReason | undefined;
@@ -195,10 +200,17 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     let isDone = false;
     let failure: Error | undefined;
     let token = 0;
+    let isLagging = false;
+    // A consumer that lags behind stops the reading, so that memory holds no more than was read already.
+    const lag = (now: boolean): void => {
+      if (now === isLagging) return;
+      isLagging = now;
+      this.#laggards += now ? 1 : -1;
+      this.#updateReading();
+    };
     const onPart = (part: MultipartReply): void => {
       parts.push(part.body as Body);
-      // A consumer that lags behind stops the socket; the timeout starts anew with every part.
-      if (parts.length > 64) this.#socket.pause();
+      lag(parts.length > MAX_WAITING_PARTS);
       wake();
     };
     this.#waitFor(
@@ -228,7 +240,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         if (part !== undefined) yield part;
         else if (isDone) break;
         else {
-          this.#updateReading();
+          lag(false);
           await new Promise<void>((resolve) => (wake = resolve));
         }
       }
@@ -238,7 +250,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         this.session.cancel(token);
         this.#waiters.delete(token);
       }
-      this.#updateReading();
+      lag(false);
     }
   }
 
@@ -347,10 +359,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #updateReading(): void {
-    const isReading = !this.#isPaused && this.session.isReadable;
+    const isReading = !this.#isPaused && this.#laggards === 0 && this.session.isReadable;
     if (isReading === !this.#socket.isPaused()) return;
+    this.session.setReading(isReading, performance.now());
     if (isReading) this.#socket.resume();
     else this.#socket.pause();
+    this.#armTimer();
   }
 
   #armTimer(): void {

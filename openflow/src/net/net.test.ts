@@ -43,9 +43,9 @@ async function fakeSwitch(target: string, options: ConnectionOptions = {}): Prom
       else if (message.type === 'FLOW_MOD' && message.priority === 7) {
         connection.send({ type: 'ERROR', xid, errorType: 'FLOW_MOD_FAILED', code: 'TABLE_FULL' });
       } else if (message.type === 'MULTIPART_REQUEST' && message.body.type === 'FLOW') {
-        for (let from = 0; from < 2000; from += 100) {
-          const entries = Array.from({ length: 100 }, (_, i) => ({ tableId: 0, priority: from + i }));
-          const flags = from < 1900 ? (['REPLY_MORE'] as const) : [];
+        for (let from = 0; from < 2000; from += 20) {
+          const entries = Array.from({ length: 20 }, (_, i) => ({ tableId: 0, priority: from + i }));
+          const flags = from < 1980 ? (['REPLY_MORE'] as const) : [];
           connection.send({ type: 'MULTIPART_REPLY', xid, flags, body: { type: 'FLOW', entries } });
         }
       }
@@ -118,9 +118,26 @@ describe('connections', () => {
       seen.push(...part.entries.map((f) => f.priority));
     expect(seen).toEqual(whole.entries.map((flow) => flow.priority));
     for await (const part of connection.multipartParts({ type: 'FLOW' })) {
-      expect(part.entries).toHaveLength(100);
+      expect(part.entries).toHaveLength(20);
       break;
     }
+    await connection.barrier();
+  });
+
+  it('hold back a switch whose answer is consumed slowly, however long that takes', async () => {
+    const session = { echoIntervalMs: 20, echoTimeoutMs: 20, requestTimeoutMs: 100 };
+    const connection = await connected(await fakeSwitch(`punix:${join(dir, 'lag')}`, { session: {} }), {
+      session,
+    });
+    let count = 0;
+    for await (const part of connection.multipartParts({ type: 'FLOW' })) {
+      count += part.entries.length;
+      if (count === 20) await sleep(300);
+    }
+    expect(count).toBe(2000);
+    connection.pause();
+    await sleep(100);
+    connection.resume();
     await connection.barrier();
   });
 

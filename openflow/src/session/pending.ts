@@ -5,7 +5,7 @@
  */
 
 export interface Waiting {
-  readonly deadlineMs: number;
+  deadlineMs: number;
 }
 
 export class PendingTable<Entry extends Waiting> {
@@ -38,6 +38,12 @@ export class PendingTable<Entry extends Waiting> {
   /** No request is due before this; Infinity when none waits. */
   get earliestMs(): number {
     return this.#earliestMs;
+  }
+
+  /** Gives every request that much more time. */
+  postpone(byMs: number): void {
+    for (const entry of this.#entries.values()) entry.deadlineMs += byMs;
+    this.#earliestMs += byMs;
   }
 
   /** Takes out all requests that are due. */

@@ -235,6 +235,21 @@ describe('keepalive', () => {
     expect(session.nextDeadline()).toBe(1249);
   });
 
+  it('does not count while the owner does not read', () => {
+    const session = readyController({ ...config, requestTimeoutMs: 150 }, 1000);
+    const token = session.request({ type: 'GET_CONFIG_REQUEST' }, 1000);
+    session.setReading(false, 1050);
+    expect(session.nextDeadline()).toBeUndefined();
+    session.handleDeadline(9000);
+    expect(session.takeEvents()).toEqual([]);
+    session.setReading(true, 9000);
+    // 50 of its 150 ms had passed, and the silence starts anew.
+    expect(session.nextDeadline()).toBe(9100);
+    session.handleDeadline(9100);
+    expect(session.takeEvents()).toMatchObject([{ kind: 'failed', token, failure: { kind: 'timeout' } }]);
+    expect(session.state).toBe('ready');
+  });
+
   it('answers the peer’s echo with the same bytes, and keeps it to itself', () => {
     const session = readySwitch();
     session.receive(encode({ type: 'ECHO_REQUEST', xid: 77, data: Buffer.from('ping') }), 0);

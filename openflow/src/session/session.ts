@@ -17,8 +17,21 @@
 import { Framer, MAX_MESSAGE_BYTES } from './framing.js';
 import { OPENFLOW_13, isHello, negotiate, readHello, writeHello, writeHelloFailed } from './hello.js';
 import { MultipartJoin, entriesOf, hasMore } from './multipart.js';
+import { Keepalive } from './keepalive.js';
+import { Outbox } from './outbox.js';
 import { PendingTable } from './pending.js';
-import { OPENFLOW_TYPE, OpenFlowDecodeError, decode, encode, errorMessage, withXid, xidOf } from './wire.js';
+import {
+  ANSWER_NAMES,
+  ANSWER_TYPES,
+  OPENFLOW_TYPE,
+  OpenFlowDecodeError,
+  decode,
+  encode,
+  errorMessage,
+  mayAnswer,
+  withXid,
+  xidOf,
+} from './wire.js';
 import type {
   ErrorMessage,
   FeaturesReply,
@@ -49,7 +62,7 @@ export const DEFAULT_SESSION: SessionConfig = {
 export type Token = number;
 
 interface Pending {
-  readonly deadlineMs: number;
+  deadlineMs: number;
   readonly timeoutMs: number;
   readonly kind: 'features' | 'single' | 'multipart' | 'parts' | 'batch';
   join?: MultipartJoin<MultipartReply>;
@@ -63,10 +76,7 @@ export class Session {
   readonly config: SessionConfig;
   readonly #framer: Framer;
   #state: 'new' | 'negotiating' | 'identifying' | 'ready' | 'closed' = 'new';
-  #output: Uint8Array[] = [];
-  #outputBytes = 0;
-  #transportBytes = 0;
-  #isCongested = false;
+  readonly #outbox: Outbox;
   #events: SessionEvent[] = [];
   #nextXid: number;
   readonly #pending = new PendingTable<Pending>();
@@ -75,13 +85,15 @@ export class Session {
   /** Multipart requests of a controller that are not whole yet (switch side). */
   readonly #requestJoins = new Map<number, MultipartJoin<MultipartRequest>>();
   #helloDeadlineMs = Infinity;
-  #lastReceivedMs = 0;
-  /** When the unanswered echo request counts as lost; Infinity when none is out. */
-  #echoDeadlineMs = Infinity;
+  /** Since when the owner does not read; undefined while it does. */
+  #pausedMs: number | undefined;
+  /** From the handshake on. */
+  #keepalive: Keepalive | undefined;
   #features: FeaturesReply | undefined;
 
   constructor(config: Partial<SessionConfig> = {}) {
     this.config = { ...DEFAULT_SESSION, ...config };
+    this.#outbox = new Outbox(this.config);
     this.#framer = new Framer({ maxMessageBytes: this.config.maxMessageBytes });
     this.#nextXid = this.config.firstXid >>> 0 || 1;
   }
@@ -97,12 +109,12 @@ export class Session {
 
   /** Bytes that wait to leave: here, and in the transport as far as it has told. */
   get queuedBytes(): number {
-    return this.#outputBytes + this.#transportBytes;
+    return this.#outbox.bytes;
   }
 
   /** False from the high-water mark until the low-water mark: hold back messages until the `drained` event. */
   get isWritable(): boolean {
-    return !this.#isCongested;
+    return !this.#outbox.isCongested;
   }
 
   /**
@@ -110,7 +122,7 @@ export class Session {
    * always reads, as two ends that both stop would wait for each other for ever.
    */
   get isReadable(): boolean {
-    return this.config.side === 'controller' || !this.#isCongested;
+    return this.config.side === 'controller' || !this.#outbox.isCongested;
   }
 
   /** Requests that wait for answers. */
@@ -122,7 +134,6 @@ export class Session {
   start(nowMs: number): void {
     if (this.#state !== 'new') return;
     this.#state = 'negotiating';
-    this.#lastReceivedMs = nowMs;
     this.#helloDeadlineMs = nowMs + this.config.helloTimeoutMs;
     this.#write(writeHello(VERSIONS, this.#takeXid()));
   }
@@ -135,8 +146,7 @@ export class Session {
     for (;;) {
       const message = this.#framer.next();
       if (message === undefined) break;
-      this.#lastReceivedMs = nowMs;
-      this.#echoDeadlineMs = Infinity;
+      this.#keepalive?.received(nowMs);
       this.#handle(message, nowMs);
       if (this.#isClosed()) return;
     }
@@ -161,19 +171,31 @@ export class Session {
     this.#close({ kind: 'local', message: 'closed' });
   }
 
+  /**
+   * The owner stops reading, or reads on. Meanwhile silence is not the peer's fault: neither its liveness nor the
+   * timeouts of requests are counted.
+   */
+  setReading(isReading: boolean, nowMs: number): void {
+    if (!isReading) {
+      this.#pausedMs ??= nowMs;
+    } else if (this.#pausedMs !== undefined) {
+      this.#pending.postpone(nowMs - this.#pausedMs);
+      this.#keepalive?.received(nowMs);
+      this.#pausedMs = undefined;
+    }
+  }
+
   /** When {@link handleDeadline} wants to be called; undefined when only traffic can move the session. */
   nextDeadline(): number | undefined {
-    if (this.#state === 'closed' || this.#state === 'new') return undefined;
-    const hasEcho = this.config.echoIntervalMs !== 0 && this.#state !== 'negotiating';
-    const idleMs = hasEcho ? this.#lastReceivedMs + this.config.echoIntervalMs : Infinity;
-    const echoMs = this.#echoDeadlineMs === Infinity ? idleMs : this.#echoDeadlineMs;
+    if (this.#state === 'closed' || this.#state === 'new' || this.#pausedMs !== undefined) return undefined;
+    const echoMs = this.#keepalive?.deadlineMs ?? Infinity;
     const deadline = Math.min(this.#helloDeadlineMs, echoMs, this.#pending.earliestMs);
     return deadline === Infinity ? undefined : deadline;
   }
 
   /** Time has passed. Calling it early or often does no harm. */
   handleDeadline(nowMs: number): void {
-    if (this.#state === 'closed' || this.#state === 'new') return;
+    if (this.#state === 'closed' || this.#state === 'new' || this.#pausedMs !== undefined) return;
     if (nowMs >= this.#helloDeadlineMs) {
       const message = `no HELLO within ${this.config.helloTimeoutMs} ms`;
       this.#close({ kind: 'hello-timeout', message });
@@ -254,17 +276,12 @@ export class Session {
 
   /** Everything that is to be written, in order. The transport reports with {@link transportQueued} what it still holds. */
   takeOutput(): Uint8Array[] {
-    const output = this.#output;
-    this.#transportBytes += this.#outputBytes;
-    this.#outputBytes = 0;
-    this.#output = [];
-    return output;
+    return this.#outbox.take();
   }
 
   /** How many bytes the transport has taken but not yet passed on. */
   transportQueued(bytes: number): void {
-    this.#transportBytes = bytes;
-    this.#watchWater();
+    if (this.#outbox.transportHolds(bytes) && this.#state !== 'closed') this.#emit({ kind: 'drained' });
   }
 
   takeEvents(): SessionEvent[] {
@@ -334,6 +351,7 @@ export class Session {
       return;
     }
     this.#helloDeadlineMs = Infinity;
+    this.#keepalive = new Keepalive(this.config.echoIntervalMs, this.config.echoTimeoutMs, nowMs);
     if (this.config.side === 'switch') {
       this.#state = 'ready';
       this.#emit({ kind: 'ready', features: undefined });
@@ -483,16 +501,12 @@ export class Session {
   // ---- outgoing and housekeeping --------------------------------------------------------------------------
 
   #keepAlive(nowMs: number): void {
-    if (this.config.echoIntervalMs === 0 || this.#state === 'negotiating') return;
-    if (nowMs >= this.#echoDeadlineMs) {
-      const silence = nowMs - this.#lastReceivedMs;
-      this.#close({ kind: 'echo-timeout', message: `no sign of life for ${silence} ms` });
-    } else if (
-      this.#echoDeadlineMs === Infinity &&
-      nowMs - this.#lastReceivedMs >= this.config.echoIntervalMs
-    ) {
-      this.#echoDeadlineMs = nowMs + this.config.echoTimeoutMs;
+    const verdict = this.#keepalive?.check(nowMs);
+    if (verdict === 'ask') {
       this.#write(encode({ type: 'ECHO_REQUEST', xid: this.#takeXid(), data: new Uint8Array(0) }));
+    } else if (verdict === 'gone') {
+      const silenceMs = this.#keepalive?.silenceMs(nowMs);
+      this.#close({ kind: 'echo-timeout', message: `no sign of life for ${silenceMs} ms` });
     }
   }
 
@@ -535,18 +549,7 @@ export class Session {
 
   #write(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
-    this.#output.push(bytes);
-    this.#outputBytes += bytes.length;
-    this.#watchWater();
-  }
-
-  #watchWater(): void {
-    if (!this.#isCongested && this.queuedBytes > this.config.highWaterBytes) {
-      this.#isCongested = true;
-    } else if (this.#isCongested && this.queuedBytes <= this.config.lowWaterBytes) {
-      this.#isCongested = false;
-      if (this.#state !== 'closed') this.#emit({ kind: 'drained' });
-    }
+    this.#outbox.push(bytes);
   }
 
   #emit(event: SessionEvent): void {
@@ -569,25 +572,4 @@ export class Session {
     this.#requestJoins.clear();
     this.#emit({ kind: 'closed', reason });
   }
-}
-
-/** Messages that only ever answer a request (§7.1, Table: "controller/switch" replies). */
-const ANSWER_TYPES: ReadonlySet<number> = new Set([
-  OPENFLOW_TYPE.ECHO_REPLY,
-  OPENFLOW_TYPE.FEATURES_REPLY,
-  OPENFLOW_TYPE.GET_CONFIG_REPLY,
-  OPENFLOW_TYPE.MULTIPART_REPLY,
-  OPENFLOW_TYPE.BARRIER_REPLY,
-  OPENFLOW_TYPE.QUEUE_GET_CONFIG_REPLY,
-  OPENFLOW_TYPE.ROLE_REPLY,
-  OPENFLOW_TYPE.GET_ASYNC_REPLY,
-]);
-
-const ANSWER_NAMES: ReadonlySet<unknown> = new Set(
-  Object.entries(OPENFLOW_TYPE).flatMap(([name, code]) => (ANSWER_TYPES.has(code) ? [name] : [])),
-);
-
-/** Experimenter messages answer too (ONF bundles), but also come unasked: they are answers when one is awaited. */
-function mayAnswer(type: Message['type']): boolean {
-  return ANSWER_NAMES.has(type) || type === 'EXPERIMENTER' || type === 'BUNDLE_CONTROL';
 }

@@ -60,3 +60,24 @@ export function errorMessage(
 export function withXid(message: MessageInput, xid: number): MessageInput {
   return message.xid === xid ? message : { ...message, xid };
 }
+
+/** Messages that only ever answer a request (§7.1, Table: "controller/switch" replies). */
+export const ANSWER_TYPES: ReadonlySet<number> = new Set([
+  OPENFLOW_TYPE.ECHO_REPLY,
+  OPENFLOW_TYPE.FEATURES_REPLY,
+  OPENFLOW_TYPE.GET_CONFIG_REPLY,
+  OPENFLOW_TYPE.MULTIPART_REPLY,
+  OPENFLOW_TYPE.BARRIER_REPLY,
+  OPENFLOW_TYPE.QUEUE_GET_CONFIG_REPLY,
+  OPENFLOW_TYPE.ROLE_REPLY,
+  OPENFLOW_TYPE.GET_ASYNC_REPLY,
+]);
+
+export const ANSWER_NAMES: ReadonlySet<unknown> = new Set(
+  Object.entries(OPENFLOW_TYPE).flatMap(([name, code]) => (ANSWER_TYPES.has(code) ? [name] : [])),
+);
+
+/** Experimenter messages answer too (ONF bundles), but also come unasked: they are answers when one is awaited. */
+export function mayAnswer(type: Message['type']): boolean {
+  return ANSWER_NAMES.has(type) || type === 'EXPERIMENTER' || type === 'BUNDLE_CONTROL';
+}
