@@ -15,7 +15,7 @@ pub const MAX_GROUPS: usize = 65_536;
 /// Deepest chain of groups.
 pub(crate) const MAX_CHAIN: usize = 32;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub kind: GroupType,
     pub buckets: Vec<Bucket>,
@@ -48,7 +48,7 @@ pub struct GroupView<'a> {
 }
 
 /// The groups of a bridge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     pub groups: BTreeMap<u32, Group>,
 }

@@ -15,6 +15,7 @@
 //! * [`Pipeline::set_port`], [`Pipeline::remove_port`]: the ports there are.
 //! * [`Pipeline::flow_mod`], [`Pipeline::group_mod`], [`Pipeline::meter_mod`], [`Pipeline::table_mod`]: checked whole before anything
 //!   changes; errors are those of the specification.
+//! * [`Pipeline::begin`], [`Pipeline::commit`], [`Pipeline::rollback`]: several changes, all or none.
 //! * [`Pipeline::process`], [`Pipeline::packet_out`], [`Pipeline::trace`]; packets leave by a [`Sink`].
 //! * [`Pipeline::expire`] and [`Pipeline::take_removed`]: time.
 //! * [`Pipeline::flows`], [`Pipeline::aggregate`], [`Pipeline::table_stats`], [`Pipeline::groups`], [`Pipeline::meters`],
@@ -37,6 +38,7 @@ mod query;
 mod slab;
 mod tables;
 mod trace;
+mod transaction;
 mod translate;
 mod validate;
 

@@ -47,7 +47,7 @@ pub struct MeterView<'a> {
     pub band_counters: Vec<(u64, u64)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Band {
     rate: u64,
     /// Tokens: millionths of a bit, or billionths of a packet; `rate` of them come per nanosecond. A packet that finds
@@ -58,7 +58,7 @@ struct Band {
     bytes: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Meter {
     flags: u16,
     config: Vec<MeterBand>,
@@ -70,7 +70,7 @@ struct Meter {
 }
 
 /// The meters of a bridge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Meters {
     meters: BTreeMap<u32, Meter>,
 }

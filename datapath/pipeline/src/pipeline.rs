@@ -3,13 +3,14 @@
 use crate::cache::{Cache, CacheStats};
 use crate::config::Config;
 use crate::datapath::Credits;
-use crate::drops::DropCounters;
+use crate::drops::{DropCounters, DropReason};
 use crate::execute::{Execution, Sink, Spares};
 use crate::group::Groups;
 use crate::meter::Meters;
 use crate::ports::{PortState, Ports};
 use crate::tables::{Removed, TABLES, Tables, compile_match};
 use crate::trace::Trace;
+use crate::transaction::Transaction;
 use crate::translate::{Outcome, Walk, World};
 use crate::validate::{Context, Place};
 use std::ops::Range;
@@ -36,12 +37,16 @@ pub struct Pipeline {
     pub(crate) groups: Groups,
     pub(crate) meters: Meters,
     pub(crate) ports: Ports,
+    pub(crate) transaction: Option<Transaction>,
     cache: Cache,
     spares: Spares,
 }
 
 /// Longest time between two calls of [`Pipeline::expire`] while any flow has a timeout.
 const EXPIRE_INTERVAL: u64 = 1_000_000_000;
+
+/// Bytes of an Ethernet header: what is shorter is no frame.
+const MIN_FRAME: usize = 14;
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
     OfError::new(code, detail)
@@ -56,6 +61,7 @@ impl Pipeline {
             groups: Groups::default(),
             meters: Meters::default(),
             ports: Ports::default(),
+            transaction: None,
             cache: Cache::default(),
             spares: Spares::default(),
         }
@@ -200,6 +206,9 @@ impl Pipeline {
             }
         }
         self.invalidate();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.keep_groups(&self.groups);
+        }
         let deleted = self.groups.modify(owner, request, now);
         if !deleted.is_empty() {
             let uses = |flow: &crate::tables::Flow| deleted.iter().any(|id| flow.uses_group(*id));
@@ -215,6 +224,9 @@ impl Pipeline {
     /// Adds, changes or removes meters (OF 1.3.5 §7.3.4.4). Flows that use a removed meter go with it.
     pub fn meter_mod(&mut self, owner: Owner, request: &MeterMod, now: u64) -> Result<(), OfError> {
         self.invalidate();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.keep_meters(&self.meters);
+        }
         self.meters.modify(owner, request, now)?;
         if request.command == MeterModCommand::Delete {
             let meters = &self.meters;
@@ -288,6 +300,9 @@ impl Pipeline {
 
     /// Processes a packet received on a port.
     pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
+        if packet.len() < MIN_FRAME {
+            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+        }
         let key = extract(packet, in_port);
         let len = packet.len() as u64;
         let Pipeline {
@@ -327,6 +342,9 @@ impl Pipeline {
         now: u64,
         sink: &mut impl Sink,
     ) {
+        if packet.len() < MIN_FRAME {
+            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+        }
         let key = extract(packet, in_port);
         let outcome = self.translate(packet, &key, in_port, now);
         self.carry_out(outcome, None, packet, in_port, now, sink);
@@ -465,7 +483,7 @@ impl Pipeline {
     }
 
     /// Forgets all cached translations: something they depend on is about to change.
-    fn invalidate(&mut self) {
+    pub(crate) fn invalidate(&mut self) {
         self.credit();
         self.cache.clear();
     }

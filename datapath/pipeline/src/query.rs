@@ -59,7 +59,8 @@ impl FlowView<'_> {
 }
 
 impl Pipeline {
-    /// Shows up to `limit` flows that the filter accepts, from the cursor on. Returns whether there may be more.
+    /// Looks at up to `limit` flows from the cursor on and shows those that the filter accepts: a bounded amount of
+    /// work, whatever the filter. Returns whether there may be more.
     pub fn flows(
         &mut self,
         filter: &FlowFilter,
@@ -74,13 +75,14 @@ impl Pipeline {
             self.credit();
         }
         let anything = compiled.mask.is_zero();
-        let mut shown = 0;
+        let mut looked_at = 0;
         while cursor.0 < self.tables.flows.bound() {
-            if shown >= limit {
+            if looked_at >= limit {
                 return Ok(true);
             }
             let id = cursor.0;
             cursor.0 += 1;
+            looked_at += 1;
             let Some(flow) = self.tables.flows.get(id) else {
                 continue;
             };
@@ -98,7 +100,6 @@ impl Pipeline {
                 }
             }
             show(&FlowView { flow, now, id });
-            shown += 1;
         }
         Ok(false)
     }

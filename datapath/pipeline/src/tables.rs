@@ -2,6 +2,7 @@
 
 use crate::fields::{Compiled, PackedMatch, compile};
 use crate::slab::{FlowId, Slab};
+use crate::transaction::Undo;
 use weft_classifier::Classifier;
 use weft_openflow::{
     Action, ErrorCode, FlowMod, FlowModCommand, FlowRemovedReason, Instruction, Match, OfError,
@@ -170,6 +171,8 @@ pub(crate) struct Tables {
     pub flows: Slab<Flow>,
     timed: Vec<FlowId>,
     pub removed: Vec<Removed>,
+    /// How to take back what was changed, while a transaction runs.
+    pub journal: Option<Vec<Undo>>,
     max_flows: usize,
 }
 
@@ -185,6 +188,7 @@ impl Tables {
             flows: Slab::default(),
             timed: Vec::new(),
             removed: Vec::new(),
+            journal: None,
             max_flows,
         }
     }
@@ -209,6 +213,7 @@ impl Tables {
                     }
                 });
         }
+        found.sort_unstable();
         found
     }
 
@@ -306,24 +311,53 @@ impl Tables {
                 if request.flags & flow_mod_flags::RESET_COUNTS == 0 {
                     (flow.packets, flow.bytes) = (old.packets, old.bytes);
                 }
-                *old = flow;
+                let old = std::mem::replace(old, flow);
+                if let Some(journal) = &mut self.journal {
+                    journal.push(Undo::Replace(id, Box::new(old)));
+                }
             }
             self.time(id);
             return Ok(());
         }
-        let id = self.flows.insert(flow);
-        self.tables[usize::from(request.table_id)]
-            .classifier
-            .insert(mask, key, priority, id);
-        self.time(id);
+        let id = self.put(flow);
+        if let Some(journal) = &mut self.journal {
+            journal.push(Undo::Add(id));
+        }
         Ok(())
+    }
+
+    /// Puts a flow in that is not there, and gives it a number.
+    pub fn put(&mut self, flow: Flow) -> FlowId {
+        let Compiled { key, mask } = flow.matching.compile();
+        let (table_id, priority) = (usize::from(flow.table_id), flow.priority);
+        let id = self.flows.insert(flow);
+        if let Some(table) = self.tables.get_mut(table_id) {
+            table.classifier.insert(&mask, &key, priority, id);
+        }
+        self.time(id);
+        id
+    }
+
+    /// Takes a flow out, telling nobody.
+    pub fn take(&mut self, id: FlowId) -> Option<Flow> {
+        self.untime(id);
+        let flow = self.flows.remove(id)?;
+        let Compiled { key, mask } = flow.matching.compile();
+        if let Some(table) = self.tables.get_mut(usize::from(flow.table_id)) {
+            table.classifier.remove(&mask, &key, flow.priority);
+        }
+        Some(flow)
     }
 
     /// Gives flows new instructions.
     pub fn modify(&mut self, ids: &[FlowId], request: &FlowMod) {
         for id in ids {
             if let Some(flow) = self.flows.get_mut(*id) {
-                flow.instructions = request.instructions.clone().into();
+                let instructions = request.instructions.clone().into();
+                let instructions = std::mem::replace(&mut flow.instructions, instructions);
+                if let Some(journal) = &mut self.journal {
+                    journal.push(Undo::Modify(*id, instructions, (flow.packets, flow.bytes)));
+                }
                 if request.flags & flow_mod_flags::RESET_COUNTS != 0 {
                     (flow.packets, flow.bytes) = (0, 0);
                 }
@@ -333,14 +367,9 @@ impl Tables {
 
     /// Removes a flow, telling so if it wants that.
     pub fn remove(&mut self, id: FlowId, reason: FlowRemovedReason, now: u64) {
-        self.untime(id);
-        let Some(flow) = self.flows.remove(id) else {
+        let Some(flow) = self.take(id) else {
             return;
         };
-        let Compiled { key, mask } = flow.matching.compile();
-        if let Some(table) = self.tables.get_mut(usize::from(flow.table_id)) {
-            table.classifier.remove(&mask, &key, flow.priority);
-        }
         if flow.flags & flow_mod_flags::SEND_FLOW_REM != 0 {
             self.removed.push(Removed {
                 table_id: flow.table_id,
@@ -354,6 +383,9 @@ impl Tables {
                 bytes: flow.bytes,
                 match_: flow.matching.unpack(),
             });
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.push(Undo::Remove(Box::new(flow)));
         }
     }
 
@@ -382,7 +414,8 @@ impl Tables {
         !self.timed.is_empty()
     }
 
-    fn time(&mut self, id: FlowId) {
+    /// Enters a flow with timeouts in the list of those.
+    pub fn time(&mut self, id: FlowId) {
         if let Some(flow) = self.flows.get_mut(id)
             && (flow.idle_timeout != 0 || flow.hard_timeout != 0)
         {
@@ -391,7 +424,8 @@ impl Tables {
         }
     }
 
-    fn untime(&mut self, id: FlowId) {
+    /// Takes a flow off the list of those with timeouts.
+    pub fn untime(&mut self, id: FlowId) {
         let Some(flow) = self.flows.get_mut(id) else {
             return;
         };

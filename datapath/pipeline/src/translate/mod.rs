@@ -84,6 +84,8 @@ pub(crate) struct Walk<'a, 'w> {
     in_port: u32,
     state: State,
     action_set: Vec<Action>,
+    /// Who wrote to it last: table, cookie, whether a table-miss entry.
+    set_by: (u8, u64, bool),
     mask: FlowMask,
     revealed: bool,
     cacheable: bool,
@@ -127,6 +129,7 @@ impl<'a, 'w> Walk<'a, 'w> {
             in_port,
             state,
             action_set: Vec::new(),
+            set_by: (0, u64::MAX, false),
             mask,
             revealed: false,
             cacheable: true,
@@ -168,15 +171,11 @@ impl<'a, 'w> Walk<'a, 'w> {
     /// Whether the ingress port takes the packet (§7.2.1, `OFPPC_NO_RECV`).
     fn admit(&mut self) -> bool {
         let reason = match self.world.ports.get(self.in_port) {
-            _ if self.packet.len() < 14 => Some(DropReason::Malformed),
             None => Some(DropReason::UnknownInPort),
             Some(port) if port.config & port_config::PORT_DOWN != 0 => Some(DropReason::PortDown),
             Some(port) if port.config & port_config::NO_RECV != 0 => Some(DropReason::NoReceive),
             Some(_) => None,
         };
-        if reason == Some(DropReason::Malformed) {
-            self.cacheable = false;
-        }
         if let Some(reason) = reason {
             self.note(reason);
             return false;
@@ -333,6 +332,7 @@ impl<'a, 'w> Walk<'a, 'w> {
             match instruction {
                 Instruction::WriteActions { actions } => {
                     crate::action_set::write(&mut self.action_set, actions);
+                    self.set_by = (self.table_id, self.cookie, self.miss);
                 }
                 Instruction::WriteMetadata {
                     metadata,
@@ -358,6 +358,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         let set = crate::action_set::ordered(std::mem::take(&mut self.action_set));
         if !set.is_empty() {
             self.log(|| Step::ActionSet);
+            (self.table_id, self.cookie, self.miss) = self.set_by;
             self.actions(&set);
         }
     }

@@ -109,7 +109,8 @@ impl Walk<'_, '_> {
     /// its own, and what it does to the packet does not show afterwards.
     fn normal(&mut self) {
         let table = self.world.config.normal_table();
-        let outer = std::mem::take(&mut self.action_set);
+        let outer = (std::mem::take(&mut self.action_set), self.set_by);
+        let rule = (self.table_id, self.cookie, self.miss);
         self.on_copy(|walk| {
             for word in
                 &mut walk.state.key.0[usize::from(field::METADATA.word)..field::FIRST_PACKET_WORD]
@@ -119,7 +120,8 @@ impl Walk<'_, '_> {
             walk.table(table, walk.in_port);
             walk.run_action_set();
         });
-        self.action_set = outer;
+        (self.action_set, self.set_by) = outer;
+        (self.table_id, self.cookie, self.miss) = rule;
     }
 
     /// Runs actions on a copy of the packet.
