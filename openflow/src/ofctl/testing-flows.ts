@@ -145,7 +145,7 @@ const network = fc.oneof(
   transport,
 );
 const action = fc.oneof(
-  number(65279).map((n) => `output:${Number(n) + 1}`),
+  number(65278).map((n) => `output:${Number(n) + 1}`),
   fc.constantFrom('NORMAL', 'FLOOD', 'ALL', 'LOCAL', 'IN_PORT', 'CONTROLLER:128'),
   mac.map((m) => `set_field:${m}->eth_src`),
   fc
