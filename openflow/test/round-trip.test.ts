@@ -6,7 +6,9 @@ import {
   Action,
   ControllerProperty,
   decode,
+  decodeAs,
   encode,
+  encodeAs,
   fromJson,
   HelloElement,
   Instruction,
@@ -116,4 +118,9 @@ test('what has no encoding is refused with the place', () => {
   ).toContain('multiple of 8');
   expect(refuse({ type: 'ECHO_REQUEST', data: new Uint8Array(65535) }).path).toBe('data');
   expect(() => fromJson({ type: 'FLOW_MOD', priorty: 1 })).toThrow(/priorty/);
+});
+
+test('a multipart body alone is refused: its type stands in the message', () => {
+  expect(() => decodeAs(MultipartReplyBody, new Uint8Array(16))).toThrow(OpenFlowDecodeError);
+  expect(() => encodeAs(MultipartReplyBody, { type: 'TABLE', entries: [] })).toThrow(OpenFlowEncodeError);
 });

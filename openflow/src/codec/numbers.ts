@@ -212,8 +212,13 @@ export function typeBefore(back: number, value: number): Hidden {
     { kind: 'typeBefore', back, value },
     0,
     () => undefined,
-    (w) => w.view.setUint16(w.pos - back, value),
+    (w) => w.view.setUint16(beforeBody(w, back), value),
   );
+}
+
+function beforeBody(w: Writer, back: number): number {
+  if (w.pos < back) throw new OpenFlowEncodeError('a body can be encoded within its message only');
+  return w.pos - back;
 }
 
 /** Like {@link typeBefore}, for bodies of a type without a declaration: the number is a field. */
@@ -221,11 +226,15 @@ export function anyTypeBefore(back: number): Codec<number> {
   return {
     schema: { kind: 'typeBefore', back, value: undefined },
     fixedSize: 0,
-    read: (r) => r.view.getUint16(r.pos - back),
+    read: (r) => {
+      const type = r.peek(2, -back);
+      if (type < 0) throw r.fail('a body without its message');
+      return type;
+    },
     write: (w, v) => {
       if ((v & 0xffff) !== v)
         throw new OpenFlowEncodeError(`${describe(v)} is not an unsigned 16-bit integer`);
-      w.view.setUint16(w.pos - back, v);
+      w.view.setUint16(beforeBody(w, back), v);
     },
     fromJson: (json) => json as number,
   };

@@ -67,10 +67,10 @@ export class Reader {
     this.pos += n;
   }
 
-  /** Looks ahead without moving: the number of `size` bytes that lies `ahead` bytes on, or -1 beyond the bound. */
+  /** Looks ahead (or back) without moving: the number of `size` bytes `ahead` bytes on, or -1 outside of the bounds. */
   peek(size: 1 | 2 | 4, ahead: number): number {
     const p = this.pos + ahead;
-    if (p + size > this.end) return -1;
+    if (p + size > this.end || p < this.base) return -1;
     return size === 1 ? this.view.getUint8(p) : size === 2 ? this.view.getUint16(p) : this.view.getUint32(p);
   }
 
