@@ -39,7 +39,9 @@ fn learns(config: &BridgeConfig) -> bool {
 
 /// The first table that users may not change: of the bridge program, or where NORMAL learns by itself.
 fn protected_from(config: &BridgeConfig) -> Option<u8> {
-    config.program_table.or(learns(config).then_some(standalone::LEARNING_TABLE))
+    config
+        .program_table
+        .or(learns(config).then_some(standalone::LEARNING_TABLE))
 }
 
 /// OpenFlow 1.3 endpoint of one bridge.
@@ -61,7 +63,10 @@ pub struct Agent {
 impl Agent {
     /// A bridge without ports and connections, with the flows its fail mode starts with.
     pub fn new(config: BridgeConfig, now: Nanos) -> Self {
-        let pipeline = Pipeline::new(Config { program_table: protected_from(&config), ..Config::default() });
+        let pipeline = Pipeline::new(Config {
+            program_table: protected_from(&config),
+            ..Config::default()
+        });
         let mut agent = Agent {
             config,
             pipeline,
@@ -123,8 +128,9 @@ impl Agent {
     /// Says whether all configured controllers have been unreachable for so long that a stand-alone bridge
     /// should forward by itself, or that one is back.
     pub fn controllers_unreachable(&mut self, unreachable: bool, now: Nanos, host: &mut dyn Host) {
-        let fail_open =
-            unreachable && self.config.controllers > 0 && self.config.fail_mode == FailMode::Standalone;
+        let fail_open = unreachable
+            && self.config.controllers > 0
+            && self.config.fail_mode == FailMode::Standalone;
         self.set_fail_open(fail_open, now);
         self.publish_removed(host);
     }
@@ -137,7 +143,13 @@ impl Agent {
     }
 
     /// A connection has been negotiated.
-    pub fn connection_opened(&mut self, conn: ConnId, info: ConnectionInfo, now: Nanos, host: &mut dyn Host) {
+    pub fn connection_opened(
+        &mut self,
+        conn: ConnId,
+        info: ConnectionInfo,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) {
         self.connections.open(conn, info);
         self.sessions.insert(conn, Session::default());
         if info.primary {
@@ -157,7 +169,9 @@ impl Agent {
     /// A message arrived. Whatever it asks is answered through `host`, now or, behind a long reply, by
     /// [`Agent::resume`]; until [`Agent::is_busy`] ends, it is better to read no more from the connection.
     pub fn handle(&mut self, conn: ConnId, message: Message, now: Nanos, host: &mut dyn Host) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return;
+        };
         if session.dump.is_some() {
             session.backlog.push_back(message);
             return;
@@ -169,29 +183,43 @@ impl Agent {
     /// A message that could not be decoded is answered with its error.
     pub fn handle_decode_error(&mut self, conn: ConnId, error: &DecodeError, host: &mut dyn Host) {
         if self.sessions.contains_key(&conn) {
-            host.send(conn, crate::dispatch::error_message(error.xid, &error.error));
+            host.send(
+                conn,
+                crate::dispatch::error_message(error.xid, &error.error),
+            );
         }
     }
 
     /// Whether a long reply is under way on the connection.
     pub fn is_busy(&self, conn: ConnId) -> bool {
-        self.sessions.get(&conn).is_some_and(|session| session.dump.is_some())
+        self.sessions
+            .get(&conn)
+            .is_some_and(|session| session.dump.is_some())
     }
 
     /// Connections for which [`Agent::resume`] has something to do.
     pub fn busy(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.sessions.iter().filter(|(_, session)| session.dump.is_some()).map(|(&conn, _)| conn)
+        self.sessions
+            .iter()
+            .filter(|(_, session)| session.dump.is_some())
+            .map(|(&conn, _)| conn)
     }
 
     /// Produces the next part of a long reply, and, when it is complete, handles what queued up behind. Does a
     /// bounded amount of work (one message of at most 64 KB); returns whether there is more. Meant to be called
     /// whenever the connection's write queue has room, between packets.
     pub fn resume(&mut self, conn: ConnId, now: Nanos, host: &mut dyn Host) -> bool {
-        let Some(mut dump) = self.sessions.get_mut(&conn).and_then(|session| session.dump.take()) else {
+        let Some(mut dump) = self
+            .sessions
+            .get_mut(&conn)
+            .and_then(|session| session.dump.take())
+        else {
             return false;
         };
         let more = self.continue_dump(conn, &mut dump, now, host);
-        let Some(session) = self.sessions.get_mut(&conn) else { return false };
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return false;
+        };
         if more {
             session.dump = Some(dump);
             return true;
@@ -200,7 +228,9 @@ impl Agent {
             if session.dump.is_some() {
                 return true;
             }
-            let Some(message) = session.backlog.pop_front() else { break };
+            let Some(message) = session.backlog.pop_front() else {
+                break;
+            };
             self.dispatch(conn, message, now, host);
         }
         self.publish_removed(host);
@@ -230,7 +260,11 @@ impl Agent {
     fn update_port(&mut self, port: Port, now: Nanos, host: &mut dyn Host) {
         let number = port.port_no;
         let old = self.ports.insert(port, now);
-        let reason = if old.is_none() { PortReason::Add } else { PortReason::Modify };
+        let reason = if old.is_none() {
+            PortReason::Add
+        } else {
+            PortReason::Modify
+        };
         if let Some(entry) = self.ports.get(number) {
             let port = entry.port.clone();
             if old.as_ref() != Some(&port) {
@@ -251,7 +285,10 @@ impl Agent {
     /// Tells the pipeline the state of a port.
     pub(crate) fn apply_port(&mut self, number: u32) {
         if let Some(entry) = self.ports.get(number) {
-            let state = PortState { config: entry.port.config, live: entry.is_live() };
+            let state = PortState {
+                config: entry.port.config,
+                live: entry.is_live(),
+            };
             self.pipeline.set_port(number, state);
         }
     }
@@ -271,7 +308,11 @@ impl Agent {
 
     /// When [`Agent::tick`] has something to do next.
     pub fn next_deadline(&self) -> Option<Nanos> {
-        let bundles = self.sessions.values().filter_map(|session| session.bundles.next_deadline()).min();
+        let bundles = self
+            .sessions
+            .values()
+            .filter_map(|session| session.bundles.next_deadline())
+            .min();
         [self.next_expiry, bundles].into_iter().flatten().min()
     }
 
@@ -287,7 +328,11 @@ impl Agent {
 
     /// Dropped packets of a port by reason.
     pub fn port_drops(&self, port_no: u32) -> DropCounters {
-        self.pipeline.port_drops(port_no).copied().unwrap_or_default()
+        self.pipeline
+            .ports()
+            .port_drops(port_no)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Number of flows in all tables.
@@ -303,19 +348,31 @@ impl Agent {
     /// Number of tables that controllers have: those in which NORMAL learns by itself are out of their sight, as
     /// Open vSwitch's hidden table is. They are seen when asked for by number.
     pub(crate) fn n_tables(&self) -> u8 {
-        if learns(&self.config) { standalone::LEARNING_TABLE } else { table_no::MAX }
+        if learns(&self.config) {
+            standalone::LEARNING_TABLE
+        } else {
+            table_no::MAX
+        }
     }
 
     /// On whose behalf a connection acts.
     pub(crate) fn owner(&self, conn: ConnId) -> Owner {
-        match self.connections.get(conn).map(|connection| connection.info.kind) {
+        match self
+            .connections
+            .get(conn)
+            .map(|connection| connection.info.kind)
+        {
             Some(ConnectionKind::Program) => Owner::Program,
             _ => Owner::User,
         }
     }
 
     pub(crate) fn outlet<'a>(&'a self, host: &'a mut dyn Host) -> Outlet<'a> {
-        Outlet { connections: &self.connections, program_table: self.config.program_table, host }
+        Outlet {
+            connections: &self.connections,
+            program_table: self.config.program_table,
+            host,
+        }
     }
 
     /// Sends the flow-removed messages that are due.

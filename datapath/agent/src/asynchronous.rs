@@ -45,9 +45,18 @@ impl Default for AsyncConfig {
     /// `OFPR_INVALID_TTL`; as slave port status only.
     fn default() -> Self {
         AsyncConfig {
-            packet_in: ReasonMask { master: PACKET_IN_DEFAULT, slave: 0 },
-            port_status: ReasonMask { master: PORT_STATUS_ALL, slave: PORT_STATUS_ALL },
-            flow_removed: ReasonMask { master: FLOW_REMOVED_ALL, slave: 0 },
+            packet_in: ReasonMask {
+                master: PACKET_IN_DEFAULT,
+                slave: 0,
+            },
+            port_status: ReasonMask {
+                master: PORT_STATUS_ALL,
+                slave: PORT_STATUS_ALL,
+            },
+            flow_removed: ReasonMask {
+                master: FLOW_REMOVED_ALL,
+                slave: 0,
+            },
         }
     }
 }
@@ -92,20 +101,45 @@ mod tests {
             (FlowRemoved, 255, false, false),
         ];
         for (kind, reason, master, slave) in table {
-            assert_eq!(config.wants(kind, reason, Role::Master), master, "{kind:?} {reason} master");
-            assert_eq!(config.wants(kind, reason, Role::Equal), master, "{kind:?} {reason} equal");
-            assert_eq!(config.wants(kind, reason, Role::Slave), slave, "{kind:?} {reason} slave");
+            assert_eq!(
+                config.wants(kind, reason, Role::Master),
+                master,
+                "{kind:?} {reason} master"
+            );
+            assert_eq!(
+                config.wants(kind, reason, Role::Equal),
+                master,
+                "{kind:?} {reason} equal"
+            );
+            assert_eq!(
+                config.wants(kind, reason, Role::Slave),
+                slave,
+                "{kind:?} {reason} slave"
+            );
         }
     }
 
     #[test]
     fn each_kind_and_role_has_its_own_bit() {
         let config = AsyncConfig {
-            packet_in: ReasonMask { master: 1 << 2, slave: 1 },
-            port_status: ReasonMask { master: 0, slave: 1 << 31 },
-            flow_removed: ReasonMask { master: 1 << 1, slave: 0 },
+            packet_in: ReasonMask {
+                master: 1 << 2,
+                slave: 1,
+            },
+            port_status: ReasonMask {
+                master: 0,
+                slave: 1 << 31,
+            },
+            flow_removed: ReasonMask {
+                master: 1 << 1,
+                slave: 0,
+            },
         };
-        for kind in [AsyncKind::PacketIn, AsyncKind::PortStatus, AsyncKind::FlowRemoved] {
+        for kind in [
+            AsyncKind::PacketIn,
+            AsyncKind::PortStatus,
+            AsyncKind::FlowRemoved,
+        ] {
             for role in [Role::Master, Role::Equal, Role::Slave] {
                 for reason in 0..=40u8 {
                     let expected = match (kind, role) {

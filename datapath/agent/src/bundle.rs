@@ -28,7 +28,9 @@ pub struct Bundles<M, T> {
 
 impl<M, T> Default for Bundles<M, T> {
     fn default() -> Self {
-        Bundles { by_id: BTreeMap::new() }
+        Bundles {
+            by_id: BTreeMap::new(),
+        }
     }
 }
 
@@ -46,13 +48,24 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
         if self.by_id.len() >= MAX_BUNDLES {
             return Err(ErrorCode::BundleFailedOutOfBundles);
         }
-        self.by_id.insert(id, Bundle { flags, closed: false, messages: Vec::new(), expires });
+        self.by_id.insert(
+            id,
+            Bundle {
+                flags,
+                closed: false,
+                messages: Vec::new(),
+                expires,
+            },
+        );
         Ok(())
     }
 
     /// `ONF_BCT_CLOSE_REQUEST`: no more messages, ready to be committed.
     pub fn close(&mut self, id: u32, flags: u16, expires: T) -> Result<(), ErrorCode> {
-        let bundle = self.by_id.get_mut(&id).ok_or(ErrorCode::BundleFailedBadId)?;
+        let bundle = self
+            .by_id
+            .get_mut(&id)
+            .ok_or(ErrorCode::BundleFailedBadId)?;
         let fault = if bundle.closed {
             ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
@@ -71,7 +84,10 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
         if !self.by_id.contains_key(&id) {
             self.open(id, flags, expires)?;
         }
-        let bundle = self.by_id.get_mut(&id).ok_or(ErrorCode::BundleFailedBadId)?;
+        let bundle = self
+            .by_id
+            .get_mut(&id)
+            .ok_or(ErrorCode::BundleFailedBadId)?;
         let fault = if bundle.closed {
             ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
@@ -91,18 +107,29 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
     /// first; whatever the outcome, the bundle is gone.
     pub fn commit(&mut self, id: u32, flags: u16) -> Result<Vec<M>, ErrorCode> {
         let bundle = self.by_id.remove(&id).ok_or(ErrorCode::BundleFailedBadId)?;
-        if bundle.flags == flags { Ok(bundle.messages) } else { Err(ErrorCode::BundleFailedBadFlags) }
+        if bundle.flags == flags {
+            Ok(bundle.messages)
+        } else {
+            Err(ErrorCode::BundleFailedBadFlags)
+        }
     }
 
     /// `ONF_BCT_DISCARD_REQUEST`.
     pub fn discard(&mut self, id: u32) -> Result<(), ErrorCode> {
-        self.by_id.remove(&id).map(|_| ()).ok_or(ErrorCode::BundleFailedBadId)
+        self.by_id
+            .remove(&id)
+            .map(|_| ())
+            .ok_or(ErrorCode::BundleFailedBadId)
     }
 
     /// Removes the bundles that lay idle beyond their time and names them with their flags.
     pub fn expire(&mut self, now: T) -> Vec<(u32, u16)> {
-        let expired: Vec<_> =
-            self.by_id.iter().filter(|(_, b)| b.expires <= now).map(|(&id, b)| (id, b.flags)).collect();
+        let expired: Vec<_> = self
+            .by_id
+            .iter()
+            .filter(|(_, b)| b.expires <= now)
+            .map(|(&id, b)| (id, b.flags))
+            .collect();
         for (id, _) in &expired {
             self.by_id.remove(id);
         }
@@ -136,7 +163,10 @@ mod tests {
     fn opening_twice_is_refused_and_forgets_the_first() {
         let mut bundles = Sut::default();
         bundles.open(1, 0, 10).unwrap();
-        assert_eq!(bundles.open(1, 0, 10), Err(ErrorCode::BundleFailedBundleExist));
+        assert_eq!(
+            bundles.open(1, 0, 10),
+            Err(ErrorCode::BundleFailedBundleExist)
+        );
         assert_eq!(bundles.discard(1), Err(ErrorCode::BundleFailedBadId));
     }
 
@@ -145,9 +175,15 @@ mod tests {
         let mut bundles = Sut::default();
         assert_eq!(bundles.open(1, 4, 10), Err(ErrorCode::BundleFailedBadFlags));
         bundles.open(1, 1, 10).unwrap();
-        assert_eq!(bundles.add(1, 2, "a", 10), Err(ErrorCode::BundleFailedBadFlags));
+        assert_eq!(
+            bundles.add(1, 2, "a", 10),
+            Err(ErrorCode::BundleFailedBadFlags)
+        );
         bundles.open(1, 1, 10).unwrap();
-        assert_eq!(bundles.close(1, 0, 10), Err(ErrorCode::BundleFailedBadFlags));
+        assert_eq!(
+            bundles.close(1, 0, 10),
+            Err(ErrorCode::BundleFailedBadFlags)
+        );
         bundles.open(1, 1, 10).unwrap();
         assert_eq!(bundles.commit(1, 3), Err(ErrorCode::BundleFailedBadFlags));
     }
@@ -157,10 +193,16 @@ mod tests {
         let mut bundles = Sut::default();
         bundles.open(1, 1, 10).unwrap();
         bundles.close(1, 1, 10).unwrap();
-        assert_eq!(bundles.add(1, 1, "a", 10), Err(ErrorCode::BundleFailedBundleClosed));
+        assert_eq!(
+            bundles.add(1, 1, "a", 10),
+            Err(ErrorCode::BundleFailedBundleClosed)
+        );
         bundles.open(1, 1, 10).unwrap();
         bundles.close(1, 1, 10).unwrap();
-        assert_eq!(bundles.close(1, 1, 10), Err(ErrorCode::BundleFailedBundleClosed));
+        assert_eq!(
+            bundles.close(1, 1, 10),
+            Err(ErrorCode::BundleFailedBundleClosed)
+        );
     }
 
     #[test]
@@ -190,6 +232,9 @@ mod tests {
         for id in 0..MAX_BUNDLES as u32 {
             bundles.open(id, 0, 10).unwrap();
         }
-        assert_eq!(bundles.open(1000, 0, 10), Err(ErrorCode::BundleFailedOutOfBundles));
+        assert_eq!(
+            bundles.open(1000, 0, 10),
+            Err(ErrorCode::BundleFailedOutOfBundles)
+        );
     }
 }

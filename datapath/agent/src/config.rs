@@ -32,7 +32,12 @@ impl ConnectionInfo {
     /// A main connection of this kind; a [`ConnectionKind::Controller`] counts as one of the bridge's own.
     pub fn new(kind: ConnectionKind) -> Self {
         let primary = kind == ConnectionKind::Controller;
-        ConnectionInfo { kind, auxiliary_id: 0, main: None, primary }
+        ConnectionInfo {
+            kind,
+            auxiliary_id: 0,
+            main: None,
+            primary,
+        }
     }
 }
 

@@ -46,7 +46,9 @@ impl Connection {
     /// Whether asynchronous messages are for this connection at all, whatever their reason.
     fn listens(&self) -> bool {
         self.info.main.is_none()
-            && (self.info.kind != ConnectionKind::Management || self.asked_for_async || self.miss_send_len != 0)
+            && (self.info.kind != ConnectionKind::Management
+                || self.asked_for_async
+                || self.miss_send_len != 0)
     }
 }
 
@@ -79,8 +81,12 @@ impl Connections {
     /// Forgets a connection, and returns the auxiliary ones that must go with it (§6.3.6).
     pub fn close(&mut self, conn: ConnId) -> Vec<ConnId> {
         self.by_id.remove(&conn);
-        let orphans: Vec<_> =
-            self.by_id.iter().filter(|(_, c)| c.info.main == Some(conn)).map(|(&id, _)| id).collect();
+        let orphans: Vec<_> = self
+            .by_id
+            .iter()
+            .filter(|(_, c)| c.info.main == Some(conn))
+            .map(|(&id, _)| id)
+            .collect();
         for orphan in &orphans {
             self.by_id.remove(orphan);
         }
@@ -99,7 +105,10 @@ impl Connections {
 
     /// The id whose state decides: an auxiliary connection's main one.
     fn main_id(&self, conn: ConnId) -> ConnId {
-        self.by_id.get(&conn).and_then(|c| c.info.main).unwrap_or(conn)
+        self.by_id
+            .get(&conn)
+            .and_then(|c| c.info.main)
+            .unwrap_or(conn)
     }
 
     /// The state that decides for `conn`: its main connection's.
@@ -125,13 +134,22 @@ impl Connections {
 
     /// Changes a role (§6.3.5): a new master makes the old one slave. `generation` counts for master and slave
     /// only.
-    pub fn set_role(&mut self, conn: ConnId, role: Role, generation: u64) -> Result<(), StaleGeneration> {
+    pub fn set_role(
+        &mut self,
+        conn: ConnId,
+        role: Role,
+        generation: u64,
+    ) -> Result<(), StaleGeneration> {
         let id = self.main_id(conn);
         if role != Role::Equal {
             self.generation.advance(generation)?;
         }
         if role == Role::Master {
-            for (_, other) in self.by_id.iter_mut().filter(|(other, c)| **other != id && c.role == Role::Master) {
+            for (_, other) in self
+                .by_id
+                .iter_mut()
+                .filter(|(other, c)| **other != id && c.role == Role::Master)
+            {
                 other.role = Role::Slave;
             }
         }
@@ -147,9 +165,14 @@ impl Connections {
         self.by_id.iter().filter_map(move |(&id, connection)| {
             let is_program = connection.info.kind == ConnectionKind::Program;
             let heard = connection.listens()
-                && origin.program.is_none_or(|from_program| from_program == is_program)
-                && (origin.kind != AsyncKind::PacketIn || origin.controller_id == connection.controller_id)
-                && connection.asynchronous.wants(origin.kind, origin.reason, connection.role);
+                && origin
+                    .program
+                    .is_none_or(|from_program| from_program == is_program)
+                && (origin.kind != AsyncKind::PacketIn
+                    || origin.controller_id == connection.controller_id)
+                && connection
+                    .asynchronous
+                    .wants(origin.kind, origin.reason, connection.role);
             heard.then_some(id)
         })
     }
@@ -168,8 +191,19 @@ mod tests {
         connections
     }
 
-    fn heard(connections: &Connections, kind: AsyncKind, reason: u8, program: Option<bool>, id: u16) -> Vec<u64> {
-        let origin = Origin { kind, reason, program, controller_id: id };
+    fn heard(
+        connections: &Connections,
+        kind: AsyncKind,
+        reason: u8,
+        program: Option<bool>,
+        id: u16,
+    ) -> Vec<u64> {
+        let origin = Origin {
+            kind,
+            reason,
+            program,
+            controller_id: id,
+        };
         connections.recipients(origin).map(|conn| conn.0).collect()
     }
 
@@ -190,7 +224,11 @@ mod tests {
         for (before, asking, role, after) in table {
             let mut connections = with(&[Controller; 3]);
             for (index, role) in before.into_iter().enumerate() {
-                connections.by_id.get_mut(&ConnId(index as u64)).unwrap().role = role;
+                connections
+                    .by_id
+                    .get_mut(&ConnId(index as u64))
+                    .unwrap()
+                    .role = role;
             }
             connections.set_role(ConnId(asking), role, 7).unwrap();
             let roles: Vec<_> = connections.by_id.values().map(|c| c.role).collect();
@@ -202,8 +240,14 @@ mod tests {
     fn a_stale_generation_changes_nothing() {
         let mut connections = with(&[Controller; 2]);
         connections.set_role(ConnId(0), Role::Master, 10).unwrap();
-        assert_eq!(connections.set_role(ConnId(1), Role::Master, 9), Err(StaleGeneration));
-        assert_eq!(connections.set_role(ConnId(1), Role::Slave, 9), Err(StaleGeneration));
+        assert_eq!(
+            connections.set_role(ConnId(1), Role::Master, 9),
+            Err(StaleGeneration)
+        );
+        assert_eq!(
+            connections.set_role(ConnId(1), Role::Slave, 9),
+            Err(StaleGeneration)
+        );
         assert_eq!(connections.role(ConnId(0)), Some(Role::Master));
         assert_eq!(connections.role(ConnId(1)), Some(Role::Equal));
         // Equal needs no generation, and does not set it.
@@ -214,10 +258,22 @@ mod tests {
     #[test]
     fn packet_ins_go_to_the_owner_of_the_table() {
         let connections = with(&[Controller, Program, Controller]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [0, 2]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(true), 0), [1]);
-        assert_eq!(heard(&connections, AsyncKind::FlowRemoved, 0, Some(true), 0), [1]);
-        assert_eq!(heard(&connections, AsyncKind::PortStatus, 2, None, 0), [0, 1, 2]);
+        assert_eq!(
+            heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0),
+            [0, 2]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::PacketIn, 1, Some(true), 0),
+            [1]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::FlowRemoved, 0, Some(true), 0),
+            [1]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::PortStatus, 2, None, 0),
+            [0, 1, 2]
+        );
     }
 
     #[test]
@@ -229,26 +285,48 @@ mod tests {
     #[test]
     fn management_hears_nothing_until_it_asks() {
         let mut connections = with(&[Management, Management, Management]);
-        assert_eq!(heard(&connections, AsyncKind::PortStatus, 0, None, 0), [0u64; 0]);
+        assert_eq!(
+            heard(&connections, AsyncKind::PortStatus, 0, None, 0),
+            [0u64; 0]
+        );
         connections.main_mut(ConnId(1)).unwrap().miss_send_len = 65535;
         connections.main_mut(ConnId(2)).unwrap().asked_for_async = true;
-        assert_eq!(heard(&connections, AsyncKind::PortStatus, 0, None, 0), [1, 2]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [1, 2]);
+        assert_eq!(
+            heard(&connections, AsyncKind::PortStatus, 0, None, 0),
+            [1, 2]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0),
+            [1, 2]
+        );
     }
 
     #[test]
     fn a_controller_id_names_its_own_packet_ins() {
         let mut connections = with(&[Controller, Controller]);
         connections.main_mut(ConnId(1)).unwrap().controller_id = 5;
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0), [0]);
-        assert_eq!(heard(&connections, AsyncKind::PacketIn, 1, Some(false), 5), [1]);
-        assert_eq!(heard(&connections, AsyncKind::PortStatus, 1, None, 0), [0, 1]);
+        assert_eq!(
+            heard(&connections, AsyncKind::PacketIn, 1, Some(false), 0),
+            [0]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::PacketIn, 1, Some(false), 5),
+            [1]
+        );
+        assert_eq!(
+            heard(&connections, AsyncKind::PortStatus, 1, None, 0),
+            [0, 1]
+        );
     }
 
     #[test]
     fn auxiliary_connections_share_state_and_go_with_their_main_one() {
         let mut connections = with(&[Controller]);
-        let info = ConnectionInfo { auxiliary_id: 1, main: Some(ConnId(0)), ..ConnectionInfo::new(Controller) };
+        let info = ConnectionInfo {
+            auxiliary_id: 1,
+            main: Some(ConnId(0)),
+            ..ConnectionInfo::new(Controller)
+        };
         connections.open(ConnId(9), info);
         connections.set_role(ConnId(9), Role::Slave, 1).unwrap();
         assert_eq!(connections.role(ConnId(0)), Some(Role::Slave));

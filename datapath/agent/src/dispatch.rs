@@ -1,8 +1,8 @@
 //! Each request to its answer (OF 1.3.5 §7.3, §7.5).
 
 use weft_openflow::{
-    Body, ErrorCode, FeaturesReply, Message, NxMessage, OfError, PacketInFormat, QueueGetConfigReply, RoleMessage,
-    SwitchConfig, capabilities, config_flags, encode, port_no,
+    Body, ErrorCode, FeaturesReply, Message, NxMessage, OfError, PacketInFormat,
+    QueueGetConfigReply, RoleMessage, SwitchConfig, capabilities, config_flags, encode, port_no,
 };
 
 use crate::agent::Agent;
@@ -19,7 +19,10 @@ const DONE: Outcome = Ok(Vec::new());
 
 /// The `OFPT_ERROR` for a request.
 pub(crate) fn error_message(xid: u32, error: &OfError) -> Message {
-    Message { xid, body: Body::Error(error.to_message()) }
+    Message {
+        xid,
+        body: Body::Error(error.to_message()),
+    }
 }
 
 /// Fills in the quoted request, "at least 64 bytes of the failed request" (§7.4.4), unless the error has it.
@@ -37,11 +40,21 @@ pub(crate) fn quote(error: OfError, request: &Message) -> OfError {
 
 impl Agent {
     /// Handles one message at once.
-    pub(crate) fn dispatch(&mut self, conn: ConnId, message: Message, now: Nanos, host: &mut dyn Host) {
+    pub(crate) fn dispatch(
+        &mut self,
+        conn: ConnId,
+        message: Message,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) {
         let xid = message.xid;
-        let outcome = self.check_role(conn, &message.body).and_then(|()| self.answer(conn, &message, now, host));
+        let outcome = self
+            .check_role(conn, &message.body)
+            .and_then(|()| self.answer(conn, &message, now, host));
         match outcome {
-            Ok(bodies) => bodies.into_iter().for_each(|body| host.send(conn, Message { xid, body })),
+            Ok(bodies) => bodies
+                .into_iter()
+                .for_each(|body| host.send(conn, Message { xid, body })),
             Err(error) => host.send(conn, error_message(xid, &quote(error, &message))),
         }
     }
@@ -61,12 +74,21 @@ impl Agent {
             _ => false,
         };
         if changes && self.role(conn) == Some(Role::Slave) {
-            return Err(OfError::new(ErrorCode::BadRequestIsSlave, "a slave may only read"));
+            return Err(OfError::new(
+                ErrorCode::BadRequestIsSlave,
+                "a slave may only read",
+            ));
         }
         Ok(())
     }
 
-    fn answer(&mut self, conn: ConnId, message: &Message, now: Nanos, host: &mut dyn Host) -> Outcome {
+    fn answer(
+        &mut self,
+        conn: ConnId,
+        message: &Message,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) -> Outcome {
         match &message.body {
             // A second HELLO changes nothing; errors and echo replies need no answer.
             Body::Hello(_) | Body::Error(_) | Body::EchoReply(_) => DONE,
@@ -84,15 +106,22 @@ impl Agent {
             | Body::GroupMod(_)
             | Body::PortMod(_)
             | Body::TableMod(_)
-            | Body::MeterMod(_) => self.modify(conn, &message.body, now, host).map(|()| Vec::new()),
-            Body::MultipartRequest(request) => self.multipart(conn, message.xid, request, now, host),
+            | Body::MeterMod(_) => self
+                .modify(conn, &message.body, now, host)
+                .map(|()| Vec::new()),
+            Body::MultipartRequest(request) => {
+                self.multipart(conn, message.xid, request, now, host)
+            }
             Body::QueueGetConfigRequest { port } => self.queue_config(*port),
             Body::BundleControl(control) => self.bundle_control(conn, control, now, host),
-            Body::BundleAdd(add) => self.bundle_add(conn, message.xid, add, now).map(|()| Vec::new()),
+            Body::BundleAdd(add) => self
+                .bundle_add(conn, message.xid, add, now)
+                .map(|()| Vec::new()),
             Body::Nicira(request) => self.nicira(conn, request),
-            Body::Experimenter(_) => {
-                Err(OfError::new(ErrorCode::BadRequestBadExperimenter, "experimenter or type not known"))
-            }
+            Body::Experimenter(_) => Err(OfError::new(
+                ErrorCode::BadRequestBadExperimenter,
+                "experimenter or type not known",
+            )),
             // What only a switch may send.
             Body::FeaturesReply(_)
             | Body::GetConfigReply(_)
@@ -103,9 +132,10 @@ impl Agent {
             | Body::BarrierReply
             | Body::QueueGetConfigReply(_)
             | Body::RoleReply(_)
-            | Body::GetAsyncReply(_) => {
-                Err(OfError::new(ErrorCode::BadRequestBadType, "a message that only switches send"))
-            }
+            | Body::GetAsyncReply(_) => Err(OfError::new(
+                ErrorCode::BadRequestBadType,
+                "a message that only switches send",
+            )),
         }
     }
 
@@ -115,7 +145,10 @@ impl Agent {
             datapath_id: self.config.datapath_id,
             n_buffers: 0,
             n_tables: self.n_tables(),
-            auxiliary_id: self.connections.get(conn).map_or(0, |connection| connection.info.auxiliary_id),
+            auxiliary_id: self
+                .connections
+                .get(conn)
+                .map_or(0, |connection| connection.info.auxiliary_id),
             reserved: 0,
             capabilities: capabilities::FLOW_STATS
                 | capabilities::TABLE_STATS
@@ -127,22 +160,35 @@ impl Agent {
 
     /// §7.3.2.
     fn switch_config(&self, conn: ConnId) -> SwitchConfig {
-        let miss_send_len = self.connections.get(conn).map_or(0, |connection| connection.miss_send_len);
-        SwitchConfig { flags: self.frag_flags, miss_send_len }
+        let miss_send_len = self
+            .connections
+            .get(conn)
+            .map_or(0, |connection| connection.miss_send_len);
+        SwitchConfig {
+            flags: self.frag_flags,
+            miss_send_len,
+        }
     }
 
     /// §7.3.2. The handling of fragments is the switch's, and so not a slave's to change; the length is the
     /// connection's own.
     fn set_config(&mut self, conn: ConnId, config: &SwitchConfig) -> Outcome {
         if config.flags & !config_flags::FRAG_MASK != 0 {
-            return Err(OfError::new(ErrorCode::SwitchConfigFailedBadFlags, "unknown flags"));
+            return Err(OfError::new(
+                ErrorCode::SwitchConfigFailedBadFlags,
+                "unknown flags",
+            ));
         }
         if config.flags & config_flags::FRAG_REASM != 0 {
-            return Err(OfError::new(ErrorCode::SwitchConfigFailedBadFlags, "fragments are not reassembled here"));
+            return Err(OfError::new(
+                ErrorCode::SwitchConfigFailedBadFlags,
+                "fragments are not reassembled here",
+            ));
         }
         if self.role(conn) != Some(Role::Slave) {
             self.frag_flags = config.flags;
-            self.pipeline.set_drop_fragments(config.flags == config_flags::FRAG_DROP);
+            self.pipeline
+                .set_drop_fragments(config.flags == config_flags::FRAG_DROP);
         }
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.miss_send_len = config.miss_send_len;
@@ -159,26 +205,38 @@ impl Agent {
             Wire::Master => Some(Role::Master),
             Wire::Slave => Some(Role::Slave),
             Wire::Unknown(number) => {
-                return Err(OfError::new(ErrorCode::RoleRequestFailedBadRole, format!("role {number}")));
+                return Err(OfError::new(
+                    ErrorCode::RoleRequestFailedBadRole,
+                    format!("role {number}"),
+                ));
             }
         };
         if let Some(role) = role {
-            self.connections.set_role(conn, role, request.generation_id).map_err(|_| {
-                let detail = format!("generation {} is stale", request.generation_id);
-                OfError::new(ErrorCode::RoleRequestFailedStale, detail)
-            })?;
+            self.connections
+                .set_role(conn, role, request.generation_id)
+                .map_err(|_| {
+                    let detail = format!("generation {} is stale", request.generation_id);
+                    OfError::new(ErrorCode::RoleRequestFailedStale, detail)
+                })?;
         }
         let role = match self.role(conn).unwrap_or_default() {
             Role::Equal => Wire::Equal,
             Role::Master => Wire::Master,
             Role::Slave => Wire::Slave,
         };
-        Ok(vec![Body::RoleReply(RoleMessage { role, generation_id: self.connections.generation() })])
+        Ok(vec![Body::RoleReply(RoleMessage {
+            role,
+            generation_id: self.connections.generation(),
+        })])
     }
 
     /// §7.3.10.
     fn asynchronous(&self, conn: ConnId) -> weft_openflow::AsyncConfig {
-        let config = self.connections.main(conn).map(|connection| connection.asynchronous).unwrap_or_default();
+        let config = self
+            .connections
+            .main(conn)
+            .map(|connection| connection.asynchronous)
+            .unwrap_or_default();
         let pair = |mask: ReasonMask| [mask.master, mask.slave];
         weft_openflow::AsyncConfig {
             packet_in_mask: pair(config.packet_in),
@@ -203,9 +261,15 @@ impl Agent {
     /// §7.3.6. There are no queues yet: a port that exists has none.
     fn queue_config(&self, port: u32) -> Outcome {
         if port != port_no::ANY && self.ports.get(port).is_none() {
-            return Err(OfError::new(ErrorCode::QueueOpFailedBadPort, format!("no port {port}")));
+            return Err(OfError::new(
+                ErrorCode::QueueOpFailedBadPort,
+                format!("no port {port}"),
+            ));
         }
-        Ok(vec![Body::QueueGetConfigReply(QueueGetConfigReply { port, queues: Vec::new() })])
+        Ok(vec![Body::QueueGetConfigReply(QueueGetConfigReply {
+            port,
+            queues: Vec::new(),
+        })])
     }
 
     /// Nicira's extensions that set up a connection.
@@ -220,10 +284,13 @@ impl Agent {
             // Of no effect in OpenFlow 1.3, whose flow-mods have one form and always name their table.
             NxMessage::SetFlowFormat { .. } | NxMessage::FlowModTableId { .. } => DONE,
             // Only the standard's own packet-in is spoken; clients fall back to it.
-            NxMessage::SetPacketInFormat { format: PacketInFormat::Standard } => DONE,
-            NxMessage::SetPacketInFormat { .. } => {
-                Err(OfError::new(ErrorCode::BadRequestBadExpType, "only the standard packet-in is sent"))
-            }
+            NxMessage::SetPacketInFormat {
+                format: PacketInFormat::Standard,
+            } => DONE,
+            NxMessage::SetPacketInFormat { .. } => Err(OfError::new(
+                ErrorCode::BadRequestBadExpType,
+                "only the standard packet-in is sent",
+            )),
         }
     }
 }

@@ -4,18 +4,20 @@
 //! it once.
 
 use weft_openflow::{FlowStats, MultipartWriter, TableFeatures};
-use weft_pipeline::{FlowCursor, FlowFilter, Owner};
+use weft_pipeline::{FlowCursor, FlowFilter};
 
 use crate::agent::Agent;
 use crate::config::ConnId;
 use crate::features;
 use crate::host::{Host, Nanos};
-use crate::multipart::duration;
 
-/// A piece of work ends when its part has so many bytes: near the most that a message can hold.
-const PART_BYTES: usize = 60_000;
-/// Flows looked at in one piece of work, whether the filter selects them or not.
-const FLOWS_PER_STEP: usize = 512;
+/// A piece of work ends when its part has so many bytes; with the entries that come on top it stays, as a rule, one
+/// message.
+const PART_BYTES: usize = 48_000;
+/// Flows looked at between two looks at the part's length.
+const FLOWS_PER_STEP: usize = 32;
+/// Steps of one piece of work: flows that the filter leaves out take time, too.
+const STEPS: usize = 64;
 
 /// A long reply under way.
 pub(crate) struct Dump {
@@ -24,26 +26,48 @@ pub(crate) struct Dump {
 }
 
 enum Source {
-    Flows { owner: Owner, filter: Box<FlowFilter>, cursor: FlowCursor, hidden_from: u8 },
-    TableFeatures { next: u8 },
+    Flows {
+        filter: Box<FlowFilter>,
+        cursor: FlowCursor,
+        hidden_from: u8,
+    },
+    TableFeatures {
+        next: u8,
+    },
 }
 
 impl Dump {
     /// The flows that a filter selects (§7.3.5.2) in the tables before `hidden_from`.
-    pub fn flows(xid: u32, owner: Owner, filter: FlowFilter, hidden_from: u8) -> Self {
+    pub fn flows(xid: u32, filter: FlowFilter, hidden_from: u8) -> Self {
         let (filter, cursor) = (Box::new(filter), FlowCursor::default());
-        Dump { xid, source: Source::Flows { owner, filter, cursor, hidden_from } }
+        Dump {
+            xid,
+            source: Source::Flows {
+                filter,
+                cursor,
+                hidden_from,
+            },
+        }
     }
 
     /// The features of all tables (§7.3.5.5).
     pub fn table_features(xid: u32) -> Self {
-        Dump { xid, source: Source::TableFeatures { next: 0 } }
+        Dump {
+            xid,
+            source: Source::TableFeatures { next: 0 },
+        }
     }
 }
 
 impl Agent {
     /// Produces the first part of a long reply at once, and keeps the rest for [`Agent::resume`].
-    pub(crate) fn start_dump(&mut self, conn: ConnId, mut dump: Dump, now: Nanos, host: &mut dyn Host) {
+    pub(crate) fn start_dump(
+        &mut self,
+        conn: ConnId,
+        mut dump: Dump,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) {
         if self.continue_dump(conn, &mut dump, now, host)
             && let Some(session) = self.sessions.get_mut(&conn)
         {
@@ -59,44 +83,43 @@ impl Agent {
         now: Nanos,
         host: &mut dyn Host,
     ) -> bool {
-        let tables = self.n_tables();
+        let (tables, max_entries) = (self.n_tables(), self.pipeline.config().max_flows);
         let mut bytes = Vec::with_capacity(PART_BYTES + 4096);
         let more = match &mut dump.source {
-            Source::Flows { owner, filter, cursor, hidden_from } => {
+            Source::Flows {
+                filter,
+                cursor,
+                hidden_from,
+            } => {
                 let mut writer = MultipartWriter::new::<FlowStats>(&mut bytes, dump.xid);
                 let mut more = true;
-                let mut steps = 0;
-                // Flows that the filter leaves out take time, too: a part ends after some steps, full or not.
-                while more && writer.part_len() < PART_BYTES && steps < 4 {
-                    steps += 1;
-                    let limit = FLOWS_PER_STEP;
-                    more = self.pipeline.flows(*owner, filter, cursor, limit, now, |flow| {
-                        if flow.table_id >= *hidden_from {
-                            return;
-                        }
-                        let (duration_sec, duration_nsec) = duration(flow.duration_ns);
-                        writer.push(&FlowStats {
-                            table_id: flow.table_id,
-                            duration_sec,
-                            duration_nsec,
-                            priority: flow.priority,
-                            idle_timeout: flow.idle_timeout,
-                            hard_timeout: flow.hard_timeout,
-                            flags: flow.flags,
-                            cookie: flow.cookie,
-                            packet_count: flow.packets,
-                            byte_count: flow.bytes,
-                            match_: flow.match_,
-                            instructions: flow.instructions,
-                        });
-                    });
+                for _ in 0..STEPS {
+                    let length = writer.part_len();
+                    let outcome =
+                        self.pipeline
+                            .flows(filter, cursor, FLOWS_PER_STEP, now, |flow| {
+                                if flow.table_id() < *hidden_from {
+                                    writer.push(&flow.stats());
+                                }
+                            });
+                    // The filter was good when the dump began.
+                    more = outcome.unwrap_or(false);
+                    // A part shorter than before is a new one.
+                    if !more || writer.part_len() >= PART_BYTES || writer.part_len() < length {
+                        break;
+                    }
                 }
                 finish(writer, more)
             }
             Source::TableFeatures { next } => {
                 let mut writer = MultipartWriter::new::<TableFeatures>(&mut bytes, dump.xid);
                 while *next < tables && writer.part_len() < PART_BYTES {
-                    writer.push(&features::table_features(*next, tables, self.table_names.get(next)));
+                    writer.push(&features::table_features(
+                        *next,
+                        tables,
+                        max_entries,
+                        self.table_names.get(next),
+                    ));
                     *next += 1;
                 }
                 finish(writer, *next < tables)

@@ -1,13 +1,15 @@
 //! What tables, groups and meters can do (OF 1.3.5 §7.3.5.5, §7.3.5.11, §7.3.5.14).
 
 use weft_openflow::{
-    ActionId, ErrorCode, GroupFeatures, InstructionId, MeterFeatures, OfError, OxmField, OxmId, TableFeatures,
-    TableProperty, Text, group_capabilities, meter_flags, table_no,
+    ActionId, ErrorCode, GroupFeatures, InstructionId, MeterFeatures, OfError, OxmField, OxmId,
+    TableFeatures, TableProperty, Text, group_capabilities, meter_flags, table_no,
 };
-use weft_pipeline::{MAX_BANDS, MAX_FLOWS, MAX_GROUPS, MAX_METERS, Owner};
+use weft_pipeline::{MAX_BANDS, MAX_GROUPS, MAX_METERS};
 
 /// `OFPAT_*` of every standard action; all are supported everywhere.
-const ACTIONS: [u16; 16] = [0, 11, 12, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27];
+const ACTIONS: [u16; 16] = [
+    0, 11, 12, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+];
 /// `OFPIT_*` of every standard instruction.
 const INSTRUCTIONS: [u16; 6] = [1, 2, 3, 4, 5, 6];
 /// `OFPIT_GOTO_TABLE`.
@@ -18,7 +20,7 @@ const GROUP_TYPES: u32 = 0b1111;
 const BAND_TYPES: u32 = 1 << 1 | 1 << 2;
 
 /// Whether there is a table of that number.
-pub(crate) fn has_table(table_id: u8) -> bool {
+fn has_table(table_id: u8) -> bool {
     table_id < table_no::MAX
 }
 
@@ -49,32 +51,61 @@ pub(crate) fn meter_features() -> MeterFeatures {
 
 /// Fields that can be matched: each once, in the standard's form where there is one.
 fn match_fields() -> impl Iterator<Item = OxmField> {
-    OxmField::ALL.iter().copied().filter(|field| field.canonical() == *field)
+    OxmField::ALL
+        .iter()
+        .copied()
+        .filter(|field| field.canonical() == *field)
 }
 
 fn settable_fields() -> Vec<OxmId> {
-    match_fields().filter(|field| field.info().settable).map(OxmId::new).collect()
+    match_fields()
+        .filter(|field| field.info().settable)
+        .map(OxmId::new)
+        .collect()
 }
 
 fn action_ids() -> Vec<ActionId> {
-    ACTIONS.iter().map(|&code| ActionId { code, data: Vec::new() }).collect()
+    ACTIONS
+        .iter()
+        .map(|&code| ActionId {
+            code,
+            data: Vec::new(),
+        })
+        .collect()
 }
 
 /// §7.3.5.5: one table. The table-miss flow can do what others can, so its properties are left out.
-pub(crate) fn table_features(table_id: u8, n_tables: u8, name: Option<&Text<32>>) -> TableFeatures {
+pub(crate) fn table_features(
+    table_id: u8,
+    n_tables: u8,
+    max_entries: usize,
+    name: Option<&Text<32>>,
+) -> TableFeatures {
     let last = table_id + 1 >= n_tables;
-    let instructions = INSTRUCTIONS.iter().filter(|&&code| !(last && code == GOTO_TABLE));
-    let match_ids = match_fields().map(|field| OxmId { field: Ok(field), has_mask: field.info().maskable });
+    let instructions = INSTRUCTIONS
+        .iter()
+        .filter(|&&code| !(last && code == GOTO_TABLE));
+    let match_ids = match_fields().map(|field| OxmId {
+        field: Ok(field),
+        has_mask: field.info().maskable,
+    });
     TableFeatures {
         table_id,
-        name: name.cloned().unwrap_or_else(|| format!("table{table_id}").into()),
+        name: name
+            .cloned()
+            .unwrap_or_else(|| format!("table{table_id}").into()),
         metadata_match: u64::MAX,
         metadata_write: u64::MAX,
         config: 0,
-        max_entries: u32::try_from(MAX_FLOWS).unwrap_or(u32::MAX),
+        max_entries: u32::try_from(max_entries).unwrap_or(u32::MAX),
         properties: vec![
             TableProperty::Instructions(
-                instructions.map(|&code| InstructionId { code, data: Vec::new() }).collect(),
+                instructions
+                    .map(|&code| InstructionId {
+                        code,
+                        data: Vec::new(),
+                    })
+                    .collect(),
             ),
             TableProperty::NextTables((table_id + 1..n_tables).collect()),
             TableProperty::WriteActions(action_ids()),
@@ -95,18 +126,31 @@ fn fail(code: ErrorCode, detail: impl Into<String>) -> Result<(), OfError> {
 /// is a part of that; the reply then says what the tables really do. Only the name changes.
 pub(crate) fn check_request(
     tables: &[TableFeatures],
-    owner: Owner,
-    program_table: Option<u8>,
+    may_change: impl Fn(u8) -> bool,
+    max_entries: usize,
 ) -> Result<(), OfError> {
     for (index, table) in tables.iter().enumerate() {
-        if !has_table(table.table_id) || tables[..index].iter().any(|other| other.table_id == table.table_id) {
-            return fail(ErrorCode::TableFeaturesFailedBadTable, format!("table {}", table.table_id));
+        if !has_table(table.table_id)
+            || tables[..index]
+                .iter()
+                .any(|other| other.table_id == table.table_id)
+        {
+            return fail(
+                ErrorCode::TableFeaturesFailedBadTable,
+                format!("table {}", table.table_id),
+            );
         }
-        if owner == Owner::User && program_table.is_some_and(|first| table.table_id >= first) {
-            return fail(ErrorCode::TableFeaturesFailedEperm, "the table belongs to the bridge program");
+        if !may_change(table.table_id) {
+            return fail(
+                ErrorCode::TableFeaturesFailedEperm,
+                "the table belongs to the bridge program",
+            );
         }
-        if table.config != 0 || table.max_entries as usize > MAX_FLOWS {
-            return fail(ErrorCode::TableFeaturesFailedBadArgument, "config or max_entries out of range");
+        if table.config != 0 || table.max_entries as usize > max_entries {
+            return fail(
+                ErrorCode::TableFeaturesFailedBadArgument,
+                "config or max_entries out of range",
+            );
         }
         check_properties(table)?;
     }
@@ -119,36 +163,46 @@ fn check_properties(table: &TableFeatures) -> Result<(), OfError> {
     for property in &table.properties {
         let kind = std::mem::discriminant(property);
         if kinds.contains(&kind) {
-            return fail(ErrorCode::TableFeaturesFailedBadType, "a property comes twice");
+            return fail(
+                ErrorCode::TableFeaturesFailedBadType,
+                "a property comes twice",
+            );
         }
         kinds.push(kind);
         let offered = match property {
-            P::Instructions(ids) | P::InstructionsMiss(ids) => {
-                ids.iter().all(|id| INSTRUCTIONS.contains(&id.code) && id.data.is_empty())
-            }
-            P::NextTables(next) | P::NextTablesMiss(next) => {
-                next.iter().all(|&next| has_table(next) && next > table.table_id)
-            }
-            P::WriteActions(ids) | P::WriteActionsMiss(ids) | P::ApplyActions(ids) | P::ApplyActionsMiss(ids) => {
-                ids.iter().all(|id| ACTIONS.contains(&id.code) && id.data.is_empty())
-            }
+            P::Instructions(ids) | P::InstructionsMiss(ids) => ids
+                .iter()
+                .all(|id| INSTRUCTIONS.contains(&id.code) && id.data.is_empty()),
+            P::NextTables(next) | P::NextTablesMiss(next) => next
+                .iter()
+                .all(|&next| has_table(next) && next > table.table_id),
+            P::WriteActions(ids)
+            | P::WriteActionsMiss(ids)
+            | P::ApplyActions(ids)
+            | P::ApplyActionsMiss(ids) => ids
+                .iter()
+                .all(|id| ACTIONS.contains(&id.code) && id.data.is_empty()),
             P::Match(ids) => ids.iter().all(|id| {
-                id.known().is_some_and(|field| match_fields().any(|f| f == field))
+                id.known()
+                    .is_some_and(|field| match_fields().any(|f| f == field))
                     && (!id.has_mask || id.known().is_some_and(|field| field.info().maskable))
             }),
             P::Wildcards(ids) => ids.iter().all(|id| id.known().is_some()),
             P::WriteSetfield(ids)
             | P::WriteSetfieldMiss(ids)
             | P::ApplySetfield(ids)
-            | P::ApplySetfieldMiss(ids) => {
-                ids.iter().all(|id| id.known().is_some_and(|field| field.info().settable))
-            }
+            | P::ApplySetfieldMiss(ids) => ids
+                .iter()
+                .all(|id| id.known().is_some_and(|field| field.info().settable)),
             P::Experimenter { .. } | P::ExperimenterMiss { .. } | P::Unknown { .. } => {
                 return fail(ErrorCode::TableFeaturesFailedBadType, "property not known");
             }
         };
         if !offered {
-            return fail(ErrorCode::TableFeaturesFailedBadArgument, "more than the table can do");
+            return fail(
+                ErrorCode::TableFeaturesFailedBadArgument,
+                "more than the table can do",
+            );
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 
 use weft_frame::Packet;
 use weft_openflow::{
-    Body, BundleAdd, BundleControl, BundleControlType, ErrorCode, Message, OFP_NO_BUFFER, OfError, PacketOut,
-    PortMod, PortReason, port_no,
+    Body, BundleAdd, BundleControl, BundleControlType, ErrorCode, Message, OFP_NO_BUFFER, OfError,
+    PacketOut, PortMod, PortReason, port_no,
 };
 
 use crate::agent::Agent;
@@ -36,10 +36,16 @@ impl Agent {
             }
             Body::GroupMod(group_mod) => self.pipeline.group_mod(owner, group_mod, now),
             Body::MeterMod(meter_mod) => self.pipeline.meter_mod(owner, meter_mod, now),
-            Body::TableMod(table_mod) => self.pipeline.table_mod(owner, table_mod.table_id, table_mod.config),
+            Body::TableMod(table_mod) => {
+                self.pipeline
+                    .table_mod(owner, table_mod.table_id, table_mod.config)
+            }
             Body::PortMod(port_mod) => self.port_mod(port_mod, host),
             Body::PacketOut(packet_out) => self.packet_out(conn, packet_out, now, host),
-            _ => Err(OfError::new(ErrorCode::BadRequestBadType, "not a modification")),
+            _ => Err(OfError::new(
+                ErrorCode::BadRequestBadType,
+                "not a modification",
+            )),
         }
     }
 
@@ -67,18 +73,35 @@ impl Agent {
         check_buffer(packet_out.buffer_id)?;
         let in_port = packet_out.in_port;
         if in_port == 0
-            || (in_port > port_no::MAX && ![port_no::LOCAL, port_no::CONTROLLER, port_no::ANY].contains(&in_port))
+            || (in_port > port_no::MAX
+                && ![port_no::LOCAL, port_no::CONTROLLER, port_no::ANY].contains(&in_port))
         {
-            return Err(OfError::new(ErrorCode::BadRequestBadPort, format!("in_port {in_port:#x}")));
+            return Err(OfError::new(
+                ErrorCode::BadRequestBadPort,
+                format!("in_port {in_port:#x}"),
+            ));
         }
         if packet_out.data.len() < MIN_FRAME {
-            return Err(OfError::new(ErrorCode::BadRequestBadPacket, "shorter than an Ethernet header"));
+            return Err(OfError::new(
+                ErrorCode::BadRequestBadPacket,
+                "shorter than an Ethernet header",
+            ));
         }
         let owner = self.owner(conn);
         let mut packet = Packet::from_frame(&packet_out.data);
-        let mut outlet =
-            Outlet { connections: &self.connections, program_table: self.config.program_table, host };
-        self.pipeline.packet_out(owner, &mut packet, in_port, &packet_out.actions, now, &mut outlet)
+        let mut outlet = Outlet {
+            connections: &self.connections,
+            program_table: self.config.program_table,
+            host,
+        };
+        self.pipeline.packet_out(
+            owner,
+            &mut packet,
+            in_port,
+            &packet_out.actions,
+            now,
+            &mut outlet,
+        )
     }
 
     /// `ONF_ET_BUNDLE_ADD_MESSAGE`.
@@ -90,18 +113,32 @@ impl Agent {
         now: Nanos,
     ) -> Result<(), OfError> {
         if add.message.xid != xid {
-            return Err(OfError::new(ErrorCode::BundleFailedMsgBadXid, "inner and outer xid differ"));
+            return Err(OfError::new(
+                ErrorCode::BundleFailedMsgBadXid,
+                "inner and outer xid differ",
+            ));
         }
         let bundled = matches!(
             add.message.body,
-            Body::FlowMod(_) | Body::GroupMod(_) | Body::MeterMod(_) | Body::PortMod(_) | Body::PacketOut(_)
+            Body::FlowMod(_)
+                | Body::GroupMod(_)
+                | Body::MeterMod(_)
+                | Body::PortMod(_)
+                | Body::PacketOut(_)
         );
         if !bundled {
-            return Err(OfError::new(ErrorCode::BundleFailedMsgUnsup, "cannot be part of a bundle"));
+            return Err(OfError::new(
+                ErrorCode::BundleFailedMsgUnsup,
+                "cannot be part of a bundle",
+            ));
         }
-        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return Ok(());
+        };
         let expires = now + BUNDLE_TIMEOUT;
-        Ok(session.bundles.add(add.bundle_id, add.flags, (*add.message).clone(), expires)?)
+        Ok(session
+            .bundles
+            .add(add.bundle_id, add.flags, (*add.message).clone(), expires)?)
     }
 
     /// `ONF_ET_BUNDLE_CONTROL`.
@@ -112,7 +149,9 @@ impl Agent {
         now: Nanos,
         host: &mut dyn Host,
     ) -> Outcome {
-        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(Vec::new()) };
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return Ok(Vec::new());
+        };
         let (id, flags) = (control.bundle_id, control.flags);
         let expires = now + BUNDLE_TIMEOUT;
         let reply = match control.control_type {
@@ -133,7 +172,12 @@ impl Agent {
                 self.commit(conn, &messages, now, host)?;
                 BundleControlType::CommitReply
             }
-            _ => return Err(OfError::new(ErrorCode::BundleFailedBadType, "not a request")),
+            _ => {
+                return Err(OfError::new(
+                    ErrorCode::BundleFailedBadType,
+                    "not a request",
+                ));
+            }
         };
         Ok(vec![Body::BundleControl(BundleControl {
             bundle_id: id,
@@ -160,7 +204,9 @@ impl Agent {
         let mut recorder = Recorder::default();
         self.pipeline.begin();
         for message in messages {
-            let Err(error) = self.modify(conn, &message.body, now, &mut recorder) else { continue };
+            let Err(error) = self.modify(conn, &message.body, now, &mut recorder) else {
+                continue;
+            };
             self.pipeline.rollback();
             drop(self.pipeline.take_removed());
             self.restore_ports(ports);
@@ -177,7 +223,11 @@ impl Agent {
         let changed: Vec<u32> = self
             .ports
             .iter()
-            .filter(|entry| ports.get(entry.port.port_no).is_some_and(|old| old.port != entry.port))
+            .filter(|entry| {
+                ports
+                    .get(entry.port.port_no)
+                    .is_some_and(|old| old.port != entry.port)
+            })
             .map(|entry| entry.port.port_no)
             .collect();
         self.ports = ports;
@@ -190,8 +240,16 @@ impl Agent {
 /// The error that tells of a bundle discarded because it lay idle; it quotes the request that would close it.
 pub(crate) fn bundle_timeout(bundle_id: u32, flags: u16) -> Message {
     let control_type = BundleControlType::CloseRequest;
-    let control = BundleControl { bundle_id, control_type, flags, properties: Vec::new() };
-    let request = Message { xid: 0, body: Body::BundleControl(control) };
+    let control = BundleControl {
+        bundle_id,
+        control_type,
+        flags,
+        properties: Vec::new(),
+    };
+    let request = Message {
+        xid: 0,
+        body: Body::BundleControl(control),
+    };
     let error = OfError::new(ErrorCode::BundleFailedTimeout, "the bundle lay idle");
     error_message(0, &quote(error, &request))
 }
@@ -201,6 +259,9 @@ fn check_buffer(buffer_id: u32) -> Result<(), OfError> {
     if buffer_id == OFP_NO_BUFFER {
         Ok(())
     } else {
-        Err(OfError::new(ErrorCode::BadRequestBufferUnknown, "packets are not buffered here"))
+        Err(OfError::new(
+            ErrorCode::BadRequestBufferUnknown,
+            "packets are not buffered here",
+        ))
     }
 }

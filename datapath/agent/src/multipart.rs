@@ -1,14 +1,14 @@
 //! Multipart requests (OF 1.3.5 §7.3.5). Whatever may be long is written entry by entry into parts of at most
 //! 64 KB; what may be very long (flows, table features) is produced part by part: see `dump`.
 
-use weft_openflow::{
-    AggregateStats, Body, Desc, ErrorCode, FlowStatsRequest, GroupDesc, GroupStats, MeterConfig,
-    MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest,
-    MultipartRequestBody, MultipartWriter, OfError, Port, PortStats, QueueStats, QueueStatsRequest, TableFeatures,
-    TableStats, meter_no, port_no, queue_no, table_no,
-};
 use weft_openflow::multipart::MultipartEntry;
-use weft_pipeline::{FlowFilter, Owner};
+use weft_openflow::{
+    AggregateStats, Body, BucketCounter, Desc, ErrorCode, FlowStatsRequest, GroupDesc, GroupStats,
+    MeterBandStats, MeterConfig, MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest,
+    MultipartRequestBody, MultipartWriter, OfError, Port, PortStats, QueueStats, QueueStatsRequest,
+    TableFeatures, group_no, port_no, queue_no, table_no,
+};
+use weft_pipeline::{FlowCursor, FlowFilter, GroupView, MeterView};
 
 use crate::agent::Agent;
 use crate::config::ConnId;
@@ -66,34 +66,36 @@ impl Agent {
             return self.table_features(conn, xid, tables, request.more(), now, host);
         }
         if request.more() {
-            return Err(OfError::new(ErrorCode::BadRequestBadMultipart, "this request is of one part"));
+            return Err(OfError::new(
+                ErrorCode::BadRequestBadMultipart,
+                "this request is of one part",
+            ));
         }
-        let owner = self.owner(conn);
         match &request.body {
             Request::Desc => reply(MultipartReplyBody::Desc(Box::new(self.desc()))),
             Request::Flow(request) => {
-                check_table(request.table_id)?;
+                let filter = filter(request);
+                // Refused now or never: a filter without room to show a flow is still checked.
+                self.pipeline
+                    .flows(&filter, &mut FlowCursor::default(), 0, now, |_| ())?;
                 let hidden_from = self.hidden_from(request.table_id);
-                self.start_dump(conn, Dump::flows(xid, owner, filter(request), hidden_from), now, host);
+                self.start_dump(conn, Dump::flows(xid, filter, hidden_from), now, host);
                 Ok(Vec::new())
             }
             Request::Aggregate(request) => {
-                check_table(request.table_id)?;
-                reply(MultipartReplyBody::Aggregate(self.aggregate(owner, request)))
+                reply(MultipartReplyBody::Aggregate(self.aggregate(request)?))
             }
             Request::Table => {
                 let seen = usize::from(self.n_tables());
-                let tables = self.pipeline.table_stats().into_iter().take(seen).map(|table| TableStats {
-                    table_id: table.table_id,
-                    active_count: table.active,
-                    lookup_count: table.lookups,
-                    matched_count: table.matched,
-                });
-                send_list(host, conn, xid, tables)
+                let tables = self.pipeline.table_stats();
+                send_list(host, conn, xid, tables.into_iter().take(seen))
             }
             Request::PortStats(request) => {
                 let entries = self.ports.select(request.port_no)?;
-                let stats: Vec<_> = entries.into_iter().map(|entry| port_stats(entry, now, host)).collect();
+                let stats: Vec<_> = entries
+                    .into_iter()
+                    .map(|entry| port_stats(entry, now, host))
+                    .collect();
                 send_list(host, conn, xid, stats)
             }
             Request::PortDesc => {
@@ -105,63 +107,69 @@ impl Agent {
                 send_list::<QueueStats>(host, conn, xid, [])
             }
             Request::Group(request) => {
-                let groups: Vec<GroupStats> = self.pipeline.group_stats(request.group_id, now);
-                send_list(host, conn, xid, groups)
+                let groups = self.pipeline.groups(request.group_id, now);
+                send_list(host, conn, xid, groups.iter().map(group_stats))
             }
             Request::GroupDesc => {
-                let groups: Vec<GroupDesc> = self.pipeline.group_descs();
-                send_list(host, conn, xid, groups)
+                let groups = self.pipeline.groups(group_no::ALL, now);
+                send_list(host, conn, xid, groups.iter().map(group_desc))
             }
             Request::GroupFeatures => {
                 reply(MultipartReplyBody::GroupFeatures(features::group_features()))
             }
             Request::Meter(request) => {
-                let meters: Vec<MeterStats> = self.pipeline.meter_stats(request.meter_id, now);
-                check_meter(request.meter_id, meters.is_empty())?;
-                send_list(host, conn, xid, meters)
+                let meters = self.pipeline.meters(request.meter_id, now)?;
+                send_list(host, conn, xid, meters.iter().map(meter_stats))
             }
             Request::MeterConfig(request) => {
-                let meters: Vec<MeterConfig> = self.pipeline.meter_configs(request.meter_id);
-                check_meter(request.meter_id, meters.is_empty())?;
-                send_list(host, conn, xid, meters)
+                let meters = self.pipeline.meters(request.meter_id, now)?;
+                send_list(host, conn, xid, meters.iter().map(meter_config))
             }
             Request::MeterFeatures => {
                 reply(MultipartReplyBody::MeterFeatures(features::meter_features()))
             }
             Request::TableFeatures(_) => Ok(Vec::new()),
-            Request::Experimenter(_) => {
-                Err(OfError::new(ErrorCode::BadRequestBadExperimenter, "experimenter not known"))
-            }
-            Request::Unknown { code, .. } => {
-                Err(OfError::new(ErrorCode::BadRequestBadMultipart, format!("type {code} is not defined")))
-            }
+            Request::Experimenter(_) => Err(OfError::new(
+                ErrorCode::BadRequestBadExperimenter,
+                "experimenter not known",
+            )),
+            Request::Unknown { code, .. } => Err(OfError::new(
+                ErrorCode::BadRequestBadMultipart,
+                format!("type {code} is not defined"),
+            )),
         }
     }
 
     /// Where the tables begin that a request for all tables leaves out.
     fn hidden_from(&self, table_id: u8) -> u8 {
-        if table_id == table_no::ALL { self.n_tables() } else { table_no::MAX }
+        if table_id == table_no::ALL {
+            self.n_tables()
+        } else {
+            table_no::MAX
+        }
     }
 
     /// §7.3.5.3.
-    fn aggregate(&mut self, owner: Owner, request: &FlowStatsRequest) -> AggregateStats {
+    fn aggregate(&mut self, request: &FlowStatsRequest) -> Result<AggregateStats, OfError> {
         let mut filter = filter(request);
-        let all = self.pipeline.aggregate(owner, &filter);
-        let mut sums = [all.packets, all.bytes, all.flows as u64];
+        let mut sums = self.pipeline.aggregate(&filter)?;
         for hidden in self.hidden_from(request.table_id)..table_no::MAX {
             filter.table_id = hidden;
-            let part = self.pipeline.aggregate(owner, &filter);
-            for (sum, part) in sums.iter_mut().zip([part.packets, part.bytes, part.flows as u64]) {
-                *sum = sum.saturating_sub(part);
-            }
+            let part = self.pipeline.aggregate(&filter)?;
+            sums.packet_count = sums.packet_count.saturating_sub(part.packet_count);
+            sums.byte_count = sums.byte_count.saturating_sub(part.byte_count);
+            sums.flow_count = sums.flow_count.saturating_sub(part.flow_count);
         }
-        let [packet_count, byte_count, flows] = sums;
-        AggregateStats { packet_count, byte_count, flow_count: u32::try_from(flows).unwrap_or(u32::MAX) }
+        Ok(sums)
     }
 
     /// §7.3.5.1.
     fn desc(&self) -> Desc {
-        let name = if self.config.description.is_empty() { &self.config.name } else { &self.config.description };
+        let name = if self.config.description.is_empty() {
+            &self.config.name
+        } else {
+            &self.config.description
+        };
         Desc {
             mfr_desc: "Weft".into(),
             hw_desc: "weft-datapath".into(),
@@ -174,10 +182,16 @@ impl Agent {
     /// §7.3.5.8. There are no queues yet.
     fn check_queue(&self, request: &QueueStatsRequest) -> Result<(), OfError> {
         if request.port_no != port_no::ANY && self.ports.get(request.port_no).is_none() {
-            return Err(OfError::new(ErrorCode::QueueOpFailedBadPort, format!("no port {}", request.port_no)));
+            return Err(OfError::new(
+                ErrorCode::QueueOpFailedBadPort,
+                format!("no port {}", request.port_no),
+            ));
         }
         if request.queue_id != queue_no::ALL {
-            return Err(OfError::new(ErrorCode::QueueOpFailedBadQueue, format!("no queue {}", request.queue_id)));
+            return Err(OfError::new(
+                ErrorCode::QueueOpFailedBadQueue,
+                format!("no queue {}", request.queue_id),
+            ));
         }
         Ok(())
     }
@@ -193,21 +207,32 @@ impl Agent {
         now: Nanos,
         host: &mut dyn Host,
     ) -> Outcome {
-        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(Vec::new()) };
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return Ok(Vec::new());
+        };
         let mut wanted = match session.table_features.take() {
             Some((begun, earlier)) if begun == xid => earlier,
             _ => Vec::new(),
         };
         if wanted.len() + tables.len() > MAX_TABLE_FEATURES {
             let detail = "more table features than there can be tables";
-            return Err(OfError::new(ErrorCode::BadRequestMultipartBufferOverflow, detail));
+            return Err(OfError::new(
+                ErrorCode::BadRequestMultipartBufferOverflow,
+                detail,
+            ));
         }
         wanted.extend_from_slice(tables);
         if more {
             session.table_features = Some((xid, wanted));
             return Ok(Vec::new());
         }
-        features::check_request(&wanted, self.owner(conn), self.config.program_table)?;
+        let owner = self.owner(conn);
+        let max_entries = self.pipeline.config().max_flows;
+        features::check_request(
+            &wanted,
+            |table_id| self.pipeline.may_change(owner, table_id),
+            max_entries,
+        )?;
         for table in wanted {
             self.table_names.insert(table.table_id, table.name);
         }
@@ -251,19 +276,60 @@ fn filter(request: &FlowStatsRequest) -> FlowFilter {
     }
 }
 
-/// The table must exist; 0xff stands for all of them.
-fn check_table(table_id: u8) -> Result<(), OfError> {
-    if features::has_table(table_id) || table_id == table_no::ALL {
-        Ok(())
-    } else {
-        Err(OfError::new(ErrorCode::BadRequestBadTableId, format!("no table {table_id}")))
+/// §7.3.5.9.
+fn group_stats(group: &GroupView<'_>) -> GroupStats {
+    let (duration_sec, duration_nsec) = duration(group.duration_ns);
+    let counters = group.bucket_counters.iter();
+    GroupStats {
+        group_id: group.group_id,
+        ref_count: group.ref_count,
+        packet_count: group.packets,
+        byte_count: group.bytes,
+        duration_sec,
+        duration_nsec,
+        bucket_stats: counters
+            .map(|&(packet_count, byte_count)| BucketCounter {
+                packet_count,
+                byte_count,
+            })
+            .collect(),
     }
 }
 
-/// A meter asked for by number must exist (§7.4.4, `OFPMMFC_UNKNOWN_METER`).
-fn check_meter(meter_id: u32, missing: bool) -> Result<(), OfError> {
-    if missing && meter_id != meter_no::ALL {
-        return Err(OfError::new(ErrorCode::MeterModFailedUnknownMeter, format!("no meter {meter_id}")));
+/// §7.3.5.10.
+fn group_desc(group: &GroupView<'_>) -> GroupDesc {
+    GroupDesc {
+        group_type: group.group_type,
+        group_id: group.group_id,
+        buckets: group.buckets.to_vec(),
     }
-    Ok(())
+}
+
+/// §7.3.5.12.
+fn meter_stats(meter: &MeterView<'_>) -> MeterStats {
+    let (duration_sec, duration_nsec) = duration(meter.duration_ns);
+    let counters = meter.band_counters.iter();
+    MeterStats {
+        meter_id: meter.meter_id,
+        flow_count: meter.flow_count,
+        packet_in_count: meter.packets,
+        byte_in_count: meter.bytes,
+        duration_sec,
+        duration_nsec,
+        band_stats: counters
+            .map(|&(packet_band_count, byte_band_count)| MeterBandStats {
+                packet_band_count,
+                byte_band_count,
+            })
+            .collect(),
+    }
+}
+
+/// §7.3.5.13.
+fn meter_config(meter: &MeterView<'_>) -> MeterConfig {
+    MeterConfig {
+        flags: meter.flags,
+        meter_id: meter.meter_id,
+        bands: meter.bands.to_vec(),
+    }
 }

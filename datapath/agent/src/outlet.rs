@@ -2,10 +2,10 @@
 
 use weft_frame::Packet;
 use weft_openflow::{
-    Body, FlowRemoved, Match, Message, OFP_NO_BUFFER, OxmField, PacketIn, PacketInReason, Port, PortReason,
+    Body, FlowRemoved, Match, Message, OFP_NO_BUFFER, OxmField, PacketIn, Port, PortReason,
     PortStatus,
 };
-use weft_pipeline::{PacketIn as Event, PacketInReason as EventReason, Removed, Sink};
+use weft_pipeline::{PacketIn as Event, Removed, Sink};
 
 use crate::asynchronous::AsyncKind;
 use crate::connection::{Connections, Origin};
@@ -30,7 +30,10 @@ impl Outlet<'_> {
         if recipients.peek().is_none() {
             return;
         }
-        let message = Message { xid: UNSOLICITED, body: body() };
+        let message = Message {
+            xid: UNSOLICITED,
+            body: body(),
+        };
         while let Some(conn) = recipients.next() {
             if recipients.peek().is_none() {
                 self.host.send(conn, message);
@@ -48,7 +51,12 @@ impl Outlet<'_> {
             program: None,
             controller_id: 0,
         };
-        self.publish(origin, || Body::PortStatus(PortStatus { reason, desc: port.clone() }));
+        self.publish(origin, || {
+            Body::PortStatus(PortStatus {
+                reason,
+                desc: port.clone(),
+            })
+        });
     }
 
     /// `OFPT_FLOW_REMOVED` (§7.4.2).
@@ -85,14 +93,9 @@ impl Sink for Outlet<'_> {
     /// `OFPT_PACKET_IN` (§7.4.1). Nothing is buffered here, so the whole frame is sent whatever `max_len` says:
     /// "if the packet is not buffered […] the entire packet is included in data".
     fn packet_in(&mut self, packet: &mut Packet, event: &Event) {
-        let reason = match event.reason {
-            EventReason::NoMatch => PacketInReason::NoMatch,
-            EventReason::Action => PacketInReason::Action,
-            EventReason::InvalidTtl => PacketInReason::InvalidTtl,
-        };
         let origin = Origin {
             kind: AsyncKind::PacketIn,
-            reason: reason.into(),
+            reason: event.reason.into(),
             program: self.program_table.map(|_| event.program),
             controller_id: event.controller_id,
         };
@@ -101,7 +104,7 @@ impl Sink for Outlet<'_> {
             Body::PacketIn(PacketIn {
                 buffer_id: OFP_NO_BUFFER,
                 total_len: data.len().min(usize::from(u16::MAX)) as u16,
-                reason,
+                reason: event.reason,
                 table_id: event.table_id,
                 cookie: event.cookie,
                 match_: pipeline_fields(event),
@@ -120,7 +123,12 @@ fn pipeline_fields(event: &Event) -> Match {
     if event.tunnel_id != 0 {
         fields = fields.with(OxmField::TunnelId, event.tunnel_id);
     }
-    for (number, &value) in event.regs.iter().enumerate().filter(|(_, value)| **value != 0) {
+    for (number, &value) in event
+        .regs
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| **value != 0)
+    {
         if let Some(field) = OxmField::reg(number) {
             fields = fields.with(field, value);
         }

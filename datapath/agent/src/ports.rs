@@ -18,7 +18,8 @@ pub struct PortEntry {
 impl PortEntry {
     /// Whether fast-failover groups may use it: link up and not taken down.
     pub fn is_live(&self) -> bool {
-        self.port.config & port_config::PORT_DOWN == 0 && self.port.state & port_state::LINK_DOWN == 0
+        self.port.config & port_config::PORT_DOWN == 0
+            && self.port.state & port_state::LINK_DOWN == 0
     }
 }
 
@@ -32,8 +33,13 @@ impl Ports {
     /// Adds a port or replaces its description; returns the old one.
     pub fn insert(&mut self, mut port: Port, now: Nanos) -> Option<Port> {
         mark_live(&mut port);
-        let since = self.by_number.get(&port.port_no).map_or(now, |old| old.since);
-        self.by_number.insert(port.port_no, PortEntry { port, since }).map(|old| old.port)
+        let since = self
+            .by_number
+            .get(&port.port_no)
+            .map_or(now, |old| old.since);
+        self.by_number
+            .insert(port.port_no, PortEntry { port, since })
+            .map(|old| old.port)
     }
 
     /// Removes a port and returns its last description.
@@ -53,7 +59,10 @@ impl Ports {
         }
         match self.by_number.get(&number) {
             Some(entry) => Ok(vec![entry]),
-            None => Err(OfError::new(ErrorCode::BadRequestBadPort, format!("no port {number}"))),
+            None => Err(OfError::new(
+                ErrorCode::BadRequestBadPort,
+                format!("no port {number}"),
+            )),
         }
     }
 
@@ -65,18 +74,30 @@ impl Ports {
     /// What a port-mod would change: the port's configuration after it and the bits that differ.
     pub fn check_mod(&self, port_mod: &PortMod) -> Result<(u32, u32), OfError> {
         let Some(entry) = self.by_number.get(&port_mod.port_no) else {
-            return Err(OfError::new(ErrorCode::PortModFailedBadPort, format!("no port {}", port_mod.port_no)));
+            return Err(OfError::new(
+                ErrorCode::PortModFailedBadPort,
+                format!("no port {}", port_mod.port_no),
+            ));
         };
         let port = &entry.port;
         if port.hw_addr != port_mod.hw_addr {
-            return Err(OfError::new(ErrorCode::PortModFailedBadHwAddr, "the address is not the port's"));
+            return Err(OfError::new(
+                ErrorCode::PortModFailedBadHwAddr,
+                "the address is not the port's",
+            ));
         }
         if (port_mod.config | port_mod.mask) & !port_config::ALL != 0 {
-            return Err(OfError::new(ErrorCode::PortModFailedBadConfig, "unknown configuration bits"));
+            return Err(OfError::new(
+                ErrorCode::PortModFailedBadConfig,
+                "unknown configuration bits",
+            ));
         }
         // Zero leaves the advertised features as they are. What the device cannot do, it cannot advertise.
         if port_mod.advertise & !port.supported != 0 {
-            return Err(OfError::new(ErrorCode::PortModFailedBadAdvertise, "features the port does not support"));
+            return Err(OfError::new(
+                ErrorCode::PortModFailedBadAdvertise,
+                "features the port does not support",
+            ));
         }
         let config = (port.config & !port_mod.mask) | (port_mod.config & port_mod.mask);
         Ok((config, config ^ port.config))
@@ -94,5 +115,9 @@ impl Ports {
 /// `OFPPS_LIVE` follows from the rest.
 fn mark_live(port: &mut Port) {
     let live = port.config & port_config::PORT_DOWN == 0 && port.state & port_state::LINK_DOWN == 0;
-    port.state = if live { port.state | port_state::LIVE } else { port.state & !port_state::LIVE };
+    port.state = if live {
+        port.state | port_state::LIVE
+    } else {
+        port.state & !port_state::LIVE
+    };
 }

@@ -27,8 +27,12 @@ impl Recorder {
             match event {
                 Event::Message(conn, message) => host.send(conn, message),
                 Event::Encoded(conn, bytes) => host.send_encoded(conn, bytes),
-                Event::Frame(port_no, queue_id, mut packet) => host.transmit(port_no, queue_id, &mut packet),
-                Event::PortConfig(port_no, config, changed) => host.set_port_config(port_no, config, changed),
+                Event::Frame(port_no, queue_id, mut packet) => {
+                    host.transmit(port_no, queue_id, &mut packet)
+                }
+                Event::PortConfig(port_no, config, changed) => {
+                    host.set_port_config(port_no, config, changed)
+                }
                 Event::Disconnect(conn) => host.disconnect(conn),
             }
         }
@@ -45,11 +49,13 @@ impl Host for Recorder {
     }
 
     fn transmit(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet) {
-        self.events.push(Event::Frame(port_no, queue_id, packet.clone()));
+        self.events
+            .push(Event::Frame(port_no, queue_id, packet.clone()));
     }
 
     fn set_port_config(&mut self, port_no: u32, config: u32, changed: u32) {
-        self.events.push(Event::PortConfig(port_no, config, changed));
+        self.events
+            .push(Event::PortConfig(port_no, config, changed));
     }
 
     /// Modifications ask for no counters.

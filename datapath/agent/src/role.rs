@@ -91,8 +91,15 @@ mod tests {
         ];
         for (cached, requested, accepted) in table {
             let mut generation = Generation(Some(cached));
-            assert_eq!(generation.advance(requested).is_ok(), accepted, "{cached} -> {requested}");
-            assert_eq!(generation.reported(), if accepted { requested } else { cached });
+            assert_eq!(
+                generation.advance(requested).is_ok(),
+                accepted,
+                "{cached} -> {requested}"
+            );
+            assert_eq!(
+                generation.reported(),
+                if accepted { requested } else { cached }
+            );
         }
     }
 }

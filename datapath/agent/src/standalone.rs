@@ -2,8 +2,8 @@
 //! NORMAL on a bridge without a bridge program.
 
 use weft_openflow::{
-    Action, FlowMod, FlowModCommand, Instruction, Learn, LearnSource, LearnSpec, LearnTarget, Match, NxAction,
-    OxmField, OxmId, port_no, table_no,
+    Action, FlowMod, FlowModCommand, Instruction, Learn, LearnSource, LearnSpec, LearnTarget,
+    Match, NxAction, OxmField, OxmId, port_no, table_no,
 };
 use weft_pipeline::{Owner, Pipeline};
 
@@ -33,9 +33,17 @@ fn apply(pipeline: &mut Pipeline, owner: Owner, flow_mod: &FlowMod, now: Nanos) 
 }
 
 fn add(table_id: u8, priority: u16, match_: Match, actions: Vec<Action>) -> FlowMod {
-    let instructions =
-        if actions.is_empty() { Vec::new() } else { vec![Instruction::ApplyActions { actions }] };
-    FlowMod { priority, match_, instructions, ..FlowMod::new(FlowModCommand::Add, table_id) }
+    let instructions = if actions.is_empty() {
+        Vec::new()
+    } else {
+        vec![Instruction::ApplyActions { actions }]
+    };
+    FlowMod {
+        priority,
+        match_,
+        instructions,
+        ..FlowMod::new(FlowModCommand::Add, table_id)
+    }
 }
 
 /// `table=0, priority=0, actions=NORMAL`: how a bridge without controllers starts. Users may delete it, as in Open
@@ -47,18 +55,35 @@ pub(crate) fn install_normal(pipeline: &mut Pipeline, now: Nanos) {
 
 /// Removes all flows that are the users'.
 pub(crate) fn flush(pipeline: &mut Pipeline, now: Nanos) {
-    apply(pipeline, Owner::User, &FlowMod::new(FlowModCommand::Delete, table_no::ALL), now);
+    apply(
+        pipeline,
+        Owner::User,
+        &FlowMod::new(FlowModCommand::Delete, table_no::ALL),
+        now,
+    );
 }
 
 /// Puts in or takes out the flow that forwards everything as NORMAL while no controller can be reached. It
 /// goes before the flows that controllers left behind, as in Open vSwitch.
 pub(crate) fn set_fail_open(pipeline: &mut Pipeline, fail_open: bool, now: Nanos) {
-    let flow = add(0, u16::MAX, Match::any(), vec![Action::output(port_no::NORMAL)]);
-    let flow = FlowMod { cookie: FAIL_OPEN_COOKIE, ..flow };
+    let flow = add(
+        0,
+        u16::MAX,
+        Match::any(),
+        vec![Action::output(port_no::NORMAL)],
+    );
+    let flow = FlowMod {
+        cookie: FAIL_OPEN_COOKIE,
+        ..flow
+    };
     let flow = if fail_open {
         flow
     } else {
-        FlowMod { command: FlowModCommand::DeleteStrict, cookie_mask: u64::MAX, ..flow }
+        FlowMod {
+            command: FlowModCommand::DeleteStrict,
+            cookie_mask: u64::MAX,
+            ..flow
+        }
     };
     apply(pipeline, Owner::User, &flow, now);
 }
@@ -68,12 +93,20 @@ pub(crate) fn set_fail_open(pipeline: &mut Pipeline, fail_open: bool, now: Nanos
 pub(crate) fn install_learning(pipeline: &mut Pipeline, now: Nanos) {
     let reserved = Match::any().with_masked(OxmField::EthDst, RESERVED_GROUP, RESERVED_GROUP_MASK);
     let group_source = Match::any().with_masked(OxmField::EthSrc, GROUP_BIT, GROUP_BIT);
-    let resubmit = Action::Nicira(NxAction::ResubmitTable { in_port: SAME_IN_PORT, table: LEARNED_TABLE });
+    let resubmit = Action::Nicira(NxAction::ResubmitTable {
+        in_port: SAME_IN_PORT,
+        table: LEARNED_TABLE,
+    });
     let flows = [
         add(LEARNING_TABLE, 2, reserved, Vec::new()),
         add(LEARNING_TABLE, 1, group_source, Vec::new()),
         add(LEARNING_TABLE, 0, Match::any(), vec![learn(), resubmit]),
-        add(LEARNED_TABLE, 0, Match::any(), vec![Action::output(port_no::FLOOD)]),
+        add(
+            LEARNED_TABLE,
+            0,
+            Match::any(),
+            vec![Action::output(port_no::FLOOD)],
+        ),
     ];
     for flow in &flows {
         apply(pipeline, Owner::Program, flow, now);
@@ -83,7 +116,12 @@ pub(crate) fn install_learning(pipeline: &mut Pipeline, now: Nanos) {
 /// Removes what [`install_learning`] put in and what was learned.
 pub(crate) fn remove_learning(pipeline: &mut Pipeline, now: Nanos) {
     for table_id in [LEARNING_TABLE, LEARNED_TABLE] {
-        apply(pipeline, Owner::Program, &FlowMod::new(FlowModCommand::Delete, table_id), now);
+        apply(
+            pipeline,
+            Owner::Program,
+            &FlowMod::new(FlowModCommand::Delete, table_id),
+            now,
+        );
     }
 }
 
@@ -91,10 +129,16 @@ pub(crate) fn remove_learning(pipeline: &mut Pipeline, now: Nanos) {
 fn learn() -> Action {
     let spec = |n_bits, from: OxmField, target| LearnSpec {
         n_bits,
-        source: LearnSource::Field { field: OxmId::new(from), offset: 0 },
+        source: LearnSource::Field {
+            field: OxmId::new(from),
+            offset: 0,
+        },
         target,
     };
-    let matching = |field| LearnTarget::Match { field: OxmId::new(field), offset: 0 };
+    let matching = |field| LearnTarget::Match {
+        field: OxmId::new(field),
+        offset: 0,
+    };
     Action::Nicira(NxAction::Learn(Box::new(Learn {
         idle_timeout: 0,
         hard_timeout: AGEING_SECONDS,

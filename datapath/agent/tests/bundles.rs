@@ -1,0 +1,382 @@
+//! Bundles: all or nothing (ONF EXT-230).
+
+mod common;
+
+use common::{Bridge, SECOND, flow, frame, mac, packet_out};
+use weft_agent::{ConnId, ConnectionKind};
+use weft_openflow::{
+    Action, Body, Bucket, BundleAdd, BundleControl, BundleControlType, ErrorCode, FlowMod,
+    FlowModCommand, FlowStats, FlowStatsRequest, GroupMod, GroupModCommand, GroupType, Match,
+    Message, MeterBand, MeterMod, MeterModCommand, MultipartReplyBody, MultipartRequest,
+    MultipartRequestBody, OxmField, PortMod, flow_mod_flags, group_no, port_config, port_no,
+    table_no,
+};
+
+const FLAGS: u16 = 3;
+
+fn control(control_type: BundleControlType, flags: u16) -> Body {
+    Body::BundleControl(BundleControl {
+        bundle_id: 1,
+        control_type,
+        flags,
+        properties: vec![],
+    })
+}
+
+/// Adds a message to bundle 1; its xid is the one that [`Bridge::send`] will choose, found by asking twice.
+fn add(bridge: &mut Bridge, conn: ConnId, body: Body) -> Vec<Body> {
+    let xid = bridge.send(conn, Body::BarrierRequest) + 1;
+    bridge.received(conn);
+    let message = Box::new(Message { xid, body });
+    bridge.ask(
+        conn,
+        Body::BundleAdd(BundleAdd {
+            bundle_id: 1,
+            flags: FLAGS,
+            message,
+            properties: vec![],
+        }),
+    )
+}
+
+fn open(bridge: &mut Bridge, conn: ConnId, bodies: Vec<Body>) {
+    use BundleControlType::{OpenReply, OpenRequest};
+    assert_eq!(
+        bridge.ask_one(conn, control(OpenRequest, FLAGS)),
+        control(OpenReply, FLAGS)
+    );
+    for body in bodies {
+        assert_eq!(add(bridge, conn, body), []);
+    }
+}
+
+fn flows(bridge: &mut Bridge, conn: ConnId) -> Vec<FlowStats> {
+    let request = FlowStatsRequest {
+        table_id: table_no::ALL,
+        out_port: port_no::ANY,
+        out_group: group_no::ANY,
+        cookie: 0,
+        cookie_mask: 0,
+        match_: Match::any(),
+    };
+    let request =
+        Body::MultipartRequest(MultipartRequest::new(MultipartRequestBody::Flow(request)));
+    let Body::MultipartReply(reply) = bridge.ask_one(conn, request) else {
+        panic!()
+    };
+    let MultipartReplyBody::Flow(mut flows) = reply.body else {
+        panic!()
+    };
+    flows.sort_by_key(|flow| (flow.table_id, flow.priority, flow.cookie));
+    flows
+}
+
+fn group(command: GroupModCommand, group_id: u32, port: u32) -> Body {
+    let actions = vec![Action::output(port)];
+    let (watch_port, watch_group) = (port_no::ANY, group_no::ANY);
+    let buckets = vec![Bucket {
+        weight: 0,
+        watch_port,
+        watch_group,
+        actions,
+    }];
+    Body::GroupMod(GroupMod {
+        command,
+        group_type: GroupType::All,
+        group_id,
+        buckets,
+    })
+}
+
+fn meter(command: MeterModCommand, meter_id: u32, rate: u32) -> Body {
+    let bands = vec![MeterBand::Drop {
+        rate,
+        burst_size: 0,
+    }];
+    Body::MeterMod(MeterMod {
+        command,
+        flags: 1,
+        meter_id,
+        bands,
+    })
+}
+
+fn groups_and_meters(bridge: &mut Bridge, conn: ConnId) -> Vec<Body> {
+    use MultipartRequestBody as Request;
+    let meters = weft_openflow::MeterMultipartRequest {
+        meter_id: weft_openflow::meter_no::ALL,
+    };
+    [Request::GroupDesc, Request::MeterConfig(meters)]
+        .into_iter()
+        .map(|request| bridge.ask_one(conn, Body::MultipartRequest(MultipartRequest::new(request))))
+        .collect()
+}
+
+#[test]
+fn nothing_happens_until_commit_and_then_all_of_it() {
+    use BundleControlType::{CloseReply, CloseRequest, CommitReply, CommitRequest};
+    let (mut bridge, conn) = Bridge::plain();
+    let bodies = vec![
+        group(GroupModCommand::Add, 1, 2),
+        Body::FlowMod(flow(0, 1, vec![Action::Group { group_id: 1 }])),
+        packet_out(1, vec![Action::output(port_no::TABLE)], frame(1, 2)),
+    ];
+    open(&mut bridge, conn, bodies);
+    assert_eq!((bridge.agent.flow_count(), bridge.log.frames.len()), (0, 0));
+    assert_eq!(
+        bridge.ask_one(conn, control(CloseRequest, FLAGS)),
+        control(CloseReply, FLAGS)
+    );
+    assert_eq!(
+        bridge.ask_one(conn, control(CommitRequest, FLAGS)),
+        control(CommitReply, FLAGS)
+    );
+    assert_eq!(bridge.agent.flow_count(), 1);
+    assert_eq!(bridge.log.frames, [(2, frame(1, 2))]);
+    bridge.fails(
+        conn,
+        control(CommitRequest, FLAGS),
+        ErrorCode::BundleFailedBadId,
+    );
+}
+
+#[test]
+fn a_bundle_that_fails_leaves_everything_as_it_was() {
+    let (mut bridge, conn) = Bridge::plain();
+    let watcher = bridge.connect(ConnectionKind::Controller);
+    let numbered = |command, number: u32, cookie, actions| {
+        let mut flow_mod = flow(0, number, actions);
+        (flow_mod.command, flow_mod.cookie) = (command, cookie);
+        flow_mod.flags = flow_mod_flags::SEND_FLOW_REM;
+        flow_mod
+    };
+    bridge.tell(conn, group(GroupModCommand::Add, 1, 1));
+    bridge.tell(conn, group(GroupModCommand::Add, 2, 2));
+    bridge.tell(conn, meter(MeterModCommand::Add, 1, 1000));
+    for number in 1..=3 {
+        let mut flow_mod = numbered(
+            FlowModCommand::Add,
+            number,
+            u64::from(number),
+            vec![Action::output(2)],
+        );
+        (flow_mod.idle_timeout, flow_mod.hard_timeout) = (100, 200);
+        bridge.tell(conn, Body::FlowMod(flow_mod));
+    }
+    bridge.tell(
+        conn,
+        Body::FlowMod(numbered(
+            FlowModCommand::Add,
+            4,
+            4,
+            vec![Action::Group { group_id: 2 }],
+        )),
+    );
+    bridge.packet(1, &frame(1, 2));
+    bridge.packet(2, &frame(1, 3));
+    bridge.now = 5 * SECOND;
+    let before = (
+        flows(&mut bridge, conn),
+        groups_and_meters(&mut bridge, conn),
+    );
+    assert_eq!(before.0.len(), 4);
+    bridge.received(watcher);
+    let sent = bridge.log.frames.len();
+
+    let mut add_replacing = numbered(FlowModCommand::Add, 1, 99, vec![Action::output(3)]);
+    add_replacing.flags = flow_mod_flags::RESET_COUNTS;
+    let port_down = PortMod {
+        port_no: 1,
+        hw_addr: mac(1),
+        config: port_config::PORT_DOWN,
+        mask: port_config::PORT_DOWN,
+        advertise: 0,
+    };
+    let bodies = vec![
+        Body::FlowMod(add_replacing),
+        Body::FlowMod(numbered(FlowModCommand::ModifyStrict, 2, 0, vec![])),
+        Body::FlowMod(numbered(FlowModCommand::DeleteStrict, 3, 0, vec![])),
+        Body::FlowMod(numbered(FlowModCommand::Add, 3, 7, vec![])),
+        Body::FlowMod(flow(9, 1, vec![])),
+        group(GroupModCommand::Modify, 1, 3),
+        Body::GroupMod(GroupMod {
+            command: GroupModCommand::Delete,
+            group_type: GroupType::All,
+            group_id: 2,
+            buckets: vec![],
+        }),
+        group(GroupModCommand::Add, 3, 3),
+        meter(MeterModCommand::Modify, 1, 5),
+        meter(MeterModCommand::Add, 2, 5),
+        Body::PortMod(port_down),
+        packet_out(2, vec![Action::output(3)], frame(1, 2)),
+        // This one fails: the group exists.
+        group(GroupModCommand::Add, 1, 1),
+        Body::FlowMod(flow(10, 1, vec![])),
+    ];
+    open(&mut bridge, conn, bodies);
+    bridge.send(conn, control(BundleControlType::CommitRequest, FLAGS));
+    let codes: Vec<_> = bridge
+        .received(conn)
+        .into_iter()
+        .map(|body| match body {
+            Body::Error(error) => error.error_code(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            Some(ErrorCode::GroupModFailedGroupExists),
+            Some(ErrorCode::BundleFailedMsgFailed)
+        ]
+    );
+    let after = (
+        flows(&mut bridge, conn),
+        groups_and_meters(&mut bridge, conn),
+    );
+    assert_eq!(after, before);
+    assert_eq!(
+        bridge.received(watcher),
+        [],
+        "no flow-removed, no port-status"
+    );
+    assert_eq!(bridge.log.frames.len(), sent, "no packet-out");
+    assert_eq!(bridge.log.port_configs, []);
+    assert_eq!(
+        bridge
+            .agent
+            .ports()
+            .map(|port| port.config)
+            .collect::<Vec<_>>(),
+        [0, 0, 0]
+    );
+
+    // What was restored works: it matches, counts and times out.
+    bridge.packet(3, &frame(1, 2));
+    let restored = flows(&mut bridge, conn);
+    assert_eq!(
+        restored
+            .iter()
+            .find(|flow| flow.cookie == 3)
+            .map(|flow| flow.packet_count),
+        Some(1)
+    );
+    bridge.advance(300 * SECOND);
+    assert_eq!(bridge.agent.flow_count(), 1);
+}
+
+#[test]
+fn what_cannot_be_bundled_is_refused() {
+    let (mut bridge, conn) = Bridge::plain();
+    open(&mut bridge, conn, vec![]);
+    let Body::Error(error) = add(&mut bridge, conn, Body::EchoRequest(vec![])).remove(0) else {
+        panic!()
+    };
+    assert_eq!(error.error_code(), Some(ErrorCode::BundleFailedMsgUnsup));
+    let message = Box::new(Message {
+        xid: 0xbad,
+        body: Body::FlowMod(flow(0, 1, vec![])),
+    });
+    let add = BundleAdd {
+        bundle_id: 1,
+        flags: FLAGS,
+        message,
+        properties: vec![],
+    };
+    let Body::Error(error) = bridge.ask_one(conn, Body::BundleAdd(add)) else {
+        panic!()
+    };
+    assert_eq!(error.error_code(), Some(ErrorCode::BundleFailedMsgBadXid));
+}
+
+#[test]
+fn control_messages_that_make_no_sense() {
+    use BundleControlType::{
+        CloseRequest, CommitRequest, DiscardReply, DiscardRequest, OpenReply, OpenRequest,
+    };
+    let (mut bridge, conn) = Bridge::plain();
+    let table = [
+        (CloseRequest, 0, ErrorCode::BundleFailedBadId),
+        (CommitRequest, 0, ErrorCode::BundleFailedBadId),
+        (DiscardRequest, 0, ErrorCode::BundleFailedBadId),
+        (OpenRequest, 0x80, ErrorCode::BundleFailedBadFlags),
+        (OpenReply, 0, ErrorCode::BundleFailedBadType),
+        (
+            BundleControlType::Unknown(99),
+            0,
+            ErrorCode::BundleFailedBadType,
+        ),
+    ];
+    for (kind, flags, code) in table {
+        bridge.fails(conn, control(kind, flags), code);
+    }
+    open(&mut bridge, conn, vec![Body::FlowMod(flow(0, 1, vec![]))]);
+    assert_eq!(
+        bridge.ask_one(conn, control(DiscardRequest, FLAGS)),
+        control(DiscardReply, FLAGS)
+    );
+    assert_eq!(bridge.agent.flow_count(), 0);
+}
+
+#[test]
+fn bundles_belong_to_their_connection_and_die_with_it() {
+    let (mut bridge, one) = Bridge::plain();
+    let two = bridge.connect(ConnectionKind::Controller);
+    open(&mut bridge, one, vec![Body::FlowMod(flow(0, 1, vec![]))]);
+    bridge.fails(
+        two,
+        control(BundleControlType::CommitRequest, FLAGS),
+        ErrorCode::BundleFailedBadId,
+    );
+    bridge.agent.connection_closed(one, &mut bridge.log);
+    assert_eq!(bridge.agent.flow_count(), 0);
+}
+
+#[test]
+fn an_idle_bundle_is_discarded_and_that_is_said() {
+    let (mut bridge, conn) = Bridge::plain();
+    open(&mut bridge, conn, vec![]);
+    assert!(bridge.agent.next_deadline().is_some());
+    bridge.advance(60 * SECOND);
+    let [Body::Error(error)] = &bridge.received(conn)[..] else {
+        panic!()
+    };
+    assert_eq!(error.error_code(), Some(ErrorCode::BundleFailedTimeout));
+    bridge.fails(
+        conn,
+        control(BundleControlType::CommitRequest, FLAGS),
+        ErrorCode::BundleFailedBadId,
+    );
+}
+
+#[test]
+fn replacing_all_flows_in_one_bundle() {
+    let (mut bridge, conn) = Bridge::plain();
+    for number in 0..100u32 {
+        let match_ = Match::any().with(OxmField::EthDst, number);
+        bridge.tell(
+            conn,
+            Body::FlowMod(FlowMod {
+                match_,
+                ..flow(0, 1, vec![])
+            }),
+        );
+    }
+    let mut bodies = vec![Body::FlowMod(FlowMod::new(
+        FlowModCommand::Delete,
+        table_no::ALL,
+    ))];
+    bodies.extend((50..150u32).map(|number| {
+        let match_ = Match::any().with(OxmField::EthDst, number);
+        Body::FlowMod(FlowMod {
+            match_,
+            cookie: 5,
+            ..flow(0, 1, vec![])
+        })
+    }));
+    open(&mut bridge, conn, bodies);
+    bridge.ask_one(conn, control(BundleControlType::CommitRequest, FLAGS));
+    let flows = flows(&mut bridge, conn);
+    assert!(flows.len() == 100 && flows.iter().all(|flow| flow.cookie == 5));
+}
