@@ -26,7 +26,7 @@ class Bench {
   runner = this.newRunner();
 
   newRunner(): ProgramRunner {
-    return new ProgramRunner(bridge(), { programs: [bridgeProgram as Program], settings: {}, nowMs: 0 });
+    return new ProgramRunner(bridge(), { programs: [bridgeProgram], settings: {}, nowMs: 0 });
   }
 
   get have(): SwitchTables {
