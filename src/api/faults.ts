@@ -1,5 +1,6 @@
 /** Faults of a body that a schema cannot say: fields that do not go together. Never trusts the types of what it reads. */
 import type { BodyFault } from './problems.js';
+import { VLAN_MODES } from './schemas.js';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -10,16 +11,17 @@ export function portFaults(body: unknown): BodyFault[] {
   if (typeof body !== 'object' || body === null) return [];
   const { vlanMode, tag, trunks, cvlans } = body as Body;
   const mode = vlanMode ?? (isGiven(tag) ? 'access' : 'trunk');
+  // Of a mode that there is not, the schema tells.
+  if (!VLAN_MODES.some((known) => known === mode)) return [];
   const faults: BodyFault[] = [];
   const fault = (path: string, message: string) => faults.push({ path, message });
   if (mode === 'trunk' && isGiven(tag))
     fault('/tag', 'a trunk has none; native-tagged and native-untagged do');
-  if (typeof mode === 'string' && mode !== 'trunk' && !isGiven(tag))
-    fault('/tag', `is required in mode ${mode}`);
+  if (mode !== 'trunk' && !isGiven(tag)) fault('/tag', `is required in mode ${String(mode)}`);
   if ((mode === 'access' || mode === 'dot1q-tunnel') && isGiven(trunks))
-    fault('/trunks', `a port of mode ${mode} carries no list of VLANs`);
-  if (typeof mode === 'string' && mode !== 'dot1q-tunnel' && isGiven(cvlans))
-    fault('/cvlans', `only mode dot1q-tunnel has them, this is ${mode}`);
+    fault('/trunks', `a port of mode ${String(mode)} carries no list of VLANs`);
+  if (mode !== 'dot1q-tunnel' && isGiven(cvlans))
+    fault('/cvlans', `only mode dot1q-tunnel has them, this is ${String(mode)}`);
   return faults;
 }
 

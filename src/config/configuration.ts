@@ -152,7 +152,7 @@ export class Configuration {
   #changed(changes: readonly Change[]): void {
     if (!changes.some(isConfiguration)) return;
     this.#stale = true;
-    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    this.#refreshing ??= this.#refresh();
   }
 
   async #refresh(): Promise<void> {
@@ -164,6 +164,7 @@ export class Configuration {
       this.#read();
       for (const listener of this.#listeners) listener(this.#reading);
     }
+    this.#refreshing = null;
   }
 
   async #assign(): Promise<void> {

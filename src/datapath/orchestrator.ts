@@ -47,6 +47,7 @@ export class Orchestrator {
   /** Counts desired states, and which of them the datapath has. */
   #wanted = 0;
   #done = 0;
+  #isDue = false;
   #working: Promise<void> | null = null;
   #audited = false;
   #version: VersionInfo | null = null;
@@ -140,20 +141,23 @@ export class Orchestrator {
 
   #wake(): void {
     if (this.#stopped) return;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null;
-      if (this.#isBehind() && this.#retryTimer === null) this.#wake();
-    });
-  }
-
-  #isBehind(): boolean {
-    return this.#client.isConnected && this.#reading !== null && (!this.#audited || this.#done < this.#wanted);
+    this.#isDue = true;
+    this.#working ??= this.#work();
   }
 
   async #work(): Promise<void> {
     await Promise.resolve();
+    while (this.#isDue && !this.#stopped) {
+      this.#isDue = false;
+      await this.#workOnce();
+      for (const wake of [...this.#waiters]) wake();
+    }
+    this.#working = null;
+  }
+
+  async #workOnce(): Promise<void> {
     const reading = this.#reading;
-    if (!reading || this.#stopped) return;
+    if (!reading) return;
     const wanted = this.#wanted;
     const { bridges } = reading.network;
     // Foreign switches do not depend on the datapath.
@@ -171,7 +175,6 @@ export class Orchestrator {
       this.#faults.set('', (error as Error).message);
     }
     if (this.#faults.size + this.#portFaults.size > 0) this.#retryLater();
-    for (const wake of [...this.#waiters]) wake();
   }
 
   async #bring({ network, interfaces }: Reading): Promise<void> {

@@ -63,6 +63,23 @@ test('what was acknowledged is there again', async () => {
   await again.close();
 });
 
+test('one transaction after another, with and without something to write, each is answered', async () => {
+  const store = await open();
+  await store.transact([root]);
+  for (let i = 1; i <= 100; i++) {
+    const state: Json = {
+      op: 'update',
+      table: 'Open_vSwitch',
+      where: [],
+      row: { statistics: ['map', [['load', String(i)]]] },
+    };
+    await store.transact([state]);
+    for (let turn = 0; turn < i % 7; turn++) await Promise.resolve();
+    expect((await store.transact([i % 2 ? setNext(i) : state])).error).toBeNull();
+  }
+  await store.close();
+});
+
 test('columns of state are neither written nor there again', async () => {
   const store = await open();
   await store.transact([root]);

@@ -163,7 +163,7 @@ export class Journal {
       return;
     }
     this.#queue.push(entry);
-    this.#writer ??= this.#write().finally(() => (this.#writer = null));
+    this.#writer ??= this.#write();
   }
 
   async #write(): Promise<void> {
@@ -196,6 +196,8 @@ export class Journal {
       if (this.#end > Math.max(2 * this.#compactedSize, this.#options.compactAtBytes))
         this.#compactBecause = 'it had grown';
     }
+    // In the same turn as the queue was seen to be empty: whoever comes next starts a new writer.
+    this.#writer = null;
   }
 
   /** The snapshot is of memory, so what waits in the queue is in it and is written with it. */

@@ -1,0 +1,159 @@
+/** The API over a real configuration on disk, with switches that do as they are told. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildApp } from '../../src/api/app.js';
+import type { AppOptions } from '../../src/api/app.js';
+import type { App } from '../../src/api/plugin.js';
+import type { Switches } from '../../src/api/services.js';
+import { Configuration } from '../../src/config/index.js';
+import type { MacAddress } from '../../src/domain/index.js';
+import { openVSwitchSchema } from '../../src/ovsdb/index.js';
+import { Journal } from '../../src/ovsdb/journal.js';
+import { Store } from '../../src/ovsdb/store.js';
+import type { FdbEntry, FlowDump, GroupDump, SwitchDriver } from '../../src/switches/driver.js';
+
+export const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A switch that knows what the test says it knows. */
+export class FakeSwitches implements Switches {
+  pending: string | null = null;
+  connected = true;
+  fdb: FdbEntry[] = [];
+  flows: FlowDump[] = [];
+  groups: GroupDump[] = [];
+
+  async synced(): Promise<void> {
+    if (this.pending !== null) throw new Error(this.pending);
+  }
+  port() {
+    return undefined;
+  }
+  status() {
+    return { connected: this.connected, version: null, lastError: null };
+  }
+  driver(bridge: string): SwitchDriver {
+    const answer = <T>(list: T): Promise<T> =>
+      this.connected ? Promise.resolve(list) : Promise.reject(new Error(`${bridge} is not connected`));
+    return {
+      bridge,
+      start() {},
+      configure() {},
+      synced: () => this.synced(),
+      status: () => ({
+        connected: this.connected,
+        inSync: this.connected,
+        target: `unix:/run/${bridge}.program`,
+        datapathId: null,
+        flowsWanted: this.flows.length,
+        groupsWanted: this.groups.length,
+        macs: this.fdb.length,
+        lastError: null,
+        sent: {
+          flowAdds: 0,
+          flowModifies: 0,
+          flowDeletes: 0,
+          groupAdds: 0,
+          groupModifies: 0,
+          groupDeletes: 0,
+          barriers: 0,
+          reconciles: 0,
+        },
+        received: { packetIns: 0, flowsRemoved: 0, errors: 0 },
+        refused: {},
+      }),
+      fdb: () => this.fdb,
+      flushFdb: ({ port, vlan, mac } = {}) => {
+        const before = this.fdb.length;
+        this.fdb = this.fdb.filter(
+          (entry) =>
+            entry.kind !== 'learned' ||
+            (port !== undefined && entry.port !== port) ||
+            (vlan !== undefined && entry.vlan !== vlan) ||
+            (mac !== undefined && entry.mac !== mac),
+        );
+        return before - this.fdb.length;
+      },
+      dumpFlows: () => answer([...this.flows]),
+      dumpGroups: () => answer([...this.groups]),
+      ports: () => [],
+      subscribe: () => () => undefined,
+      stop: () => Promise.resolve(),
+    };
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+export class Harness {
+  readonly switches = new FakeSwitches();
+
+  private constructor(
+    readonly folder: string,
+    readonly configuration: Configuration,
+    public app: App,
+  ) {}
+
+  static async create(options: Partial<AppOptions> = {}): Promise<Harness> {
+    const folder = mkdtempSync(join(tmpdir(), 'weft-api-'));
+    const journal = await Journal.open({
+      path: join(folder, 'conf.db'),
+      schema: openVSwitchSchema,
+      log: () => undefined,
+    });
+    const configuration = await Configuration.open(new Store(journal, randomUUID), {
+      log: silent,
+      version: '0.0.0',
+    });
+    const harness = new Harness(folder, configuration, undefined as unknown as App);
+    harness.app = await buildApp({
+      configuration,
+      switches: harness.switches,
+      version: '0.0.0',
+      syncTimeoutMs: 100,
+      ...options,
+    });
+    return harness;
+  }
+
+  async call(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    url: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
+    const response = await this.app.inject({
+      method,
+      url,
+      headers,
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+    let parsed: unknown = response.body;
+    try {
+      parsed = JSON.parse(response.body);
+    } catch {
+      // Plain text stays as it is.
+    }
+    return { status: response.statusCode, body: parsed, text: response.body, headers: response.headers };
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    await this.configuration.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const learned = (vlan: number, mac: string, port: string): FdbEntry => ({
+  vlan,
+  mac: mac as MacAddress,
+  port,
+  kind: 'learned',
+  ageS: 3,
+});
