@@ -13,7 +13,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with(OxmField::VlanVid, 0x1064u16)
         .with(OxmField::EthDst, 0x0200_0000_0001u64);
     let actions = vec![Action::PopVlan, Action::output(7)];
-    let instructions = vec![Instruction::ApplyActions { actions }, Instruction::GotoTable { table_id: 9 }];
+    let instructions = vec![
+        Instruction::ApplyActions { actions },
+        Instruction::GotoTable { table_id: 9 },
+    ];
 
     let mut stream = Vec::new();
     for cookie in 0..FLOWS {
@@ -33,7 +36,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             rest = tail;
             count += 1;
         }
-        println!("{count} flow-mods decoded and checked in {:?}", start.elapsed());
+        println!(
+            "{count} flow-mods decoded and checked in {:?}",
+            start.elapsed()
+        );
     }
 
     let mut entry = FlowStats {
@@ -59,7 +65,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             writer.push(&entry);
         }
         writer.finish();
-        println!("{FLOWS} flows written to {} bytes in {:?}", out.len(), start.elapsed());
+        println!(
+            "{FLOWS} flows written to {} bytes in {:?}",
+            out.len(),
+            start.elapsed()
+        );
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::consts::NICIRA_EXPERIMENTER;
 use crate::error::{ErrorCode, Fault};
 use crate::nicira::NxAction;
-use crate::oxm::{AnyOxm, BAD_SET_LEN, OxmTlv, read_oxm};
+use crate::tlv::{AnyOxm, BAD_SET_LEN, OxmTlv, read_oxm};
 use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_union};
 
 const SET_FIELD: u16 = 25;
@@ -100,7 +100,10 @@ wire_union! {
 impl Action {
     /// Output to a port; to the controller: of the whole packet.
     pub fn output(port: u32) -> Self {
-        Action::Output { port, max_len: crate::consts::OFPCML_NO_BUFFER }
+        Action::Output {
+            port,
+            max_len: crate::consts::OFPCML_NO_BUFFER,
+        }
     }
 
     fn read_body(code: u16, r: &mut Reader<'_>) -> Result<Action, Fault> {
@@ -113,11 +116,17 @@ impl Action {
                         return Ok(Action::Nicira(action));
                     }
                 }
-                Ok(Action::Experimenter { experimenter, data: r.take_all().to_vec() })
+                Ok(Action::Experimenter {
+                    experimenter,
+                    data: r.take_all().to_vec(),
+                })
             }
             _ => match Self::read_known(code, r)? {
                 Some(action) => Ok(action),
-                None => Ok(Action::Unknown { code, data: r.take_all().to_vec() }),
+                None => Ok(Action::Unknown {
+                    code,
+                    data: r.take_all().to_vec(),
+                }),
             },
         }
     }
@@ -133,7 +142,10 @@ impl Action {
             AnyOxm::Known(field) => Ok(Action::SetField { field }),
             AnyOxm::Unknown(_) => {
                 r.finish()?;
-                Ok(Action::Unknown { code: SET_FIELD, data: data.to_vec() })
+                Ok(Action::Unknown {
+                    code: SET_FIELD,
+                    data: data.to_vec(),
+                })
             }
         }
     }
@@ -155,7 +167,11 @@ impl Wire for Action {
         r.bad_len = ErrorCode::BadActionBadLen;
         let length = r.peek_u16(2)?;
         if length % 8 != 0 || length == 0 {
-            let fault = Fault::new(r.bad_len, r.offset() + 2, format!("length {length} is not a multiple of 8"));
+            let fault = Fault::new(
+                r.bad_len,
+                r.offset() + 2,
+                format!("length {length} is not a multiple of 8"),
+            );
             return Err(fault.within("length"));
         }
         let mut own = r.sized(2)?;

@@ -42,7 +42,10 @@ impl Wire for BundleProperty {
         let code = u16::read(&mut own)?;
         own.skip(2)?;
         r.skip(padding)?;
-        Ok(BundleProperty { code, data: own.take_all().to_vec() })
+        Ok(BundleProperty {
+            code,
+            data: own.take_all().to_vec(),
+        })
     }
 
     fn write(&self, w: &mut Vec<u8>) {
@@ -91,15 +94,24 @@ impl Wire for BundleAdd {
         let length = usize::from(r.peek_u16(2)?);
         if length < crate::consts::OFP_HEADER_SIZE || length > r.len() {
             let detail = format!("length {length} does not fit the {} bytes left", r.len());
-            return Err(r.fault(ErrorCode::BundleFailedMsgBadLen, detail).within("message"));
+            return Err(r
+                .fault(ErrorCode::BundleFailedMsgBadLen, detail)
+                .within("message"));
         }
         if r.depth > 0 {
-            return Err(r.fault(ErrorCode::BundleFailedMsgUnsup, "a bundle within a bundle").within("message"));
+            return Err(r
+                .fault(ErrorCode::BundleFailedMsgUnsup, "a bundle within a bundle")
+                .within("message"));
         }
         let mut inner = r.sub(length)?;
         inner.depth += 1;
         let message = Message::read(&mut inner).map_err(|fault| fault.within("message"))?;
-        Ok(BundleAdd { bundle_id, flags, message: Box::new(message), properties: r.take_all().to_vec() })
+        Ok(BundleAdd {
+            bundle_id,
+            flags,
+            message: Box::new(message),
+            properties: r.take_all().to_vec(),
+        })
     }
 
     fn write(&self, w: &mut Vec<u8>) {

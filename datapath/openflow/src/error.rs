@@ -197,7 +197,11 @@ pub struct OfError {
 impl OfError {
     /// An error whose `data` the sender fills in (see [`OfError::quoting`]).
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        OfError { code, data: Vec::new(), detail: detail.into() }
+        OfError {
+            code,
+            data: Vec::new(),
+            detail: detail.into(),
+        }
     }
 
     /// The same, quoting the start of the offending message.
@@ -215,7 +219,12 @@ impl OfError {
             data.extend_from_slice(&ONF_EXPERIMENTER.to_be_bytes());
         }
         data.extend_from_slice(&self.data);
-        ErrorMessage { version: OFP_VERSION, error_type, code, data }
+        ErrorMessage {
+            version: OFP_VERSION,
+            error_type,
+            code,
+            data,
+        }
     }
 }
 
@@ -242,7 +251,12 @@ impl ErrorMessage {
     pub(crate) fn read_body(version: u8, r: &mut Reader<'_>) -> Result<Self, Fault> {
         let error_type = u16::read(r)?;
         let code = u16::read(r)?;
-        Ok(ErrorMessage { version, error_type, code, data: r.take_all().to_vec() })
+        Ok(ErrorMessage {
+            version,
+            error_type,
+            code,
+            data: r.take_all().to_vec(),
+        })
     }
 
     pub(crate) fn write_body(&self, w: &mut Vec<u8>) {
@@ -256,7 +270,10 @@ impl ErrorMessage {
 
     /// Experimenter id of an [`ErrorMessage::EXPERIMENTER`] error.
     pub fn experimenter(&self) -> Option<u32> {
-        let id = self.data.first_chunk::<4>().filter(|_| self.error_type == Self::EXPERIMENTER)?;
+        let id = self
+            .data
+            .first_chunk::<4>()
+            .filter(|_| self.error_type == Self::EXPERIMENTER)?;
         Some(u32::from_be_bytes(*id))
     }
 
@@ -292,7 +309,12 @@ struct FaultBody {
 impl Fault {
     #[cold]
     pub fn new(code: ErrorCode, offset: usize, detail: impl Into<String>) -> Self {
-        Fault(Box::new(FaultBody { code, offset, detail: detail.into(), path: Vec::new() }))
+        Fault(Box::new(FaultBody {
+            code,
+            offset,
+            detail: detail.into(),
+            path: Vec::new(),
+        }))
     }
 
     /// The same fault, seen from the structure around it.
@@ -325,7 +347,12 @@ impl Fault {
             }
         }
         let error = OfError::new(self.0.code, self.0.detail).quoting(message);
-        DecodeError { xid, path, offset: self.0.offset, error }
+        DecodeError {
+            xid,
+            path,
+            offset: self.0.offset,
+            error,
+        }
     }
 }
 

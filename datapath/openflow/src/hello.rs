@@ -29,7 +29,10 @@ impl Wire for HelloElement {
         own.skip(2)?;
         let element = match Self::read_known(code, &mut own)? {
             Some(element) => element,
-            None => HelloElement::Unknown { code, data: own.take_all().to_vec() },
+            None => HelloElement::Unknown {
+                code,
+                data: own.take_all().to_vec(),
+            },
         };
         r.skip(padding)?;
         Ok(element)
@@ -67,7 +70,10 @@ pub const VERSION_BITMAP: u32 = 1 << OFP_VERSION;
 impl Hello {
     /// The HELLO of this side: OpenFlow 1.3 with a bitmap.
     pub fn ours() -> Self {
-        Hello { version: OFP_VERSION, elements: vec![HelloElement::VersionBitmap(vec![VERSION_BITMAP])] }
+        Hello {
+            version: OFP_VERSION,
+            elements: vec![HelloElement::VersionBitmap(vec![VERSION_BITMAP])],
+        }
     }
 
     /// The words of the version bitmap, if there is one.
@@ -87,7 +93,10 @@ impl Hello {
         if agreed {
             return Ok(OFP_VERSION);
         }
-        let detail = format!("only OpenFlow 1.3 is spoken here, the peer offered version {:#04x}", self.version);
+        let detail = format!(
+            "only OpenFlow 1.3 is spoken here, the peer offered version {:#04x}",
+            self.version
+        );
         let mut error = OfError::new(ErrorCode::HelloFailedIncompatible, detail);
         error.data = error.detail.clone().into_bytes();
         Err(error)

@@ -76,18 +76,28 @@ impl Wire for Instruction {
         r.bad_len = ErrorCode::BadInstructionBadLen;
         let length = r.peek_u16(2)?;
         if length % 8 != 0 || length == 0 {
-            let fault = Fault::new(r.bad_len, r.offset() + 2, format!("length {length} is not a multiple of 8"));
+            let fault = Fault::new(
+                r.bad_len,
+                r.offset() + 2,
+                format!("length {length} is not a multiple of 8"),
+            );
             return Err(fault.within("length"));
         }
         let mut own = r.sized(2)?;
         let code = u16::read(&mut own)?;
         own.skip(2)?;
         let instruction = if code == EXPERIMENTER {
-            Instruction::Experimenter { experimenter: u32::read(&mut own)?, data: own.take_all().to_vec() }
+            Instruction::Experimenter {
+                experimenter: u32::read(&mut own)?,
+                data: own.take_all().to_vec(),
+            }
         } else {
             match Self::read_known(code, &mut own)? {
                 Some(instruction) => instruction,
-                None => Instruction::Unknown { code, data: own.take_all().to_vec() },
+                None => Instruction::Unknown {
+                    code,
+                    data: own.take_all().to_vec(),
+                },
             }
         };
         own.finish()?;

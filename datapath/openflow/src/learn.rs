@@ -12,7 +12,7 @@
 //! A header of zero ends the list.
 
 use crate::error::{ErrorCode, Fault};
-use crate::oxm::OxmId;
+use crate::tlv::OxmId;
 use crate::wire::{Reader, Wire, wire_struct};
 
 /// Flags of [`Learn`].
@@ -116,7 +116,11 @@ impl LearnSpec {
             1 => read_place(r).map(|(field, offset)| LearnTarget::Load { field, offset })?,
             _ => LearnTarget::Output,
         };
-        Ok(LearnSpec { n_bits, source, target })
+        Ok(LearnSpec {
+            n_bits,
+            source,
+            target,
+        })
     }
 }
 
@@ -138,7 +142,10 @@ impl Wire for LearnSpec {
             list.push(spec);
         }
         if r.len() >= 8 {
-            return Err(r.fault(ErrorCode::BadActionBadArgument, "more than padding after the end of the specs"));
+            return Err(r.fault(
+                ErrorCode::BadActionBadArgument,
+                "more than padding after the end of the specs",
+            ));
         }
         Ok(list)
     }

@@ -41,6 +41,7 @@ pub mod stats;
 pub mod switch;
 pub mod table;
 mod text;
+pub mod tlv;
 #[cfg(test)]
 mod vectors;
 
@@ -60,9 +61,11 @@ pub use learn::{Learn, LearnSource, LearnSpec, LearnTarget};
 pub use matching::Match;
 pub use message::{Body, Message, decode, decode_request, encode};
 pub use meter::{MeterBand, MeterMod, MeterModCommand};
-pub use multipart::{MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartWriter};
+pub use multipart::{
+    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartWriter,
+};
 pub use nicira::{ControllerProperty, NxAction};
-pub use oxm::{OxmField, OxmId, OxmInfo, OxmTlv, Prerequisite, UnknownOxm};
+pub use oxm::{OxmField, OxmInfo, Prerequisite};
 pub use packet::{PacketIn, PacketInReason, PacketOut};
 pub use port::{Port, PortMod, PortReason, PortStatus};
 pub use queue::{PacketQueue, QueueGetConfigReply, QueueProperty};
@@ -70,6 +73,7 @@ pub use stats::*;
 pub use switch::{FeaturesReply, SwitchConfig};
 pub use table::{ActionId, InstructionId, TableFeatures, TableMod, TableProperty};
 pub use text::Text;
+pub use tlv::{OxmId, OxmTlv, UnknownOxm};
 
 /// A 48-bit MAC address, in the order of the wire.
 pub type MacAddr = [u8; 6];

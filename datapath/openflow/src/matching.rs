@@ -1,7 +1,8 @@
 //! `ofp_match` (OF 1.3.5 §7.2.3.1): a list of match fields.
 
 use crate::error::{ErrorCode, Fault};
-use crate::oxm::{AnyOxm, OxmField, OxmTlv, UnknownOxm, read_oxm};
+use crate::oxm::OxmField;
+use crate::tlv::{AnyOxm, OxmTlv, UnknownOxm, read_oxm};
 use crate::wire::{Reader, Wire, pad8, padding8, patch_length};
 
 /// A match: the fields in the order of the wire. Empty: matches every packet.
@@ -29,8 +30,14 @@ impl Match {
 
     /// The same with one more masked field.
     #[must_use]
-    pub fn with_masked(mut self, field: OxmField, value: impl Into<u128>, mask: impl Into<u128>) -> Self {
-        self.fields.push(OxmTlv::masked(field, value.into(), mask.into()));
+    pub fn with_masked(
+        mut self,
+        field: OxmField,
+        value: impl Into<u128>,
+        mask: impl Into<u128>,
+    ) -> Self {
+        self.fields
+            .push(OxmTlv::masked(field, value.into(), mask.into()));
         self
     }
 
@@ -41,7 +48,9 @@ impl Match {
 
     /// The value of a field that is matched exactly.
     pub fn exact(&self, field: OxmField) -> Option<u128> {
-        self.get(field).filter(|tlv| tlv.mask.is_none()).map(|tlv| tlv.value)
+        self.get(field)
+            .filter(|tlv| tlv.mask.is_none())
+            .map(|tlv| tlv.value)
     }
 
     /// Whether the match has no fields.
@@ -51,7 +60,10 @@ impl Match {
 
     /// Reads OXMs until `r` is empty; a field that comes twice is refused (`OFPBMC_DUP_FIELD`).
     pub(crate) fn read_oxms(r: &mut Reader<'_>) -> Result<Match, Fault> {
-        let mut list = Match { fields: Vec::with_capacity(count_oxms(r.peek())), unknown: Vec::new() };
+        let mut list = Match {
+            fields: Vec::with_capacity(count_oxms(r.peek())),
+            unknown: Vec::new(),
+        };
         let mut seen = 0u128;
         while !r.is_empty() {
             let at = r.offset();
@@ -59,7 +71,8 @@ impl Match {
                 AnyOxm::Known(tlv) => {
                     let bit = 1u128 << (tlv.field as u8);
                     if seen & bit != 0 {
-                        let fault = Fault::new(ErrorCode::BadMatchDupField, at, "the field comes twice");
+                        let fault =
+                            Fault::new(ErrorCode::BadMatchDupField, at, "the field comes twice");
                         return Err(fault.within(tlv.field.name()));
                     }
                     seen |= bit;
@@ -67,8 +80,16 @@ impl Match {
                 }
                 AnyOxm::Unknown(oxm) => {
                     let id = oxm.header() & !0x1ff;
-                    if list.unknown.iter().any(|(_, other)| same_field(other, &oxm, id)) {
-                        return Err(Fault::new(ErrorCode::BadMatchDupField, at, "the field comes twice"));
+                    if list
+                        .unknown
+                        .iter()
+                        .any(|(_, other)| same_field(other, &oxm, id))
+                    {
+                        return Err(Fault::new(
+                            ErrorCode::BadMatchDupField,
+                            at,
+                            "the field comes twice",
+                        ));
                     }
                     list.unknown.push((list.fields.len() as u16, oxm));
                 }
@@ -94,7 +115,10 @@ impl Match {
 
 impl FromIterator<OxmTlv> for Match {
     fn from_iter<I: IntoIterator<Item = OxmTlv>>(fields: I) -> Self {
-        Match { fields: fields.into_iter().collect(), unknown: Vec::new() }
+        Match {
+            fields: fields.into_iter().collect(),
+            unknown: Vec::new(),
+        }
     }
 }
 
@@ -120,13 +144,20 @@ impl Wire for Match {
         let start = r.offset();
         let kind = u16::read(r)?;
         if kind != 1 {
-            let fault = Fault::new(ErrorCode::BadMatchBadType, start, format!("match type {kind} is not OXM"));
+            let fault = Fault::new(
+                ErrorCode::BadMatchBadType,
+                start,
+                format!("match type {kind} is not OXM"),
+            );
             return Err(fault.within("type"));
         }
         let length = usize::from(u16::read(r)?);
         let padding = padding8(length);
         if length < 4 || length + padding > r.len() + 4 {
-            let detail = format!("length {length} does not fit the {} bytes left", r.len() + 4);
+            let detail = format!(
+                "length {length} does not fit the {} bytes left",
+                r.len() + 4
+            );
             return Err(Fault::new(ErrorCode::BadMatchBadLen, start + 2, detail).within("length"));
         }
         let list = Match::read_oxms(&mut r.sub(length - 4)?)?;

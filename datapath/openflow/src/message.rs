@@ -124,7 +124,9 @@ impl Body {
         let experimenter = u32::read(r)?;
         let exp_type = u32::read(r)?;
         match (experimenter, exp_type) {
-            (ONF_EXPERIMENTER, BUNDLE_CONTROL) => return BundleControl::read(r).map(Body::BundleControl),
+            (ONF_EXPERIMENTER, BUNDLE_CONTROL) => {
+                return BundleControl::read(r).map(Body::BundleControl);
+            }
             (ONF_EXPERIMENTER, BUNDLE_ADD) => return BundleAdd::read(r).map(Body::BundleAdd),
             (NxMessage::EXPERIMENTER, subtype) => {
                 if let Some(message) = NxMessage::read_body(subtype, r)? {
@@ -133,7 +135,11 @@ impl Body {
             }
             _ => {}
         }
-        Ok(Body::Experimenter(Experimenter { experimenter, exp_type, data: r.take_all().to_vec() }))
+        Ok(Body::Experimenter(Experimenter {
+            experimenter,
+            exp_type,
+            data: r.take_all().to_vec(),
+        }))
     }
 
     fn write_body(&self, w: &mut Vec<u8>) {
@@ -163,11 +169,36 @@ impl Body {
     /// The name of a type in snake case, as paths begin with it.
     fn name(code: u8) -> &'static str {
         const NAMES: [&str; 30] = [
-            "hello", "error", "echo_request", "echo_reply", "experimenter", "features_request", "features_reply",
-            "get_config_request", "get_config_reply", "set_config", "packet_in", "flow_removed", "port_status",
-            "packet_out", "flow_mod", "group_mod", "port_mod", "table_mod", "multipart_request", "multipart_reply",
-            "barrier_request", "barrier_reply", "queue_get_config_request", "queue_get_config_reply",
-            "role_request", "role_reply", "get_async_request", "get_async_reply", "set_async", "meter_mod",
+            "hello",
+            "error",
+            "echo_request",
+            "echo_reply",
+            "experimenter",
+            "features_request",
+            "features_reply",
+            "get_config_request",
+            "get_config_reply",
+            "set_config",
+            "packet_in",
+            "flow_removed",
+            "port_status",
+            "packet_out",
+            "flow_mod",
+            "group_mod",
+            "port_mod",
+            "table_mod",
+            "multipart_request",
+            "multipart_reply",
+            "barrier_request",
+            "barrier_reply",
+            "queue_get_config_request",
+            "queue_get_config_reply",
+            "role_request",
+            "role_reply",
+            "get_async_request",
+            "get_async_reply",
+            "set_async",
+            "meter_mod",
         ];
         NAMES.get(usize::from(code)).copied().unwrap_or("message")
     }
@@ -182,7 +213,8 @@ impl Message {
     fn read_body(version: u8, code: u8, r: &mut Reader<'_>) -> Result<Body, Fault> {
         let body = match code {
             HELLO => {
-                let elements = HelloElement::read_list(r).map_err(|fault| fault.within("elements"))?;
+                let elements =
+                    HelloElement::read_list(r).map_err(|fault| fault.within("elements"))?;
                 Body::Hello(Hello { version, elements })
             }
             ERROR => Body::Error(ErrorMessage::read_body(version, r)?),
@@ -211,7 +243,11 @@ impl Wire for Message {
         let length = usize::from(u16::read(r)?);
         let xid = u32::read(r)?;
         if version != OFP_VERSION && code != HELLO && code != ERROR {
-            let fault = Fault::new(ErrorCode::BadRequestBadVersion, start, format!("version {version:#04x}"));
+            let fault = Fault::new(
+                ErrorCode::BadRequestBadVersion,
+                start,
+                format!("version {version:#04x}"),
+            );
             return Err(fault.within("version").within(Body::name(code)));
         }
         let size = r.len() + OFP_HEADER_SIZE;
@@ -225,7 +261,8 @@ impl Wire for Message {
             };
             return Err(fault.within(Body::name(code)));
         }
-        let body = Self::read_body(version, code, r).map_err(|fault| fault.within(Body::name(code)))?;
+        let body =
+            Self::read_body(version, code, r).map_err(|fault| fault.within(Body::name(code)))?;
         Ok(Message { xid, body })
     }
 

@@ -65,7 +65,10 @@ impl Wire for MeterBand {
         own.skip(2)?;
         let band = match Self::read_known(code, &mut own)? {
             Some(band) => band,
-            None => MeterBand::Unknown { code, data: own.take_all().to_vec() },
+            None => MeterBand::Unknown {
+                code,
+                data: own.take_all().to_vec(),
+            },
         };
         own.finish()?;
         Ok(band)

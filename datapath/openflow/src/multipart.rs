@@ -240,7 +240,12 @@ const REPLY: u8 = 19;
 impl<'a> MultipartWriter<'a> {
     /// Starts a reply with entries of type `T`, appended to `out`.
     pub fn new<T: MultipartEntry>(out: &'a mut Vec<u8>, xid: u32) -> Self {
-        let mut writer = MultipartWriter { start: 0, out, xid, code: T::CODE };
+        let mut writer = MultipartWriter {
+            start: 0,
+            out,
+            xid,
+            code: T::CODE,
+        };
         writer.open();
         writer
     }

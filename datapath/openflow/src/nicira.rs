@@ -5,7 +5,7 @@
 use crate::action::Action;
 use crate::error::{ErrorCode, Fault};
 use crate::learn::Learn;
-use crate::oxm::{AnyOxm, BAD_SET_LEN, OxmId, OxmTlv, read_oxm};
+use crate::tlv::{AnyOxm, BAD_SET_LEN, OxmId, OxmTlv, read_oxm};
 use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_union};
 
 /// Deepest nesting of `clone` actions.
@@ -219,7 +219,8 @@ impl NxAction {
                 if inner.depth > MAX_DEPTH {
                     return Err(r.fault(ErrorCode::BadActionTooMany, "actions nested too deeply"));
                 }
-                let actions = Action::read_list(&mut inner).map_err(|fault| fault.within("actions"))?;
+                let actions =
+                    Action::read_list(&mut inner).map_err(|fault| fault.within("actions"))?;
                 Some(NxAction::Clone { actions })
             }
             subtype => Self::read_known(subtype, r)?,
@@ -313,7 +314,10 @@ impl Wire for ControllerProperty {
         own.skip(2)?;
         let property = match Self::read_known(code, &mut own)? {
             Some(property) => property,
-            None => ControllerProperty::Unknown { code, data: own.take_all().to_vec() },
+            None => ControllerProperty::Unknown {
+                code,
+                data: own.take_all().to_vec(),
+            },
         };
         own.finish()?;
         r.skip(padding)?;

@@ -57,11 +57,22 @@ impl Wire for PacketOut {
         let actions_len = usize::from(u16::read(r)?);
         r.skip(6)?;
         if actions_len > r.len() {
-            let detail = format!("{actions_len} bytes of actions do not fit the {} left", r.len());
-            return Err(r.fault(ErrorCode::BadRequestBadLen, detail).within("actions"));
+            let detail = format!(
+                "{actions_len} bytes of actions do not fit the {} left",
+                r.len()
+            );
+            return Err(r
+                .fault(ErrorCode::BadRequestBadLen, detail)
+                .within("actions"));
         }
-        let actions = Action::read_list(&mut r.sub(actions_len)?).map_err(|fault| fault.within("actions"))?;
-        Ok(PacketOut { buffer_id, in_port, actions, data: r.take_all().to_vec() })
+        let actions =
+            Action::read_list(&mut r.sub(actions_len)?).map_err(|fault| fault.within("actions"))?;
+        Ok(PacketOut {
+            buffer_id,
+            in_port,
+            actions,
+            data: r.take_all().to_vec(),
+        })
     }
 
     fn write(&self, w: &mut Vec<u8>) {

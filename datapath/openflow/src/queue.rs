@@ -45,7 +45,10 @@ impl Wire for QueueProperty {
         own.skip(2)?;
         let property = match Self::read_known(code, &mut own)? {
             Some(property) => property,
-            None => QueueProperty::Unknown { code, data: own.take_all().to_vec() },
+            None => QueueProperty::Unknown {
+                code,
+                data: own.take_all().to_vec(),
+            },
         };
         own.finish()?;
         Ok(property)

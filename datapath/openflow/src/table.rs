@@ -1,8 +1,8 @@
 //! Table-mod (OF 1.3.5 §7.3.3) and table features (§7.3.5.5).
 
 use crate::error::{ErrorCode, Fault};
-use crate::oxm::OxmId;
 use crate::text::Text;
+use crate::tlv::OxmId;
 use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_struct, wire_union};
 
 wire_struct! {
@@ -126,7 +126,10 @@ impl Wire for TableProperty {
         own.skip(2)?;
         let property = match Self::read_known(code, &mut own)? {
             Some(property) => property,
-            None => TableProperty::Unknown { code, data: own.take_all().to_vec() },
+            None => TableProperty::Unknown {
+                code,
+                data: own.take_all().to_vec(),
+            },
         };
         own.finish()?;
         r.skip(padding)?;

@@ -46,11 +46,23 @@ fn load() -> Vec<Vector> {
                 .flat_map(|line| line.as_str().unwrap().split("//").next().unwrap().chars())
                 .filter(|c| !c.is_whitespace())
                 .collect();
-            let bytes = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
-            vectors.push(Vector { name: text("name"), kind: text("as"), bytes, value: value.clone() });
+            let bytes = (0..hex.len() / 2)
+                .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+                .collect();
+            vectors.push(Vector {
+                name: text("name"),
+                kind: text("as"),
+                bytes,
+                value: value.clone(),
+            });
         }
     }
-    assert!(vectors.len() > 100, "only {} vectors in {}", vectors.len(), folder.display());
+    assert!(
+        vectors.len() > 100,
+        "only {} vectors in {}",
+        vectors.len(),
+        folder.display()
+    );
     vectors
 }
 
@@ -99,10 +111,16 @@ fn bytes_survive_decoding_and_encoding() {
         if vector.value.get("error").is_some() {
             continue;
         }
-        let out = again_as(&vector.kind, &vector.bytes).unwrap_or_else(|e| panic!("{}: {e}", vector.name));
+        let out = again_as(&vector.kind, &vector.bytes)
+            .unwrap_or_else(|e| panic!("{}: {e}", vector.name));
         if vector.value["decodeOnly"] == Value::Bool(true) {
             // Non-zero padding and the like: what is written must still be read, and then stay as it is.
-            assert_eq!(hex(&again_as(&vector.kind, &out).unwrap()), hex(&out), "{}", vector.name);
+            assert_eq!(
+                hex(&again_as(&vector.kind, &out).unwrap()),
+                hex(&out),
+                "{}",
+                vector.name
+            );
         } else {
             assert_eq!(hex(&out), hex(&vector.bytes), "{}", vector.name);
         }
@@ -127,7 +145,9 @@ fn type_name(debug: &str) -> String {
 #[test]
 fn vectors_decode_to_the_type_they_say() {
     for vector in load() {
-        let Some(wanted) = vector.value["json"]["type"].as_str() else { continue };
+        let Some(wanted) = vector.value["json"]["type"].as_str() else {
+            continue;
+        };
         let mut r = Reader::new(&vector.bytes, ErrorCode::BadRequestBadLen);
         let debug = match vector.kind.as_str() {
             "message" => format!("{:?}", decode(&vector.bytes).unwrap().body),
@@ -139,19 +159,31 @@ fn vectors_decode_to_the_type_they_say() {
         };
         let name = type_name(&debug);
         // What is kept raw here, on purpose, has a declaration there.
-        let raw = ["NX_RESUME", "NX_PACKET_IN2", "FLOW_MONITOR_", "EXPERIMENTER_ERROR", "BUNDLE_ADD_MESSAGE"];
+        let raw = [
+            "NX_RESUME",
+            "NX_PACKET_IN2",
+            "FLOW_MONITOR_",
+            "EXPERIMENTER_ERROR",
+            "BUNDLE_ADD_MESSAGE",
+        ];
         if raw.iter().any(|prefix| wanted.starts_with(prefix)) {
             continue;
         }
         let of_unknown_field = wanted == "SET_FIELD" && debug.starts_with("Unknown { code: 25");
-        assert!(name == wanted.to_uppercase() || of_unknown_field, "{}: {debug}", vector.name);
+        assert!(
+            name == wanted.to_uppercase() || of_unknown_field,
+            "{}: {debug}",
+            vector.name
+        );
     }
 }
 
 #[test]
 fn malformed_vectors_get_their_error_at_their_place() {
     for vector in load() {
-        let Some(expected) = vector.value.get("error") else { continue };
+        let Some(expected) = vector.value.get("error") else {
+            continue;
+        };
         let prefix = match expected["errorType"].as_str().unwrap() {
             "BAD_REQUEST" => "OFPBRC",
             "BAD_ACTION" => "OFPBAC",
@@ -164,9 +196,17 @@ fn malformed_vectors_get_their_error_at_their_place() {
         };
         let wanted = format!("{prefix}_{}", expected["code"].as_str().unwrap());
         let error = again_as(&vector.kind, &vector.bytes).expect_err(&vector.name);
-        assert!(error.starts_with(&format!("{wanted} ")), "{}: wanted {wanted}, got {error}", vector.name);
+        assert!(
+            error.starts_with(&format!("{wanted} ")),
+            "{}: wanted {wanted}, got {error}",
+            vector.name
+        );
         if let Some(offset) = expected.get("offset") {
-            assert!(error.contains(&format!(" at byte {offset}:")), "{}: wanted byte {offset}, got {error}", vector.name);
+            assert!(
+                error.contains(&format!(" at byte {offset}:")),
+                "{}: wanted byte {offset}, got {error}",
+                vector.name
+            );
         }
     }
 }
@@ -180,14 +220,23 @@ fn every_strict_prefix_of_a_message_is_refused() {
         for length in 0..vector.bytes.len() {
             // As it comes from a cut stream, and with a length that pretends to be right. The latter may be a
             // whole message with a shorter list; it must then survive a round trip.
-            assert!(decode(&vector.bytes[..length]).is_err(), "{} cut to {length}", vector.name);
+            assert!(
+                decode(&vector.bytes[..length]).is_err(),
+                "{} cut to {length}",
+                vector.name
+            );
             let mut cut = vector.bytes[..length].to_vec();
             if length >= 8 {
                 cut[2..4].copy_from_slice(&(length as u16).to_be_bytes());
                 if let Ok(message) = decode(&cut) {
                     let mut out = Vec::new();
                     encode(&message, &mut out).unwrap();
-                    assert_eq!(decode(&out).unwrap(), message, "{} cut to {length}", vector.name);
+                    assert_eq!(
+                        decode(&out).unwrap(),
+                        message,
+                        "{} cut to {length}",
+                        vector.name
+                    );
                 }
             }
         }
@@ -205,9 +254,20 @@ fn assert_stable(bytes: &[u8]) {
 
 #[test]
 fn mutated_vectors_neither_panic_nor_change_when_written_and_read_again() {
-    let messages: Vec<_> = load().into_iter().filter(|vector| vector.kind == "message").collect();
-    let mutation = (any::<Index>(), vec((any::<Index>(), any::<u8>()), 1..6), option::of(any::<Index>()));
-    let mut runner = TestRunner::new(Config { cases: 4000, failure_persistence: None, ..Config::default() });
+    let messages: Vec<_> = load()
+        .into_iter()
+        .filter(|vector| vector.kind == "message")
+        .collect();
+    let mutation = (
+        any::<Index>(),
+        vec((any::<Index>(), any::<u8>()), 1..6),
+        option::of(any::<Index>()),
+    );
+    let mut runner = TestRunner::new(Config {
+        cases: 4000,
+        failure_persistence: None,
+        ..Config::default()
+    });
     runner
         .run(&mutation, |(which, changes, cut)| {
             let mut bytes = which.get(&messages).bytes.clone();
@@ -246,12 +306,19 @@ fn number(json: &Value) -> Option<u128> {
             std::net::IpAddr::V6(ip) => u128::from(ip),
         });
     }
-    u128::from_str_radix(&text.replace(':', ""), 16).ok().filter(|_| text.len() == 17)
+    u128::from_str_radix(&text.replace(':', ""), 16)
+        .ok()
+        .filter(|_| text.len() == 17)
 }
 
 /// Asserts that a decoded match says what the JSON says: same known fields, in order, with values and masks.
 fn assert_match(name: &str, decoded: &Match, json: &Value) {
-    let known: Vec<_> = json.as_object().unwrap().iter().filter(|(key, _)| !key.starts_with("unknown_")).collect();
+    let known: Vec<_> = json
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(key, _)| !key.starts_with("unknown_"))
+        .collect();
     assert_eq!(decoded.fields.len(), known.len(), "{name}");
     for (key, given) in known {
         let field = OxmField::from_name(key).unwrap_or_else(|| panic!("{name}: field {key}"));
@@ -259,7 +326,9 @@ fn assert_match(name: &str, decoded: &Match, json: &Value) {
             Some(pair) => (number(&pair["value"]), Some(number(&pair["mask"]).unwrap())),
             None => (number(given), None),
         };
-        let tlv = decoded.get(field).unwrap_or_else(|| panic!("{name}: {key} missing"));
+        let tlv = decoded
+            .get(field)
+            .unwrap_or_else(|| panic!("{name}: {key} missing"));
         assert_eq!((Some(tlv.value), tlv.mask), (value, mask), "{name}: {key}");
     }
 }
@@ -272,7 +341,11 @@ fn match_vectors_have_their_values() {
             continue;
         }
         let mut r = Reader::new(&vector.bytes, ErrorCode::BadRequestBadLen);
-        assert_match(&vector.name, &Match::read(&mut r).unwrap(), &vector.value["json"]);
+        assert_match(
+            &vector.name,
+            &Match::read(&mut r).unwrap(),
+            &vector.value["json"],
+        );
         seen += 1;
     }
     assert!(seen > 10, "{seen} matches");
@@ -286,9 +359,20 @@ fn message_vectors_have_their_values() {
         }
         let json = &vector.value["json"];
         let Message { xid, body } = decode(&vector.bytes).unwrap();
-        assert_eq!(u64::from(xid), json["xid"].as_u64().unwrap_or(0), "{}", vector.name);
-        let int = |key: &str| json[key].as_u64().unwrap_or_else(|| panic!("{}: {key}", vector.name));
-        let long = |key: &str| number(&json[key]).unwrap_or_else(|| panic!("{}: {key}", vector.name)) as u64;
+        assert_eq!(
+            u64::from(xid),
+            json["xid"].as_u64().unwrap_or(0),
+            "{}",
+            vector.name
+        );
+        let int = |key: &str| {
+            json[key]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{}: {key}", vector.name))
+        };
+        let long = |key: &str| {
+            number(&json[key]).unwrap_or_else(|| panic!("{}: {key}", vector.name)) as u64
+        };
         match body {
             Body::FlowMod(flow) => {
                 assert_eq!(u64::from(flow.priority), int("priority"));
@@ -296,7 +380,10 @@ fn message_vectors_have_their_values() {
                 assert_eq!(flow.cookie, long("cookie"));
                 assert_eq!(u64::from(flow.out_port), int("outPort"));
                 assert_match(&vector.name, &flow.match_, &json["match"]);
-                assert_eq!(flow.instructions.len(), json["instructions"].as_array().unwrap().len());
+                assert_eq!(
+                    flow.instructions.len(),
+                    json["instructions"].as_array().unwrap().len()
+                );
             }
             Body::PacketIn(packet) => {
                 assert_eq!(packet.cookie, long("cookie"));
@@ -311,10 +398,14 @@ fn message_vectors_have_their_values() {
                 assert_eq!(features.datapath_id, long("datapathId"));
                 assert_eq!(u64::from(features.n_tables), int("nTables"));
             }
-            Body::PortStatus(status) => assert_eq!(&*status.desc.name, json["desc"]["name"].as_str().unwrap()),
+            Body::PortStatus(status) => {
+                assert_eq!(&*status.desc.name, json["desc"]["name"].as_str().unwrap())
+            }
             Body::GroupMod(group) => assert_eq!(u64::from(group.group_id), int("groupId")),
             Body::MeterMod(meter) => assert_eq!(u64::from(meter.meter_id), int("meterId")),
-            Body::RoleRequest(role) | Body::RoleReply(role) => assert_eq!(role.generation_id, long("generationId")),
+            Body::RoleRequest(role) | Body::RoleReply(role) => {
+                assert_eq!(role.generation_id, long("generationId"))
+            }
             _ => {}
         }
     }

@@ -45,7 +45,12 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader over `bytes`, which stand at the start of a message.
     pub fn new(bytes: &'a [u8], bad_len: ErrorCode) -> Self {
-        Reader { rest: bytes, end: bytes.len(), bad_len, depth: 0 }
+        Reader {
+            rest: bytes,
+            end: bytes.len(),
+            bad_len,
+            depth: 0,
+        }
     }
 
     /// Offset in the message of the next byte.
@@ -76,7 +81,10 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn missing(&self, wanted: usize) -> Fault {
-        self.fault(self.bad_len, format!("{wanted} bytes wanted, {} left", self.rest.len()))
+        self.fault(
+            self.bad_len,
+            format!("{wanted} bytes wanted, {} left", self.rest.len()),
+        )
     }
 
     /// The next `n` bytes.
@@ -119,7 +127,12 @@ impl<'a> Reader<'a> {
     pub fn sub(&mut self, n: usize) -> Result<Reader<'a>, Fault> {
         let (bad_len, depth) = (self.bad_len, self.depth);
         let rest = self.take(n)?;
-        Ok(Reader { rest, end: self.offset(), bad_len, depth })
+        Ok(Reader {
+            rest,
+            end: self.offset(),
+            bad_len,
+            depth,
+        })
     }
 
     /// The 16-bit number `at` bytes ahead, without reading it.
@@ -139,7 +152,10 @@ impl<'a> Reader<'a> {
             let fault = Fault::new(
                 self.bad_len,
                 self.offset() + at,
-                format!("length {length} does not fit the {} bytes left", self.rest.len()),
+                format!(
+                    "length {length} does not fit the {} bytes left",
+                    self.rest.len()
+                ),
             );
             return Err(fault.within("length"));
         }

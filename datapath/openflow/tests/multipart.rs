@@ -15,7 +15,9 @@ fn flow(cookie: u64) -> FlowStats {
         packet_count: 0,
         byte_count: 0,
         match_: Match::any().with(OxmField::InPort, 1u32),
-        instructions: vec![Instruction::ApplyActions { actions: vec![Action::output(2)] }],
+        instructions: vec![Instruction::ApplyActions {
+            actions: vec![Action::output(2)],
+        }],
     }
 }
 
@@ -23,9 +25,13 @@ fn flow(cookie: u64) -> FlowStats {
 fn replies(mut bytes: &[u8]) -> Vec<(u32, MultipartReply)> {
     let mut list = Vec::new();
     while !bytes.is_empty() {
-        let Frame::Whole(length) = next_frame(bytes) else { panic!("not whole messages") };
+        let Frame::Whole(length) = next_frame(bytes) else {
+            panic!("not whole messages")
+        };
         let message = decode(&bytes[..length]).unwrap();
-        let Body::MultipartReply(reply) = message.body else { panic!("not a reply") };
+        let Body::MultipartReply(reply) = message.body else {
+            panic!("not a reply")
+        };
         list.push((message.xid, reply));
         bytes = &bytes[length..];
     }
@@ -48,7 +54,9 @@ fn long_replies_go_in_parts_of_whole_entries() {
     for (i, (xid, reply)) in parts.iter().enumerate() {
         assert_eq!(*xid, 77);
         assert_eq!(reply.more(), i + 1 < parts.len(), "part {i}");
-        let MultipartReplyBody::Flow(flows) = &reply.body else { panic!("not flows") };
+        let MultipartReplyBody::Flow(flows) = &reply.body else {
+            panic!("not flows")
+        };
         for entry in flows {
             assert_eq!(*entry, flow(cookie));
             cookie += 1;
@@ -83,15 +91,23 @@ fn a_reply_can_go_on_in_another_buffer() {
 #[test]
 fn entries_longer_than_a_message_are_left_out() {
     let actions = vec![Action::output(1); 5000];
-    let long = FlowStats { instructions: vec![Instruction::ApplyActions { actions }], ..flow(1) };
+    let long = FlowStats {
+        instructions: vec![Instruction::ApplyActions { actions }],
+        ..flow(1)
+    };
     let mut bytes = Vec::new();
     let mut writer = MultipartWriter::new::<FlowStats>(&mut bytes, 1);
     assert!(writer.push(&flow(0)));
     assert!(!writer.push(&long));
     assert!(writer.push(&flow(2)));
     writer.finish();
-    let MultipartReplyBody::Flow(flows) = &replies(&bytes)[0].1.body else { panic!("not flows") };
-    assert_eq!(flows.iter().map(|flow| flow.cookie).collect::<Vec<_>>(), [0, 2]);
+    let MultipartReplyBody::Flow(flows) = &replies(&bytes)[0].1.body else {
+        panic!("not flows")
+    };
+    assert_eq!(
+        flows.iter().map(|flow| flow.cookie).collect::<Vec<_>>(),
+        [0, 2]
+    );
 }
 
 #[test]
@@ -101,23 +117,41 @@ fn messages_that_are_too_long_are_not_written() {
     assert_eq!(encode(&longest, &mut bytes), Ok(()));
     bytes.truncate(3);
     let longer = Message::new(1, Body::EchoRequest(vec![0; 0xffff - 7]));
-    assert_eq!(encode(&longer, &mut bytes), Err(EncodeError::TooLong(0x10000)));
+    assert_eq!(
+        encode(&longer, &mut bytes),
+        Err(EncodeError::TooLong(0x10000))
+    );
     assert_eq!(bytes, [1, 2, 3]);
 }
 
 #[test]
 fn versions_are_negotiated() {
-    let bitmap = |version, words: &[u32]| Hello { version, elements: vec![HelloElement::VersionBitmap(words.to_vec())] };
-    let plain = |version| Hello { version, elements: vec![] };
+    let bitmap = |version, words: &[u32]| Hello {
+        version,
+        elements: vec![HelloElement::VersionBitmap(words.to_vec())],
+    };
+    let plain = |version| Hello {
+        version,
+        elements: vec![],
+    };
     assert_eq!(Hello::ours().negotiate(), Ok(4));
     assert_eq!(plain(4).negotiate(), Ok(4));
     assert_eq!(plain(6).negotiate(), Ok(4));
     assert_eq!(bitmap(6, &[0x52]).negotiate(), Ok(4));
     // The bitmap counts, not the header (§6.3.1).
-    for refused in [plain(1), bitmap(6, &[0x60]), bitmap(4, &[0, 0x10]), bitmap(4, &[])] {
+    for refused in [
+        plain(1),
+        bitmap(6, &[0x60]),
+        bitmap(4, &[0, 0x10]),
+        bitmap(4, &[]),
+    ] {
         let error = refused.negotiate().unwrap_err();
         assert_eq!(error.code, ErrorCode::HelloFailedIncompatible);
-        assert!(String::from_utf8(error.data).unwrap().contains("OpenFlow 1.3"));
+        assert!(
+            String::from_utf8(error.data)
+                .unwrap()
+                .contains("OpenFlow 1.3")
+        );
     }
 }
 
@@ -126,10 +160,15 @@ fn error_codes_and_numbers_go_both_ways() {
     for &code in ErrorCode::ALL {
         let (kind, number) = code.numbers();
         assert_eq!(ErrorCode::from_numbers(kind, number), Some(code));
-        let message = Message::new(9, Body::Error(OfError::new(code, "x").quoting(&[7; 100]).to_message()));
+        let message = Message::new(
+            9,
+            Body::Error(OfError::new(code, "x").quoting(&[7; 100]).to_message()),
+        );
         let mut bytes = Vec::new();
         encode(&message, &mut bytes).unwrap();
-        let Body::Error(error) = decode(&bytes).unwrap().body else { panic!("not an error") };
+        let Body::Error(error) = decode(&bytes).unwrap().body else {
+            panic!("not an error")
+        };
         assert_eq!(error.error_code(), Some(code));
         // The quote is at least 64 bytes (§7.4.4), behind the experimenter's id if there is one.
         assert!(error.data.ends_with(&[7; 64]));
@@ -160,24 +199,52 @@ fn malformed_parts_are_named_by_path_and_offset() {
     bytes[52 + 3] = 5; // The length of in_port, after header, 40 bytes of flow-mod and the match's own header.
     let error = decode(&bytes).unwrap_err();
     assert_eq!(error.error.code, ErrorCode::BadMatchBadLen);
-    assert_eq!((error.path.as_str(), error.offset, error.xid), ("flow_mod.match.length", 55, 5));
+    assert_eq!(
+        (error.path.as_str(), error.offset, error.xid),
+        ("flow_mod.match.length", 55, 5)
+    );
 }
 
 #[test]
 fn nesting_is_bounded() {
     let mut action = Action::output(1);
     for _ in 0..2000 {
-        action = Action::Nicira(NxAction::Clone { actions: vec![action] });
+        action = Action::Nicira(NxAction::Clone {
+            actions: vec![action],
+        });
     }
-    let packet = PacketOut { buffer_id: u32::MAX, in_port: 1, actions: vec![action], data: vec![] };
-    let mut bytes = Vec::new();
-    encode(&Message::new(5, Body::PacketOut(packet)), &mut bytes).unwrap();
-    assert_eq!(decode(&bytes).unwrap_err().error.code, ErrorCode::BadActionTooMany);
-
-    let bundled = |message| {
-        Message::new(1, Body::BundleAdd(BundleAdd { bundle_id: 1, flags: 0, message: Box::new(message), properties: vec![] }))
+    let packet = PacketOut {
+        buffer_id: u32::MAX,
+        in_port: 1,
+        actions: vec![action],
+        data: vec![],
     };
     let mut bytes = Vec::new();
-    encode(&bundled(bundled(Message::new(1, Body::BarrierRequest))), &mut bytes).unwrap();
-    assert_eq!(decode(&bytes).unwrap_err().error.code, ErrorCode::BundleFailedMsgUnsup);
+    encode(&Message::new(5, Body::PacketOut(packet)), &mut bytes).unwrap();
+    assert_eq!(
+        decode(&bytes).unwrap_err().error.code,
+        ErrorCode::BadActionTooMany
+    );
+
+    let bundled = |message| {
+        Message::new(
+            1,
+            Body::BundleAdd(BundleAdd {
+                bundle_id: 1,
+                flags: 0,
+                message: Box::new(message),
+                properties: vec![],
+            }),
+        )
+    };
+    let mut bytes = Vec::new();
+    encode(
+        &bundled(bundled(Message::new(1, Body::BarrierRequest))),
+        &mut bytes,
+    )
+    .unwrap();
+    assert_eq!(
+        decode(&bytes).unwrap_err().error.code,
+        ErrorCode::BundleFailedMsgUnsup
+    );
 }
