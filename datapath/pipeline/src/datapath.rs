@@ -244,6 +244,7 @@ fn flatten(nodes: &mut [Node], at: usize, actions: &mut Vec<DpAction>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edits::Edits;
 
     fn out(port_no: u32) -> DpAction {
         DpAction::Output {
@@ -280,5 +281,102 @@ mod tests {
             out(2),
         ];
         assert_eq!(&*tree.flatten(), &expected);
+    }
+
+    use proptest::prelude::*;
+
+    fn op() -> impl Strategy<Value = HeaderOp> {
+        use weft_frame::field;
+        let set = |field, value| HeaderOp::SetField {
+            field,
+            value,
+            mask: u128::MAX,
+        };
+        prop_oneof![
+            Just(HeaderOp::PushVlan(0x8100)),
+            Just(HeaderOp::PushVlan(0x88a8)),
+            Just(HeaderOp::PopVlan),
+            Just(HeaderOp::PushMpls(0x8847)),
+            (0..3u128).prop_map(move |v| set(field::VLAN_VID, v | 0x1000)),
+            (0..3u128).prop_map(move |v| set(field::ETH_DST, v)),
+            (0..3u128).prop_map(move |v| set(field::VLAN_PCP, v)),
+        ]
+    }
+
+    /// Carries actions out as the executor does.
+    fn run(mut actions: &[DpAction], packet: &mut Packet, left: &mut Vec<(u32, Vec<u8>)>) {
+        while let [action, rest @ ..] = actions {
+            actions = rest;
+            match action {
+                DpAction::Apply(op) => {
+                    op.apply(packet);
+                }
+                DpAction::Output { port_no, .. } => left.push((*port_no, packet.bytes().to_vec())),
+                DpAction::Controller(_) => {}
+                DpAction::Fork(count) => {
+                    run(&rest[..*count as usize], &mut packet.clone(), left);
+                    actions = &rest[*count as usize..];
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// However outputs are arranged, each port gets the packet with just its own edits.
+        #[test]
+        fn the_tree_gives_each_output_its_packet(
+            outputs in prop::collection::vec(prop::collection::vec(op(), 0..4), 1..8),
+        ) {
+            let frame = Packet::from_frame(&[7; 60]);
+            let mut tree = Tree::new();
+            let mut expected = Vec::new();
+            for (port, ops) in outputs.iter().enumerate() {
+                tree.add(ops, out(port as u32));
+                let mut packet = frame.clone();
+                ops.iter().for_each(|op| {
+                    op.apply(&mut packet);
+                });
+                expected.push((port as u32, packet.bytes().to_vec()));
+            }
+            let mut left = Vec::new();
+            run(&tree.flatten(), &mut frame.clone(), &mut left);
+            left.sort();
+            prop_assert_eq!(left, expected);
+        }
+
+        /// What the list of edits leaves out makes no difference.
+        #[test]
+        fn shortened_edits_do_the_same(ops in prop::collection::vec(op(), 0..12)) {
+            let mut packet = Packet::from_frame(&[7; 60]);
+            let mut edits = Edits::default();
+            for (i, op) in ops.iter().enumerate() {
+                if op.apply(&mut packet) {
+                    edits.add(*op);
+                }
+                if i % 3 == 0 {
+                    edits.commit();
+                }
+                let mut again = Packet::from_frame(&[7; 60]);
+                edits.ops().iter().for_each(|op| {
+                    op.apply(&mut again);
+                });
+                prop_assert_eq!(again.bytes(), packet.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_pushed_and_popped_leaves_no_trace() {
+        let mut edits = Edits::default();
+        let set = |field, value| HeaderOp::SetField {
+            field,
+            value,
+            mask: u128::MAX,
+        };
+        edits.add(HeaderOp::PushVlan(0x8100));
+        edits.add(set(weft_frame::field::VLAN_VID, 5));
+        edits.add(set(weft_frame::field::ETH_DST, 6));
+        edits.add(HeaderOp::PopVlan);
+        assert_eq!(edits.ops(), [set(weft_frame::field::ETH_DST, 6)]);
     }
 }

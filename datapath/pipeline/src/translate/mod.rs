@@ -19,6 +19,7 @@ mod output;
 use crate::config::Config;
 use crate::datapath::{Credits, HeaderOp, Translation, Tree};
 use crate::drops::DropReason;
+use crate::edits::Edits;
 use crate::group::Groups;
 use crate::meter::{Meters, Verdict, raise_drop_precedence};
 use crate::ports::Ports;
@@ -63,9 +64,7 @@ struct State {
     /// Its headers, once an action has changed them.
     scratch: Option<Rc<Packet>>,
     /// Edits since it came in.
-    ops: Vec<HeaderOp>,
-    /// How many of them a packet that has left already has seen.
-    committed: usize,
+    edits: Edits,
     queue: Option<u32>,
 }
 
@@ -117,8 +116,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         let state = State {
             key: *key,
             scratch: None,
-            ops: Vec::new(),
-            committed: 0,
+            edits: Edits::default(),
             queue: None,
         };
         let mut mask = FlowMask::ZERO;
@@ -370,7 +368,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         if !self.world.meters.remarks(meter_id) {
             self.meter_passes += 1;
             let instance = self.meter_passes;
-            self.state.ops.push(HeaderOp::Meter { meter_id, instance });
+            self.state.edits.add(HeaderOp::Meter { meter_id, instance });
             return Flow::On;
         }
         self.cacheable = false;
@@ -416,7 +414,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         }
         let (key, _) = parse(scratch.bytes(), 0);
         self.state.key.0[FIRST_PACKET_WORD..].copy_from_slice(&key.0[FIRST_PACKET_WORD..]);
-        self.state.add(op);
+        self.state.edits.add(op);
         true
     }
 
@@ -441,51 +439,5 @@ impl<'a, 'w> Walk<'a, 'w> {
     /// The present ingress port as a number that outputs compare with.
     fn is_in_port(&self, port: u32) -> bool {
         port == self.in_port && port != port_no::CONTROLLER
-    }
-}
-
-impl State {
-    /// Adds an edit, leaving out what it undoes.
-    fn add(&mut self, op: HeaderOp) {
-        match op {
-            HeaderOp::PopVlan => {
-                let last = self.ops.iter().rposition(HeaderOp::is_structural);
-                if let Some(at) = last
-                    && matches!(self.ops[at], HeaderOp::PushVlan(_))
-                {
-                    // Popped is what was pushed: neither happens, nor what was written into the tag.
-                    let mut index = 0;
-                    self.ops.retain(|op| {
-                        index += 1;
-                        index - 1 < at || index - 1 > at && !op.is_vlan_set()
-                    });
-                    self.committed = self.committed.min(at);
-                    return;
-                }
-            }
-            HeaderOp::SetField { field, value, mask } => {
-                let settled = self
-                    .ops
-                    .iter()
-                    .rposition(HeaderOp::is_structural)
-                    .map_or(0, |at| at + 1);
-                let from = settled.max(self.committed);
-                for old in &mut self.ops[from..] {
-                    if let HeaderOp::SetField {
-                        field: f,
-                        value: v,
-                        mask: m,
-                    } = old
-                        && *f == field
-                    {
-                        *v = *v & !mask | value & mask;
-                        *m |= mask;
-                        return;
-                    }
-                }
-            }
-            _ => {}
-        }
-        self.ops.push(op);
     }
 }

@@ -49,9 +49,11 @@ impl Walk<'_, '_> {
         }
         self.log(|| Step::Output { port_no });
         let queue_id = self.state.queue;
-        self.tree
-            .add(&self.state.ops, DpAction::Output { port_no, queue_id });
-        self.state.committed = self.state.ops.len();
+        self.tree.add(
+            self.state.edits.ops(),
+            DpAction::Output { port_no, queue_id },
+        );
+        self.state.edits.commit();
         self.outputs += 1;
     }
 
@@ -98,8 +100,8 @@ impl Walk<'_, '_> {
         self.look_at(field::METADATA);
         self.look_at(field::TUNNEL_ID);
         self.tree
-            .add(&self.state.ops, DpAction::Controller(Box::new(info)));
-        self.state.committed = self.state.ops.len();
+            .add(self.state.edits.ops(), DpAction::Controller(Box::new(info)));
+        self.state.edits.commit();
         if reason != PacketInReason::InvalidTtl {
             self.outputs += 1;
         }

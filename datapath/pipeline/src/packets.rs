@@ -1,0 +1,171 @@
+//! What the pipeline does with packets: from the cache or by a walk.
+
+use crate::drops::DropReason;
+use crate::execute::{Execution, Sink};
+use crate::pipeline::{Owner, Pipeline, apply_credits};
+use crate::trace::Trace;
+use crate::translate::{Outcome, Walk, World};
+use crate::validate::Place;
+use weft_frame::{FlowKey, Packet, extract};
+use weft_openflow::{Action, OfError};
+
+/// Bytes of an Ethernet header: what is shorter is no frame.
+const MIN_FRAME: usize = 14;
+
+impl Pipeline {
+    /// Processes a packet received on a port.
+    pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
+        if packet.len() < MIN_FRAME {
+            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+        }
+        let key = extract(packet, in_port);
+        let len = packet.len() as u64;
+        let Pipeline {
+            cache,
+            ports,
+            meters,
+            spares,
+            ..
+        } = self;
+        if let Some(entry) = cache.find(&key) {
+            entry.packets += 1;
+            entry.bytes += len;
+            entry.used = now;
+            if let Some(reason) = entry.translation.drop {
+                ports.count_drop(in_port, reason, 1);
+            }
+            let actions = &entry.translation.actions;
+            Execution {
+                meters,
+                ports,
+                spares,
+                in_port,
+                now,
+            }
+            .run(actions, packet, sink);
+            return;
+        }
+        let outcome = self.translate(packet, &key, in_port, now);
+        self.carry_out(outcome, Some(&key), packet, in_port, now, sink);
+    }
+
+    /// Processes a packet without looking at or filling the cache: for tests that compare, and measurements.
+    pub fn process_uncached(
+        &mut self,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) {
+        if packet.len() < MIN_FRAME {
+            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+        }
+        let key = extract(packet, in_port);
+        let outcome = self.translate(packet, &key, in_port, now);
+        self.carry_out(outcome, None, packet, in_port, now, sink);
+    }
+
+    /// Carries out the actions of a packet-out (§7.3.7).
+    pub fn packet_out(
+        &mut self,
+        owner: Owner,
+        packet: &mut Packet,
+        in_port: u32,
+        actions: &[Action],
+        now: u64,
+        sink: &mut impl Sink,
+    ) -> Result<(), OfError> {
+        self.context(owner).unmatched(actions, Place::PacketOut)?;
+        let key = extract(packet, in_port);
+        let mut world = self.world(now, true);
+        let outcome = Walk::new(&mut world, packet, &key, in_port, false).packet_out(actions);
+        self.carry_out(outcome, None, packet, in_port, now, sink);
+        Ok(())
+    }
+
+    /// Shows what would happen to a frame; nothing is counted, learned or sent.
+    pub fn trace(&mut self, frame: &[u8], in_port: u32, now: u64) -> Trace {
+        let mut packet = Packet::from_frame(frame);
+        let key = extract(&mut packet, in_port);
+        let mut world = self.world(now, false);
+        let outcome = Walk::new(&mut world, &packet, &key, in_port, true).received();
+        Trace::new(outcome.steps, &outcome.translation, &key)
+    }
+
+    fn world(&mut self, now: u64, live: bool) -> World<'_> {
+        World {
+            config: &self.config,
+            tables: &self.tables,
+            groups: &self.groups,
+            ports: &self.ports,
+            meters: &mut self.meters,
+            live,
+            now,
+        }
+    }
+
+    pub(crate) fn translate(
+        &mut self,
+        packet: &Packet,
+        key: &FlowKey,
+        in_port: u32,
+        now: u64,
+    ) -> Outcome {
+        let mut world = self.world(now, true);
+        Walk::new(&mut world, packet, key, in_port, false).received()
+    }
+
+    /// Executes a translation, counts it, keeps it for others if they may use it, and learns what it says.
+    fn carry_out(
+        &mut self,
+        outcome: Outcome,
+        cache_as: Option<&FlowKey>,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) {
+        let Outcome {
+            translation,
+            learned,
+            ..
+        } = outcome;
+        apply_credits(
+            &mut self.tables,
+            &mut self.groups,
+            &translation.credits,
+            (1, packet.len() as u64),
+            now,
+        );
+        if let Some(reason) = translation.drop {
+            self.ports.count_drop(in_port, reason, 1);
+        }
+        let Pipeline {
+            ports,
+            meters,
+            spares,
+            ..
+        } = self;
+        Execution {
+            meters,
+            ports,
+            spares,
+            in_port,
+            now,
+        }
+        .run(&translation.actions, packet, sink);
+        for request in learned {
+            // What cannot be learned (a full table, say) is not: the packet has gone its way already.
+            let _ = self.flow_mod(Owner::Program, &request, now);
+        }
+        if let Some(key) = cache_as
+            && translation.cacheable
+        {
+            if self.cache.is_full(self.config.cache_limit) {
+                self.cache.overflowed();
+                self.invalidate();
+            }
+            self.cache.insert(key, translation, now);
+        }
+    }
+}
