@@ -105,8 +105,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const orchestrator = new Orchestrator({
     socketPath: `${options.rundir}/weft-datapath.sock`,
     log,
-    createDriver: (bridge) =>
-      createSwitchDriver({ bridge, rundir: options.rundir, log: log.child({ bridge: bridge.name }) }),
+    createDriver: (bridge) => createSwitchDriver({ bridge, rundir: options.rundir, log }),
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
   });
   const app = await buildApp({
@@ -114,7 +113,8 @@ async function main(options: Options, log: Logger): Promise<void> {
     switches: orchestrator,
     version: VERSION,
     syncTimeoutMs: SYNC_TIMEOUT_MS,
-    log,
+    // Its own line about listening would only repeat ours.
+    log: log.child({}, { level: 'warn' }),
     loopbackOnly: address.kind === 'tcp' && isLoopback(address) && token === undefined,
     ...(token === undefined ? {} : { token }),
   });

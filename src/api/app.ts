@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { fastify } from 'fastify';
+import { LogController, fastify } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
 import type { App } from './plugin.js';
 import { ProblemError, sendProblem, toProblem } from './problems.js';
@@ -26,7 +26,7 @@ const BODY_LIMIT = 256 << 10;
 export async function buildApp(options: AppOptions): Promise<App> {
   const app = fastify({
     ...(options.log ? { loggerInstance: options.log } : {}),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     requestTimeout: 30_000,

@@ -107,7 +107,7 @@ export class DatapathClient {
       reject(new DatapathError('weft-datapath went away', 'disconnected'));
     }
     this.#calls.clear();
-    if (wasConnected) this.events.disconnected(because);
+    if (wasConnected && !this.#stopped) this.events.disconnected(because);
     if (this.#stopped) return;
     this.#timer = setTimeout(() => this.#connect(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);

@@ -117,7 +117,7 @@ export class Orchestrator {
       bridges.map(async ({ name }) => {
         const fault = this.#faults.get(name) ?? this.#portFaults.get(port ?? '');
         if (fault !== undefined) throw new Error(fault);
-        await this.#drivers.get(name)?.synced(Math.max(1, endMs - performance.now()));
+        await this.#drivers.get(name)?.synced(Math.max(1, Math.round(endMs - performance.now())));
       }),
     );
   }
@@ -222,7 +222,7 @@ export class Orchestrator {
     }
     this.#version = version;
     this.#audited = true;
-    this.options.log.info({ pid: version.pid, version: version.version }, 'connected to weft-datapath');
+    this.options.log.info({ datapathPid: version.pid, version: version.version }, 'connected to weft-datapath');
   }
 
   async #removePorts({ params, ports }: DesiredBridge): Promise<void> {
