@@ -75,7 +75,7 @@ wire_union! {
     also {
         /// Writes a field of the packet.
         SetField {
-            /// Field and value. With a mask it is not OpenFlow 1.3, and refused by [`crate::check`].
+            /// Field and value. With a mask it is not OpenFlow 1.3, and refused by [`crate::check()`].
             field: OxmTlv,
         },
         /// A Nicira extension.

@@ -5,7 +5,7 @@
 //!   answer. What is unknown but well-formed (OXMs, actions, properties, …) is kept raw, so clients and tools can
 //!   show and return it.
 //! * [`decode_request`] reads as a switch does: it also refuses what §7.4.4 tells a switch to refuse by looking
-//!   at the message alone (unknown actions, fields without prerequisites, bad masks, …; see [`check`]).
+//!   at the message alone (unknown actions, fields without prerequisites, bad masks, …; see [`check()`]).
 //! * [`encode`] appends a message; [`MultipartWriter`] splits long multipart replies.
 //! * [`hello`] negotiates the version.
 //!

@@ -11,7 +11,7 @@ pub struct Match {
     /// Fields known.
     pub fields: Vec<OxmTlv>,
     /// Fields not known, each with the number of known fields before it. A switch refuses a match with any
-    /// ([`crate::check`]).
+    /// ([`crate::check()`]).
     pub unknown: Vec<(u16, UnknownOxm)>,
 }
 

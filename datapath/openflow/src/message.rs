@@ -295,7 +295,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, DecodeError> {
     Message::read(&mut r).map_err(|fault| to_error(fault, bytes))
 }
 
-/// Reads one whole message as a switch does: [`decode`], then [`check`].
+/// Reads one whole message as a switch does: [`decode`], then [`check()`].
 pub fn decode_request(bytes: &[u8]) -> Result<Message, DecodeError> {
     let message = decode(bytes)?;
     match check(&message) {

@@ -28,7 +28,7 @@ fn replies(mut bytes: &[u8]) -> Vec<(u32, MultipartReply)> {
         let Frame::Whole(length) = next_frame(bytes) else {
             panic!("not whole messages")
         };
-        let message = decode(&bytes[..length]).unwrap();
+        let message = decode(&bytes[..length]).expect("a message");
         let Body::MultipartReply(reply) = message.body else {
             panic!("not a reply")
         };

@@ -23,7 +23,7 @@ fn matching() -> impl Strategy<Value = Match> {
         (0u16..8, 0u32..0x7f, vec(any::<u8>(), 0..20)).prop_map(|(before, field, payload)| {
             (
                 before,
-                UnknownOxm::new(0x1234_0000 | field << 9, payload).unwrap(),
+                UnknownOxm::new(0x1234_0000 | field << 9, payload).expect("short enough"),
             )
         });
     (vec(tlv(), 0..12), vec(unknown, 0..3)).prop_map(|(mut fields, mut unknown)| {
