@@ -36,7 +36,7 @@ for target in $targets; do
     if [ -n "${KEEP:-}" ]; then
         fresh=$target_dir/corpus/$target.merged
         rm -rf "$fresh" && mkdir -p "$fresh"
-        "$binary" -merge=1 -max_len=512 -verbosity=0 "$fresh" "corpus/$target" "$work"
+        "$binary" -set_cover_merge=1 -max_len=512 -verbosity=0 "$fresh" "corpus/$target" "$work" >"$log" 2>&1
         rm -rf "corpus/$target" && mv "$fresh" "corpus/$target"
         echo "== $target: $(ls "corpus/$target" | wc -l) inputs kept"
     fi

@@ -1,8 +1,8 @@
 //! HELLO and version negotiation (OF 1.3.5 §6.3.1, §7.5.1).
 
 use crate::consts::OFP_VERSION;
-use crate::error::{ErrorCode, Fault, OfError};
-use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_union};
+use crate::error::{ErrorCode, OfError};
+use crate::wire::{wire_tlv, wire_union};
 
 wire_union! {
     /// `ofp_hello_elem_*`.
@@ -21,39 +21,7 @@ wire_union! {
     }
 }
 
-impl Wire for HelloElement {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let mut own = r.sized(2)?;
-        let padding = padding8(own.len());
-        let code = u16::read(&mut own)?;
-        own.skip(2)?;
-        let element = match Self::read_known(code, &mut own)? {
-            Some(element) => element,
-            None => HelloElement::Unknown {
-                code,
-                data: own.take_all().to_vec(),
-            },
-        };
-        r.skip(padding)?;
-        Ok(element)
-    }
-
-    fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let code = match self {
-            HelloElement::Unknown { code, .. } => *code,
-            _ => self.known_code().unwrap_or_default(),
-        };
-        code.write(w);
-        0u16.write(w);
-        match self {
-            HelloElement::Unknown { data, .. } => data.write(w),
-            _ => self.write_known(w),
-        }
-        patch_length(w, start, start + 2);
-        pad8(w, start);
-    }
-}
+wire_tlv!(HelloElement, padded);
 
 /// `OFPT_HELLO`. The one message whose header may carry any version.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,11 @@
 //! * [`encode`] appends a message; [`MultipartWriter`] splits long multipart replies.
 //! * [`hello`] negotiates the version.
 //!
-//! Every wire structure is declared once, by the macros in `wire.rs`. Modules follow the sections of the
+//! Every wire structure is declared once, by the macros in `declare.rs`. Modules follow the sections of the
 //! specification. Names are its names in Rust spelling; numbers without a name survive as `Unknown(n)`.
 #![forbid(unsafe_code)]
 
+mod declare;
 mod wire;
 
 pub mod action;

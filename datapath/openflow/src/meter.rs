@@ -1,7 +1,6 @@
 //! Meters (OF 1.3.5 §7.3.4.4).
 
-use crate::error::{ErrorCode, Fault};
-use crate::wire::{Reader, Wire, open_enum, patch_length, wire_struct, wire_union};
+use crate::wire::{open_enum, wire_struct, wire_tlv, wire_union};
 
 open_enum! {
     /// `ofp_meter_mod_command`.
@@ -57,38 +56,7 @@ wire_union! {
     }
 }
 
-impl Wire for MeterBand {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        r.bad_len = ErrorCode::MeterModFailedBadBand;
-        let mut own = r.sized(2)?;
-        let code = u16::read(&mut own)?;
-        own.skip(2)?;
-        let band = match Self::read_known(code, &mut own)? {
-            Some(band) => band,
-            None => MeterBand::Unknown {
-                code,
-                data: own.take_all().to_vec(),
-            },
-        };
-        own.finish()?;
-        Ok(band)
-    }
-
-    fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let code = match self {
-            MeterBand::Unknown { code, .. } => *code,
-            _ => self.known_code().unwrap_or_default(),
-        };
-        code.write(w);
-        0u16.write(w);
-        match self {
-            MeterBand::Unknown { data, .. } => data.write(w),
-            _ => self.write_known(w),
-        }
-        patch_length(w, start, start + 2);
-    }
-}
+wire_tlv!(MeterBand, unpadded, errors MeterModFailedBadBand);
 
 wire_struct! {
     /// `OFPT_METER_MOD`.

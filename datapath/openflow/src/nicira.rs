@@ -6,7 +6,7 @@ use crate::action::Action;
 use crate::error::{ErrorCode, Fault};
 use crate::learn::Learn;
 use crate::tlv::{AnyOxm, BAD_SET_LEN, OxmId, OxmTlv, read_oxm};
-use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_union};
+use crate::wire::{Reader, Wire, padding8, wire_tlv, wire_union};
 
 /// Deepest nesting of `clone` actions.
 const MAX_DEPTH: u8 = 16;
@@ -306,37 +306,4 @@ wire_union! {
     }
 }
 
-impl Wire for ControllerProperty {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let mut own = r.sized(2)?;
-        let padding = padding8(own.len());
-        let code = u16::read(&mut own)?;
-        own.skip(2)?;
-        let property = match Self::read_known(code, &mut own)? {
-            Some(property) => property,
-            None => ControllerProperty::Unknown {
-                code,
-                data: own.take_all().to_vec(),
-            },
-        };
-        own.finish()?;
-        r.skip(padding)?;
-        Ok(property)
-    }
-
-    fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let code = match self {
-            ControllerProperty::Unknown { code, .. } => *code,
-            _ => self.known_code().unwrap_or_default(),
-        };
-        code.write(w);
-        0u16.write(w);
-        match self {
-            ControllerProperty::Unknown { data, .. } => data.write(w),
-            _ => self.write_known(w),
-        }
-        patch_length(w, start, start + 2);
-        pad8(w, start);
-    }
-}
+wire_tlv!(ControllerProperty, padded);

@@ -1,7 +1,6 @@
 //! Queues (OF 1.3.5 §7.2.2, §7.3.6).
 
-use crate::error::Fault;
-use crate::wire::{Reader, Wire, patch_length, wire_struct, wire_union};
+use crate::wire::{wire_struct, wire_tlv, wire_union};
 
 wire_union! {
     /// `ofp_queue_prop_header` and what follows. Rates are in 1/10 of a percent; above 1000: disabled.
@@ -38,37 +37,7 @@ wire_union! {
     }
 }
 
-impl Wire for QueueProperty {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        let mut own = r.sized(2)?;
-        let code = u16::read(&mut own)?;
-        own.skip(2)?;
-        let property = match Self::read_known(code, &mut own)? {
-            Some(property) => property,
-            None => QueueProperty::Unknown {
-                code,
-                data: own.take_all().to_vec(),
-            },
-        };
-        own.finish()?;
-        Ok(property)
-    }
-
-    fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let code = match self {
-            QueueProperty::Unknown { code, .. } => *code,
-            _ => self.known_code().unwrap_or_default(),
-        };
-        code.write(w);
-        0u16.write(w);
-        match self {
-            QueueProperty::Unknown { data, .. } => data.write(w),
-            _ => self.write_known(w),
-        }
-        patch_length(w, start, start + 2);
-    }
-}
+wire_tlv!(QueueProperty, unpadded);
 
 wire_struct! {
     /// `ofp_packet_queue`.

@@ -1,9 +1,8 @@
 //! Table-mod (OF 1.3.5 §7.3.3) and table features (§7.3.5.5).
 
-use crate::error::{ErrorCode, Fault};
 use crate::text::Text;
 use crate::tlv::OxmId;
-use crate::wire::{Reader, Wire, pad8, padding8, patch_length, wire_struct, wire_union};
+use crate::wire::{wire_struct, wire_tlv, wire_union};
 
 wire_struct! {
     /// `OFPT_TABLE_MOD`.
@@ -117,38 +116,4 @@ wire_union! {
     }
 }
 
-impl Wire for TableProperty {
-    fn read(r: &mut Reader<'_>) -> Result<Self, Fault> {
-        r.bad_len = ErrorCode::TableFeaturesFailedBadLen;
-        let mut own = r.sized(2)?;
-        let padding = padding8(own.len());
-        let code = u16::read(&mut own)?;
-        own.skip(2)?;
-        let property = match Self::read_known(code, &mut own)? {
-            Some(property) => property,
-            None => TableProperty::Unknown {
-                code,
-                data: own.take_all().to_vec(),
-            },
-        };
-        own.finish()?;
-        r.skip(padding)?;
-        Ok(property)
-    }
-
-    fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let code = match self {
-            TableProperty::Unknown { code, .. } => *code,
-            _ => self.known_code().unwrap_or_default(),
-        };
-        code.write(w);
-        0u16.write(w);
-        match self {
-            TableProperty::Unknown { data, .. } => data.write(w),
-            _ => self.write_known(w),
-        }
-        patch_length(w, start, start + 2);
-        pad8(w, start);
-    }
-}
+wire_tlv!(TableProperty, padded, errors TableFeaturesFailedBadLen);
