@@ -10,18 +10,19 @@ const isGiven = (value: unknown) =>
 export function portFaults(body: unknown): BodyFault[] {
   if (typeof body !== 'object' || body === null) return [];
   const { vlanMode, tag, trunks, cvlans } = body as Body;
-  const mode = vlanMode ?? (isGiven(tag) ? 'access' : 'trunk');
+  const given = vlanMode ?? (isGiven(tag) ? 'access' : 'trunk');
   // Of a mode that there is not, the schema tells.
-  if (!VLAN_MODES.some((known) => known === mode)) return [];
+  const mode = VLAN_MODES.find((known) => known === given);
+  if (mode === undefined) return [];
   const faults: BodyFault[] = [];
   const fault = (path: string, message: string) => faults.push({ path, message });
   if (mode === 'trunk' && isGiven(tag))
     fault('/tag', 'a trunk has none; native-tagged and native-untagged do');
-  if (mode !== 'trunk' && !isGiven(tag)) fault('/tag', `is required in mode ${String(mode)}`);
+  if (mode !== 'trunk' && !isGiven(tag)) fault('/tag', `is required in mode ${mode}`);
   if ((mode === 'access' || mode === 'dot1q-tunnel') && isGiven(trunks))
-    fault('/trunks', `a port of mode ${String(mode)} carries no list of VLANs`);
+    fault('/trunks', `a port of mode ${mode} carries no list of VLANs`);
   if (mode !== 'dot1q-tunnel' && isGiven(cvlans))
-    fault('/cvlans', `only mode dot1q-tunnel has them, this is ${String(mode)}`);
+    fault('/cvlans', `only mode dot1q-tunnel has them, this is ${mode}`);
   return faults;
 }
 

@@ -41,15 +41,19 @@ function assignOnBridge(database: Database, bridge: Row): Map<Row, number> {
   };
   for (const row of interfaces) if (textOf(row, 'name') === name) take(row, LOCAL_OFPORT);
   taken.add(LOCAL_OFPORT);
-  // Who has what it asked for keeps it, before others may ask for the same.
+  // Nobody loses its number to the wish of another: first who has what it wants, then who moves to a number that nobody
+  // has, then who stays, and only then the new ones.
+  const held = new Set(interfaces.map((row) => numberOf(row, 'ofport')));
+  const wantsToMove = (row: Row) =>
+    ![undefined, numberOf(row, 'ofport')].includes(numberOf(row, 'ofport_request'));
+  const isNew = (row: Row) => numberOf(row, 'ofport') === undefined;
+  for (const row of interfaces) if (!wantsToMove(row)) take(row, numberOf(row, 'ofport'));
   for (const row of interfaces) {
-    const ofport = numberOf(row, 'ofport');
-    if (ofport === numberOf(row, 'ofport_request')) take(row, ofport);
+    const wanted = numberOf(row, 'ofport_request');
+    if (!isNew(row) && !held.has(wanted)) take(row, wanted);
   }
-  for (const row of interfaces)
-    if (numberOf(row, 'ofport_request') === undefined) take(row, numberOf(row, 'ofport'));
-  for (const row of interfaces) take(row, numberOf(row, 'ofport_request'));
   for (const row of interfaces) take(row, numberOf(row, 'ofport'));
+  for (const row of interfaces) take(row, numberOf(row, 'ofport_request'));
   let next = 1;
   for (const row of interfaces) {
     if (assigned.has(row)) continue;

@@ -245,7 +245,7 @@ export class Orchestrator {
     }
     const known = acknowledged.ports;
     let infos = this.#ports.get(params.name);
-    if (!infos) this.#ports.set(params.name, (infos = new Map()));
+    if (!infos) this.#ports.set(params.name, (infos = new Map<string, PortInfo>()));
     const statuses: InterfaceStatus[] = [];
     // All at once: each is answered by itself, and a thousand ports must not take a thousand round trips.
     await Promise.all(

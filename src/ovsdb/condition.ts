@@ -65,6 +65,8 @@ function clauseFromJson(json: Json, table: TableSchema, resolveName?: ResolveNam
   if (!Array.isArray(json) || json.length !== 3) throw syntaxError(`${shorten(json)} is no condition`);
   const [column, relation, value] = json as [Json, Json, Json];
   const type = typeOf(table, column);
+  if (typeof column !== 'string' || typeof relation !== 'string')
+    throw syntaxError(`${shorten(json)} is no condition`);
   const clause = (relaxed: boolean, holds: (argument: Datum) => Test): Clause => {
     const argument = datumFromJson(
       value,
@@ -72,7 +74,7 @@ function clauseFromJson(json: Json, table: TableSchema, resolveName?: ResolveNam
       resolveName,
       relaxed,
     );
-    return { column: String(column), relation: String(relation), argument, holds: holds(argument) };
+    return { column: column, relation: relation, argument, holds: holds(argument) };
   };
   switch (relation) {
     case '==':
@@ -88,14 +90,11 @@ function clauseFromJson(json: Json, table: TableSchema, resolveName?: ResolveNam
         ? clause(false, (argument) => (datum) => !equalDatums(datum, argument))
         : clause(true, (argument) => (datum) => excludesAll(datum, argument));
   }
-  const accepts =
-    typeof relation === 'string' && Object.hasOwn(ORDERS, relation) ? ORDERS[relation] : undefined;
+  const accepts = Object.hasOwn(ORDERS, relation) ? ORDERS[relation] : undefined;
   if (!accepts) throw new OvsdbError('unknown function', `No function named ${shorten(relation)}.`);
   const isNumeric = type.key.type === 'integer' || type.key.type === 'real';
   if (!isNumeric || type.max !== 1 || type.value) {
-    throw syntaxError(
-      `"${String(relation)}" compares numbers; ${String(column)} of table ${table.name} is none`,
-    );
+    throw syntaxError(`"${relation}" compares numbers; ${column} of table ${table.name} is none`);
   }
   return clause(false, (argument) => (datum) => {
     const [left] = datum.keys;

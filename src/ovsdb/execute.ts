@@ -62,7 +62,7 @@ export function execute(database: Database, operations: readonly Json[], options
   } catch (thrown) {
     if (!(thrown instanceof OvsdbError)) throw thrown;
     error = thrown;
-    results.push(error.toJSON() as unknown as Json);
+    results.push(error.toJSON());
     if (thrown instanceof NotYet) waitsForMs = thrown.timeoutMs;
   }
   while (results.length < operations.length) results.push(null);

@@ -54,7 +54,7 @@ export class Store {
         if (changes.length === 0) return { results, error, changes };
         const refused = await this.#commit(changes, outcome.comment);
         if (!refused) return { results, error, changes };
-        return { results: [...results, refused.toJSON() as unknown as Json], error: refused, changes: [] };
+        return { results: [...results, refused.toJSON()], error: refused, changes: [] };
       }
       if (waitsForMs === undefined || signal?.aborted) return { results, error, changes: [] };
       const leftMs = waitsForMs === null ? null : waitsForMs - (performance.now() - startedMs);

@@ -73,7 +73,7 @@ export class Transaction {
 
   #put(table: string, uuid: string, row: Row | null): void {
     let changed = this.#changed.get(table);
-    if (!changed) this.#changed.set(table, (changed = new Map()));
+    if (!changed) this.#changed.set(table, (changed = new Map<string, Row | null>()));
     changed.set(uuid, row);
   }
 
@@ -111,7 +111,7 @@ export class Transaction {
       for (const [uuid, row] of rows) {
         countReferences(schema, this.database.row(table, uuid) ?? null, row, (target, targetUuid, delta) => {
           let counts = deltas.get(target);
-          if (!counts) deltas.set(target, (counts = new Map()));
+          if (!counts) deltas.set(target, (counts = new Map<string, number>()));
           counts.set(targetUuid, (counts.get(targetUuid) ?? 0) + delta);
         });
       }
@@ -138,7 +138,7 @@ export class Transaction {
       this.delete(schema.name, uuid);
       countReferences(schema, row, null, (target, targetUuid, delta) => {
         let counts = deltas.get(target);
-        if (!counts) deltas.set(target, (counts = new Map()));
+        if (!counts) deltas.set(target, (counts = new Map<string, number>()));
         counts.set(targetUuid, (counts.get(targetUuid) ?? 0) + delta);
         candidates.push([this.#schema(target), targetUuid]);
       });
