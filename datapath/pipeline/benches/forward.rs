@@ -122,13 +122,15 @@ fn main() {
             actions: vec![Action::output(2)],
         }]
     };
-    for count in [1_000u32, 100_000] {
+    for count in [1_000u32, 100_000, 1_000_000] {
         let mut bridge = vlan_bridge();
         report(&format!("add each of {count} flows"), count.into(), || {
             for i in 0..count {
-                bridge
-                    .flow_mod(Owner::User, &flow(0, matching(i), to()), 0)
-                    .unwrap();
+                let request = FlowMod {
+                    priority: 0x9000,
+                    ..flow(0, matching(i), to())
+                };
+                bridge.flow_mod(Owner::User, &request, 0).unwrap();
             }
         });
         let mut packets: Vec<Packet> = (0..10_000)

@@ -225,27 +225,37 @@ impl Groups {
         }
     }
 
-    /// Whether a bucket can be used: what it watches is live (§6.5).
-    pub fn bucket_live(&self, bucket: &Bucket, ports: &Ports, depth: usize) -> bool {
-        let port = bucket.watch_port;
-        let group = bucket.watch_group;
-        match (port != port_no::ANY, group != group_no::ANY) {
-            (false, false) => true,
-            (true, _) if ports.is_live(port) => true,
-            (_, true) => self.group_live(group, ports, depth + 1),
-            _ => false,
-        }
+    /// Whether a bucket can be used: what it watches is live (§6.5). A group is live if one of its buckets is;
+    /// groups that only watch each other are not.
+    pub fn bucket_live(&self, bucket: &Bucket, ports: &Ports) -> bool {
+        self.live(bucket, ports, &mut BTreeMap::new())
     }
 
-    /// A group is live if one of its buckets is.
-    fn group_live(&self, group_id: u32, ports: &Ports, depth: usize) -> bool {
-        depth <= MAX_CHAIN
-            && self.groups.get(&group_id).is_some_and(|group| {
-                group
-                    .buckets
-                    .iter()
-                    .any(|bucket| self.bucket_live(bucket, ports, depth))
-            })
+    /// `known`: what was found out already; each group is looked at once.
+    fn live(&self, bucket: &Bucket, ports: &Ports, known: &mut BTreeMap<u32, bool>) -> bool {
+        let port = bucket.watch_port;
+        let id = bucket.watch_group;
+        if port == port_no::ANY && id == group_no::ANY
+            || port != port_no::ANY && ports.is_live(port)
+        {
+            return true;
+        }
+        let Some(group) = self.groups.get(&id) else {
+            return false;
+        };
+        if let Some(live) = known.get(&id) {
+            return *live;
+        }
+        if known.len() >= MAX_CHAIN {
+            return false;
+        }
+        known.insert(id, false);
+        let live = group
+            .buckets
+            .iter()
+            .any(|bucket| self.live(bucket, ports, known));
+        known.insert(id, live);
+        live
     }
 
     /// Counts packets on a group and maybe one of its buckets.

@@ -357,3 +357,14 @@ pub(crate) fn apply_credits(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_may_move_to_its_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Pipeline>();
+    }
+}

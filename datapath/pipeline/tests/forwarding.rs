@@ -5,8 +5,7 @@ mod common;
 use common::*;
 use weft_frame::Packet;
 use weft_openflow::{
-    Action, Instruction, Learn, LearnSource, LearnSpec, LearnTarget, Match, NxAction, OxmField,
-    OxmId, PacketInReason, port_config, port_no,
+    Action, Instruction, Match, NxAction, OxmField, OxmId, PacketInReason, port_config, port_no,
 };
 use weft_pipeline::{Config, DropReason, Owner, Pipeline, PortState, Step};
 
@@ -308,135 +307,6 @@ fn normal_is_a_subroutine() {
     let (info, _) = result.packet_ins.remove(0);
     assert!(info.program);
     assert_eq!((info.table_id, info.reason), (64, PacketInReason::Action));
-}
-
-fn learn(table_id: u8) -> Action {
-    let eth = |field| OxmId::new(field);
-    let specs = vec![
-        LearnSpec {
-            n_bits: 48,
-            source: LearnSource::Field {
-                field: eth(OxmField::NxmEthSrc),
-                offset: 0,
-            },
-            target: LearnTarget::Match {
-                field: eth(OxmField::NxmEthDst),
-                offset: 0,
-            },
-        },
-        LearnSpec {
-            n_bits: 32,
-            source: LearnSource::Field {
-                field: eth(OxmField::InPort),
-                offset: 0,
-            },
-            target: LearnTarget::Output,
-        },
-    ];
-    let learn = Learn {
-        idle_timeout: 0,
-        hard_timeout: 10,
-        priority: 3,
-        cookie: 4,
-        flags: 0,
-        table_id,
-        fin_idle_timeout: 0,
-        fin_hard_timeout: 0,
-        specs,
-    };
-    Action::Nicira(NxAction::Learn(Box::new(learn)))
-}
-
-#[test]
-fn learning_switch() {
-    let mut bridge = bridge();
-    let resubmit = Action::Nicira(NxAction::ResubmitTable {
-        in_port: 0xfff8,
-        table: 1,
-    });
-    add(
-        &mut bridge,
-        flow(0, 1, Match::any(), vec![apply(vec![learn(1), resubmit])]),
-    );
-    add(
-        &mut bridge,
-        flow(1, 0, Match::any(), vec![apply(vec![out(port_no::FLOOD)])]),
-    );
-    let there = tcp_frame(&[]);
-    let back = [&there[6..12], &there[..6], &there[12..]].concat();
-    assert_eq!(send_at(&mut bridge, 1, &there, 0).ports(), [2, 3, 4]);
-    assert_eq!(send_at(&mut bridge, 2, &back, 0).ports(), [1]);
-    assert_eq!(send_at(&mut bridge, 1, &there, 0).ports(), [2]);
-    assert_eq!(bridge.flow_count(), 4);
-    // Known addresses are forwarded from the cache, and stay known while they talk.
-    let hits = bridge.cache_stats().hits;
-    for second in 1..30 {
-        send_at(&mut bridge, 1, &there, second * SECOND);
-        bridge.expire(second * SECOND);
-    }
-    assert!(bridge.cache_stats().hits > hits + 20);
-    assert_eq!(
-        bridge.table_flow_count(1),
-        2,
-        "the silent host is forgotten"
-    );
-}
-
-#[test]
-fn recursion_ends() {
-    let mut bridge = bridge();
-    let again = Action::Nicira(NxAction::ResubmitTable {
-        in_port: 0xfff8,
-        table: 0,
-    });
-    let bomb = vec![again.clone(), again.clone(), again];
-    add(&mut bridge, flow(0, 1, Match::any(), vec![apply(bomb)]));
-    assert_eq!(twice(&mut bridge, 1, &tcp_frame(&[])).ports(), []);
-    assert_eq!(bridge.drops().get(DropReason::Recursion), 2);
-}
-
-#[test]
-fn moves_stack_exit_and_output_by_register() {
-    let mut bridge = bridge();
-    let reg = |n| OxmId::new(OxmField::reg(n).unwrap());
-    let actions = vec![
-        // The last byte of the source address names the port.
-        Action::Nicira(NxAction::RegMove {
-            n_bits: 8,
-            src_ofs: 0,
-            dst_ofs: 0,
-            src: OxmId::new(OxmField::EthSrc),
-            dst: reg(1),
-        }),
-        Action::Nicira(NxAction::StackPush {
-            offset: 0,
-            field: reg(1),
-            n_bits: 8,
-        }),
-        Action::Nicira(NxAction::RegLoad {
-            ofs_nbits: 7,
-            dst: reg(1),
-            value: 0,
-        }),
-        Action::Nicira(NxAction::StackPop {
-            offset: 0,
-            field: reg(2),
-            n_bits: 8,
-        }),
-        Action::Nicira(NxAction::OutputReg {
-            ofs_nbits: 31,
-            src: reg(2),
-            max_len: 0,
-        }),
-        Action::Nicira(NxAction::Exit),
-        out(4),
-    ];
-    add(&mut bridge, flow(0, 1, Match::any(), vec![apply(actions)]));
-    for port in [2u8, 3] {
-        let mut frame = tcp_frame(&[]);
-        frame[11] = port;
-        assert_eq!(twice(&mut bridge, 1, &frame).ports(), [u32::from(port)]);
-    }
 }
 
 #[test]

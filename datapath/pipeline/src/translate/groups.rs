@@ -6,6 +6,9 @@ use crate::group::{Group, choose, hash_mask};
 use crate::trace::Step;
 use weft_openflow::GroupType;
 
+/// Most buckets used for one packet: chains of groups multiply.
+const MAX_BUCKETS: usize = 65_536;
+
 impl Walk<'_, '_> {
     pub(super) fn group(&mut self, group_id: u32) {
         let groups = self.world.groups;
@@ -27,7 +30,7 @@ impl Walk<'_, '_> {
                 self.look(&hash_mask());
                 let ports = self.world.ports;
                 let live = group.buckets.iter().enumerate();
-                let live = live.filter(|(_, bucket)| groups.bucket_live(bucket, ports, 0));
+                let live = live.filter(|(_, bucket)| groups.bucket_live(bucket, ports));
                 let chosen = choose(&self.state.key, live.map(|(number, b)| (number, b.weight)));
                 self.bucket_or_none(group_id, group, chosen);
             }
@@ -36,7 +39,7 @@ impl Walk<'_, '_> {
                 let chosen = group
                     .buckets
                     .iter()
-                    .position(|b| groups.bucket_live(b, ports, 0));
+                    .position(|b| groups.bucket_live(b, ports));
                 self.bucket_or_none(group_id, group, chosen);
             }
             _ => self.bucket_or_none(group_id, group, Some(0)),
@@ -54,6 +57,10 @@ impl Walk<'_, '_> {
         let Some(bucket) = group.buckets.get(number) else {
             return;
         };
+        if self.credits.buckets.len() >= MAX_BUCKETS {
+            self.note(DropReason::Recursion);
+            return;
+        }
         self.credits.buckets.push((group_id, Some(number as u16)));
         self.log(|| Step::Bucket {
             group_id,

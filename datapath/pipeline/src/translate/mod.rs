@@ -34,6 +34,8 @@ use weft_openflow::{Action, FlowMod, Instruction, port_config, port_no};
 const MAX_DEPTH: usize = 64;
 /// Most tables looked into for one packet.
 const MAX_LOOKUPS: usize = 4096;
+/// Most edits of one packet.
+const MAX_EDITS: usize = 512;
 /// Bytes of the packet that the scratch copy holds: more than its headers.
 const SCRATCH_BYTES: usize = 2048;
 
@@ -365,7 +367,7 @@ impl<'a, 'w> Walk<'a, 'w> {
     /// others when the actions are carried out.
     fn meter(&mut self, meter_id: u32) -> Flow {
         self.log(|| Step::Meter { meter_id });
-        if !self.world.meters.remarks(meter_id) {
+        if !self.world.meters.remarks(meter_id) && self.state.edits.ops().len() < MAX_EDITS {
             self.meter_passes += 1;
             let instance = self.meter_passes;
             self.state.edits.add(HeaderOp::Meter { meter_id, instance });
@@ -401,6 +403,10 @@ impl<'a, 'w> Walk<'a, 'w> {
 
     /// Applies an edit to the scratch copy and reads the key anew. Returns whether the packet had what it takes.
     fn edit(&mut self, op: HeaderOp) -> bool {
+        if self.state.edits.ops().len() >= MAX_EDITS {
+            self.note(DropReason::Recursion);
+            return false;
+        }
         let packet = self.packet;
         let scratch = self.state.scratch.get_or_insert_with(|| {
             let bytes = packet.bytes();

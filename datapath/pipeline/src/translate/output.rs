@@ -7,6 +7,9 @@ use crate::trace::Step;
 use weft_frame::field;
 use weft_openflow::{PacketInReason, port_config, port_no};
 
+/// Most copies of one packet.
+const MAX_OUTPUTS: usize = 65_536;
+
 impl Walk<'_, '_> {
     /// `OFPAT_OUTPUT` (§4.5, §5.12).
     pub(super) fn output(&mut self, port: u32, max_len: u16) {
@@ -47,6 +50,10 @@ impl Walk<'_, '_> {
             self.note(reason);
             return;
         }
+        if self.outputs >= MAX_OUTPUTS {
+            self.note(DropReason::Recursion);
+            return;
+        }
         self.log(|| Step::Output { port_no });
         let queue_id = self.state.queue;
         self.tree.add(
@@ -68,6 +75,10 @@ impl Walk<'_, '_> {
         let state = self.world.ports.get(self.in_port);
         if state.is_some_and(|port| port.config & port_config::NO_PACKET_IN != 0) {
             self.note(DropReason::NoPacketIn);
+            return;
+        }
+        if self.outputs >= MAX_OUTPUTS {
+            self.note(DropReason::Recursion);
             return;
         }
         let key = &self.state.key;
