@@ -19,6 +19,7 @@ const toTest = {
   'ovs-testcontroller': 'openvswitch-testcontroller',
   tshark: 'tshark',
   tcpdump: 'tcpdump',
+  clang: 'clang',
   iperf3: 'iperf3',
   ethtool: 'ethtool',
   ping: 'iputils-ping',
@@ -103,6 +104,7 @@ export async function setUp({ tests = false } = {}) {
     throw new PlainError(`Node 20 or newer is needed (this is ${process.versions.node})`);
   const wanted = Object.entries(tests ? { ...toRun, ...toTest } : toRun);
   const missing = new Set(wanted.filter(([program]) => !findProgram(program)).map(([, name]) => name));
+  if (tests && !existsSync('/usr/include/bpf/bpf_helpers.h')) missing.add('libbpf-dev');
   // gcc without the C library's headers cannot link a Rust program.
   if (!existsSync('/usr/include/stdlib.h')) missing.add('libc6-dev');
   // Debian 12 keeps a current toolchain in these two, beside its old default one.

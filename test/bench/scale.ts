@@ -43,7 +43,8 @@ async function startOvs(lab: Lab): Promise<Subject> {
   const ovs = await OpenVSwitch.start(lab);
   await ovs.addBridge('br0');
   await ovs.vsctl('set', 'bridge', 'br0', 'other_config:mac-table-size=20000');
-  for (const name of ['pa', 'pb']) await ovs.vsctl('add-port', 'br0', name);
+  for (const name of ['pa', 'pb', 'pc', 'pd'])
+    await ovs.vsctl('add-port', 'br0', name, ...(['pa', 'pb'].includes(name) ? [] : ['trunks=1']));
   return {
     learnedCount: async () =>
       Number(/entries in the table\s*:\s*(\d+)/i.exec(await ovs.appctl('fdb/stats-show', 'br0'))?.[1] ?? 0),
@@ -74,8 +75,10 @@ function sendAll(host: Host, rate: number): ChildProcess {
 async function measure(start: (lab: Lab) => Promise<Subject>): Promise<Record<string, number>> {
   const lab = await Lab.create();
   try {
-    const a = await lab.addHost('pa', '10.99.0.1/24', { vlan: 4000, address: '10.99.1.1/24' });
-    await lab.addHost('pb', '10.99.0.2/24', { vlan: 4000, address: '10.99.1.2/24' });
+    const a = await lab.addHost('pa', '10.99.0.1/24');
+    await lab.addHost('pb', '10.99.0.2/24');
+    const tagged = await lab.addHost('pc', '10.99.1.1/24', 4000);
+    await lab.addHost('pd', '10.99.1.2/24', 4000);
     const subject = await start(lab);
     await a.reaches('10.99.0.2');
     const idleMb = await subject.residentMb();
@@ -88,8 +91,8 @@ async function measure(start: (lab: Lab) => Promise<Subject>): Promise<Record<st
     const learnedMb = await subject.residentMb();
 
     startedMs = performance.now();
-    for (const port of ['pa', 'pb']) await subject.setTrunks(port, vlans);
-    await a.reaches('10.99.1.2');
+    for (const port of ['pc', 'pd']) await subject.setTrunks(port, vlans);
+    await tagged.reaches('10.99.1.2');
     const vlansMs = performance.now() - startedMs;
     const vlansMb = await subject.residentMb();
     await subject.stop();

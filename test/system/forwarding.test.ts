@@ -8,24 +8,22 @@ import { Lab, until, type Host } from './lab.js';
 
 describe.each(switchKinds)('on $name', (kind) => {
   let lab: Lab;
-  let a: Host, b: Host, c: Host, trunk: Host;
+  let a: Host, b: Host, c: Host, trunk: Host, trunk20: Host;
 
   beforeAll(async () => {
     lab = await Lab.create();
     a = await lab.addHost('pa', '10.99.0.1/24');
     b = await lab.addHost('pb', '10.99.0.2/24');
     c = await lab.addHost('pc', '10.99.0.3/24');
-    trunk = await lab.addHost(
-      'pt',
-      { vlan: 10, address: '10.99.0.4/24' },
-      { vlan: 20, address: '10.99.0.5/24' },
-    );
-    await kind.start(lab, ['pa', 'pb', 'pc', 'pt'], ['int10']);
-    for (const host of [a, b, c, trunk]) await kind.prepareHost(host);
+    trunk = await lab.addHost('pt', '10.99.0.4/24', 10);
+    trunk20 = await lab.addHost('pu', '10.99.0.5/24', 20);
+    await kind.start(lab, ['pa', 'pb', 'pc', 'pt', 'pu'], ['int10']);
+    for (const host of [a, b, c, trunk, trunk20]) await kind.prepareHost(host);
     await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pa', vlanMode: 'access', tag: 10 });
     await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb', vlanMode: 'access', tag: 10 });
     await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pc', vlanMode: 'access', tag: 20 });
     await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pt', vlanMode: 'trunk', trunks: [10, 20] });
+    await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pu', vlanMode: 'trunk' });
     await lab.must('POST', '/v1/bridges/br0/ports', {
       name: 'int10',
       type: 'internal',

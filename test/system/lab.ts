@@ -178,53 +178,55 @@ export class Lab {
   /**
    * Adds a host on a veth pair.
    * @param port the name of the switch's end
-   * @param addresses `address/length` on eth0, or `{vlan, address}` on a VLAN interface of it
+   * @param address `address/length` on eth0; none if absent
+   * @param vlan the host speaks 802.1Q: all it sends is tagged so, all it takes has that tag (vlan.bpf.c)
    */
-  async addHost(port: string, ...addresses: (string | { vlan: number; address: string })[]): Promise<Host> {
+  async addHost(port: string, address?: string, vlan?: number): Promise<Host> {
     const namespace = `${this.#prefix}-${port}`;
     await this.addNamespace(namespace);
-    await sh(
-      'ip',
-      'link',
-      'add',
-      'name',
-      port,
-      'netns',
-      this.switchNamespace,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'eth0',
-      'netns',
-      namespace,
-    );
+    const peer = ['peer', 'name', 'eth0', 'netns', namespace];
+    await sh('ip', 'link', 'add', 'name', port, 'netns', this.switchNamespace, 'type', 'veth', ...peer);
     await sh('ip', '-n', this.switchNamespace, 'link', 'set', port, 'up');
     await sh('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
-    for (const each of addresses) {
-      if (typeof each === 'string') await sh('ip', '-n', namespace, 'addr', 'add', each, 'dev', 'eth0');
-      else {
-        const name = `eth0.${each.vlan}`;
-        await sh(
-          'ip',
-          '-n',
-          namespace,
-          'link',
-          'add',
-          'link',
-          'eth0',
-          'name',
-          name,
-          'type',
-          'vlan',
-          'id',
-          String(each.vlan),
-        );
-        await sh('ip', '-n', namespace, 'addr', 'add', each.address, 'dev', name);
-        await sh('ip', '-n', namespace, 'link', 'set', name, 'up');
-      }
-    }
-    return new Host(namespace, port);
+    if (address) await sh('ip', '-n', namespace, 'addr', 'add', address, 'dev', 'eth0');
+    const host = new Host(namespace, port);
+    if (vlan !== undefined) await this.#tag(host, vlan);
+    return host;
+  }
+
+  async #tag(host: Host, vlan: number): Promise<void> {
+    const source = join(projectRoot, 'test/system/vlan.bpf.c');
+    const object = join(this.folder, `vlan${vlan}.o`);
+    const headers = `-I/usr/include/${(await sh('gcc', '-dumpmachine')).trim()}`;
+    await sh('clang', '-O2', '-g', '-target', 'bpf', headers, `-DVID=${vlan}`, '-c', source, '-o', object);
+    const tc = (...words: string[]) => host.run('tc', ...words);
+    await tc('qdisc', 'add', 'dev', 'eth0', 'clsact');
+    await tc(
+      'filter',
+      'add',
+      'dev',
+      'eth0',
+      'egress',
+      'bpf',
+      'direct-action',
+      'object-file',
+      object,
+      'section',
+      'push',
+    );
+    await tc(
+      'filter',
+      'add',
+      'dev',
+      'eth0',
+      'ingress',
+      'bpf',
+      'direct-action',
+      'object-file',
+      object,
+      'section',
+      'pop',
+    );
   }
 
   wire(namespace: string): Wire {

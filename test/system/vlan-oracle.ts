@@ -32,8 +32,15 @@ const sTag = 0x88a8;
 
 function carries(port: PortSetup, vlan: number): boolean {
   if (port.vlanMode === 'access' || port.vlanMode === 'dot1q-tunnel') return vlan === port.tag;
+  // An untagged frame is always in the native VLAN there: VLAN 0 does not exist on such ports.
+  if (port.vlanMode !== 'trunk' && vlan === 0) return false;
   if (!port.trunks?.length) return true;
   return port.trunks.includes(vlan) || (port.vlanMode !== 'trunk' && vlan === port.tag);
+}
+
+/** Customer VLAN 0 is that of frames without a customer tag. */
+function takesCustomer(tunnel: PortSetup, customer: Tag | undefined): boolean {
+  return !tunnel.cvlans?.length || tunnel.cvlans.includes(customer?.vid ?? 0);
 }
 
 /** The frame as classified at its ingress port, or null if the port refuses it. */
@@ -44,7 +51,7 @@ function admit(port: PortSetup, tags: Tag[]): Inside | null {
       if (outer && outer.vid !== 0) return null;
       return { vlan: port.tag!, pcp: outer?.pcp ?? 0, tpid: cTag, inner };
     case 'dot1q-tunnel':
-      if (outer && port.cvlans?.length && !port.cvlans.includes(outer.vid)) return null;
+      if (!takesCustomer(port, outer)) return null;
       return { vlan: port.tag!, pcp: 0, tpid: sTag, inner: tags };
     default: {
       const native = port.vlanMode === 'trunk' ? 0 : port.tag!;
@@ -59,9 +66,7 @@ export function forwardTags(ingress: PortSetup, tags: Tag[], egress: PortSetup):
   const inside = admit(ingress, tags);
   if (!inside || !carries(egress, inside.vlan)) return null;
   if (egress.vlanMode === 'dot1q-tunnel') {
-    const [customer] = inside.inner;
-    if (customer && egress.cvlans?.length && !egress.cvlans.includes(customer.vid)) return null;
-    return inside.inner;
+    return takesCustomer(egress, inside.inner[0]) ? inside.inner : null;
   }
   const hidden =
     egress.vlanMode === 'access' ||
