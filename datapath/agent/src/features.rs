@@ -74,7 +74,8 @@ fn action_ids() -> Vec<ActionId> {
         .collect()
 }
 
-/// §7.3.5.5: one table. The table-miss flow can do what others can, so its properties are left out.
+/// §7.3.5.5: one table. The table-miss flow can do what others can, so its properties are left out. A table that
+/// nobody named has no name: tools show its number then.
 pub(crate) fn table_features(
     table_id: u8,
     n_tables: u8,
@@ -91,9 +92,7 @@ pub(crate) fn table_features(
     });
     TableFeatures {
         table_id,
-        name: name
-            .cloned()
-            .unwrap_or_else(|| format!("table{table_id}").into()),
+        name: name.cloned().unwrap_or_default(),
         metadata_match: u64::MAX,
         metadata_write: u64::MAX,
         config: 0,

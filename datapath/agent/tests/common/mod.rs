@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use weft_agent::{Agent, BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, Host, PortCounters};
 use weft_frame::Packet;
 use weft_openflow::{
-    Action, Body, ErrorCode, FlowMod, FlowModCommand, Instruction, Match, Message, OFP_NO_BUFFER,
-    OxmField, PacketOut, Port, decode, decode_request, encode, port_no,
+    Action, Body, ErrorCode, FlowMod, FlowModCommand, FlowStats, FlowStatsRequest, Instruction,
+    Match, Message, MultipartReplyBody, MultipartRequest, MultipartRequestBody, OFP_NO_BUFFER,
+    OxmField, PacketOut, Port, decode, decode_request, encode, group_no, port_no,
 };
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -280,4 +281,35 @@ pub fn packet_out(in_port: u32, actions: Vec<Action>, data: Vec<u8>) -> Body {
 
 pub fn to_controller() -> Vec<Action> {
     vec![Action::output(port_no::CONTROLLER)]
+}
+
+pub fn multipart(body: MultipartRequestBody) -> Body {
+    Body::MultipartRequest(MultipartRequest::new(body))
+}
+
+pub fn all_flows(table_id: u8) -> FlowStatsRequest {
+    FlowStatsRequest {
+        table_id,
+        out_port: port_no::ANY,
+        out_group: group_no::ANY,
+        cookie: 0,
+        cookie_mask: 0,
+        match_: Match::any(),
+    }
+}
+
+pub fn flows_of(answers: Vec<Body>) -> Vec<FlowStats> {
+    let last = answers.len().saturating_sub(1);
+    let mut flows = Vec::new();
+    for (index, answer) in answers.into_iter().enumerate() {
+        let Body::MultipartReply(reply) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(reply.more(), index != last, "part {index}");
+        let MultipartReplyBody::Flow(part) = reply.body else {
+            panic!("not flows")
+        };
+        flows.extend(part);
+    }
+    flows
 }
