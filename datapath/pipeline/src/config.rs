@@ -20,7 +20,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             program_table: None,
-            max_flows: 1_000_000,
+            max_flows: 1 << 20,
             cache_limit: 65_536,
             drop_fragments: false,
         }
