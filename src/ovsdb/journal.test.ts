@@ -414,7 +414,7 @@ describe('kill -9', () => {
       expect([...stored].filter(([, count]) => count !== 2)).toEqual([]);
       await store.close();
     }
-  }, 180_000);
+  }, 600_000);
 });
 
 test('a record that is cut is told from one that is damaged', () => {
