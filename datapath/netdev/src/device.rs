@@ -29,12 +29,20 @@ impl Device {
     /// Takes over an existing device.
     pub fn attach(ifindex: u32) -> io::Result<Device> {
         let handle = Handle::Socket(PacketSocket::open(ifindex)?, Box::new(TxQueue::new()));
-        Ok(Device { handle, counters: Counters::default(), lost: Cell::new(0) })
+        Ok(Device {
+            handle,
+            counters: Counters::default(),
+            lost: Cell::new(0),
+        })
     }
 
     /// Works the switch's end of a tap.
     pub fn from_tap(tap: Tap) -> Device {
-        Device { handle: Handle::Tap(tap), counters: Counters::default(), lost: Cell::new(0) }
+        Device {
+            handle: Handle::Tap(tap),
+            counters: Counters::default(),
+            lost: Cell::new(0),
+        }
     }
 
     /// Receives what waits, at most a batch. Returns how many frames were taken: fewer than a whole batch
@@ -53,7 +61,9 @@ impl Device {
     pub fn transmit(&mut self, packet: &Packet) {
         let header = packet.offload.to_vnet_hdr();
         match &mut self.handle {
-            Handle::Socket(socket, queue) => queue.push(socket.as_fd(), &header, packet.bytes(), &mut self.counters),
+            Handle::Socket(socket, queue) => {
+                queue.push(socket.as_fd(), &header, packet.bytes(), &mut self.counters)
+            }
             Handle::Tap(tap) => {
                 let result = transmit::send_now(tap.as_fd(), &header, packet.bytes());
                 transmit::count(result, packet.len(), &mut self.counters);
@@ -79,9 +89,13 @@ impl Device {
     /// What passed so far.
     pub fn counters(&self) -> Counters {
         if let Handle::Socket(socket, _) = &self.handle {
-            self.lost.set(self.lost.get() + u64::from(socket.take_drops()));
+            self.lost
+                .set(self.lost.get() + u64::from(socket.take_drops()));
         }
-        Counters { rx_dropped: self.counters.rx_dropped + self.lost.get(), ..self.counters }
+        Counters {
+            rx_dropped: self.counters.rx_dropped + self.lost.get(),
+            ..self.counters
+        }
     }
 
     /// Goes on counting from there: a port keeps its counters while its device comes and goes.

@@ -67,8 +67,11 @@ pub struct LinkSpeed {
 
 fn ethtool<T>(name: &str, argument: &mut T) -> io::Result<()> {
     let socket = sys::socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
-    let mut request =
-        IfreqData { name: sys::if_name(name)?, data: std::ptr::from_mut(argument).cast(), rest: [0; 16] };
+    let mut request = IfreqData {
+        name: sys::if_name(name)?,
+        data: std::ptr::from_mut(argument).cast(),
+        rest: [0; 16],
+    };
     // SAFETY: SIOCETHTOOL takes an ifreq whose data points to the structure named by its first word; callers in this
     // module pass exactly those, and `argument` outlives the call.
     unsafe { sys::ioctl_ref(socket.as_fd(), SIOCETHTOOL, &mut request) }
@@ -76,7 +79,10 @@ fn ethtool<T>(name: &str, argument: &mut T) -> io::Result<()> {
 
 /// Asks the driver for its link's speed; an error for devices that have none (`EOPNOTSUPP`).
 pub fn link_speed(name: &str) -> io::Result<LinkSpeed> {
-    let mut cmd = EthtoolCmd { cmd: ETHTOOL_GSET, ..EthtoolCmd::default() };
+    let mut cmd = EthtoolCmd {
+        cmd: ETHTOOL_GSET,
+        ..EthtoolCmd::default()
+    };
     ethtool(name, &mut cmd)?;
     let speed = u32::from(cmd.speed_hi) << 16 | u32::from(cmd.speed);
     // SPEED_UNKNOWN is all ones, in 16 bits on old drivers.
@@ -93,11 +99,17 @@ pub fn link_speed(name: &str) -> io::Result<LinkSpeed> {
 /// Turns large receive offload off. Frames merged by LRO have lost the sizes they came in, so they cannot be
 /// forwarded; generic receive offload keeps them and stays on.
 pub fn disable_lro(name: &str) -> io::Result<()> {
-    let mut flags = EthtoolValue { cmd: ETHTOOL_GFLAGS, data: 0 };
+    let mut flags = EthtoolValue {
+        cmd: ETHTOOL_GFLAGS,
+        data: 0,
+    };
     ethtool(name, &mut flags)?;
     if flags.data & ETH_FLAG_LRO == 0 {
         return Ok(());
     }
-    let mut without = EthtoolValue { cmd: ETHTOOL_SFLAGS, data: flags.data & !ETH_FLAG_LRO };
+    let mut without = EthtoolValue {
+        cmd: ETHTOOL_SFLAGS,
+        data: flags.data & !ETH_FLAG_LRO,
+    };
     ethtool(name, &mut without)
 }

@@ -8,7 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
@@ -138,7 +139,10 @@ impl Rtnl {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Rtnl { socket, sequence: 0 })
+        Ok(Rtnl {
+            socket,
+            sequence: 0,
+        })
     }
 
     /// Sends one request; answers are passed to `each(type, body)` until the kernel's acknowledgement.
@@ -149,7 +153,8 @@ impl Rtnl {
         mut each: impl FnMut(u16, &[u8]),
     ) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut packet = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
+        let mut packet =
+            NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
         packet.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
         packet.header.sequence_number = self.sequence;
         packet.finalize();
@@ -167,7 +172,8 @@ impl Rtnl {
                 if reply.sequence_number() == sequence {
                     match reply.message_type() {
                         NLMSG_ERROR => {
-                            let code = reply.payload().get(..4).and_then(ne_u32).unwrap_or(0) as i32;
+                            let code =
+                                reply.payload().get(..4).and_then(ne_u32).unwrap_or(0) as i32;
                             verdict = Some(match code {
                                 0 => Ok(()),
                                 _ => Err(io::Error::from_raw_os_error(-code)),
@@ -190,7 +196,9 @@ impl Rtnl {
     /// The device of that name, or `None` if there is none.
     pub fn link(&mut self, name: &str) -> io::Result<Option<LinkInfo>> {
         let mut message = LinkMessage::default();
-        message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        message
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned()));
         let mut found = None;
         let answer = self.request(RouteNetlinkMessage::GetLink(message), 0, |kind, body| {
             if kind == RTM_NEWLINK {
@@ -207,11 +215,15 @@ impl Rtnl {
     /// Every device of the namespace.
     pub fn links(&mut self) -> io::Result<Vec<LinkInfo>> {
         let mut links = Vec::new();
-        self.request(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, |kind, body| {
-            if kind == RTM_NEWLINK {
-                links.extend(LinkInfo::parse(body));
-            }
-        })?;
+        self.request(
+            RouteNetlinkMessage::GetLink(LinkMessage::default()),
+            NLM_F_DUMP,
+            |kind, body| {
+                if kind == RTM_NEWLINK {
+                    links.extend(LinkInfo::parse(body));
+                }
+            },
+        )?;
         Ok(links)
     }
 
@@ -290,7 +302,10 @@ impl LinkMonitor {
         if let Err(error) = socket.set_rx_buf_sz(4u32 << 20) {
             tracing::debug!(%error, "netlink receive buffer keeps its default size");
         }
-        Ok(LinkMonitor { socket, buffer: Vec::with_capacity(64 << 10) })
+        Ok(LinkMonitor {
+            socket,
+            buffer: Vec::with_capacity(64 << 10),
+        })
     }
 
     /// Hands over what happened since the last call; returns when nothing is pending.
@@ -298,12 +313,17 @@ impl LinkMonitor {
         loop {
             self.buffer.clear();
             match self.socket.recv(&mut self.buffer, 0) {
-                Ok(_) => for_each_message(&self.buffer, |kind, body| match (kind, LinkInfo::parse(body)) {
-                    (RTM_NEWLINK, Some(info)) => each(LinkEvent::Changed(info)),
-                    (RTM_DELLINK, Some(info)) => {
-                        each(LinkEvent::Removed { ifindex: info.ifindex, name: info.name });
+                Ok(_) => for_each_message(&self.buffer, |kind, body| {
+                    match (kind, LinkInfo::parse(body)) {
+                        (RTM_NEWLINK, Some(info)) => each(LinkEvent::Changed(info)),
+                        (RTM_DELLINK, Some(info)) => {
+                            each(LinkEvent::Removed {
+                                ifindex: info.ifindex,
+                                name: info.name,
+                            });
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -47,7 +47,13 @@ impl RxBatch {
     }
 
     /// Takes over one received message; keeps it as the next of the filled packets unless it is unusable.
-    fn accept(&mut self, index: usize, length: usize, tag: Option<[u8; 4]>, counters: &mut Counters) {
+    fn accept(
+        &mut self,
+        index: usize,
+        length: usize,
+        tag: Option<[u8; 4]>,
+        counters: &mut Counters,
+    ) {
         let room = self.packets[index].receive_area().len();
         let offload = Offload::from_vnet_hdr(&self.headers[index]);
         let (Some(frame_len), Some(offload)) = (length.checked_sub(VNET_HDR_LEN), offload) else {
@@ -73,7 +79,11 @@ impl RxBatch {
 
     /// Receives what waits on a packet socket, at most [`RX_BATCH`] frames. Returns how many were taken from the
     /// socket (unusable ones included): fewer than the batch means that it is empty now.
-    pub(crate) fn receive_socket(&mut self, fd: BorrowedFd<'_>, counters: &mut Counters) -> io::Result<usize> {
+    pub(crate) fn receive_socket(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        counters: &mut Counters,
+    ) -> io::Result<usize> {
         self.filled = 0;
         // SAFETY: `iovec` and `mmsghdr` are plain data, for which all zeroes is a value.
         let mut vectors: [[libc::iovec; 2]; RX_BATCH] = unsafe { std::mem::zeroed() };
@@ -81,9 +91,14 @@ impl RxBatch {
         let mut messages: [libc::mmsghdr; RX_BATCH] = unsafe { std::mem::zeroed() };
         for index in 0..RX_BATCH {
             let area = self.packets[index].receive_area();
-            vectors[index][1] = libc::iovec { iov_base: area.as_mut_ptr().cast(), iov_len: area.len() };
-            vectors[index][0] =
-                libc::iovec { iov_base: self.headers[index].as_mut_ptr().cast(), iov_len: VNET_HDR_LEN };
+            vectors[index][1] = libc::iovec {
+                iov_base: area.as_mut_ptr().cast(),
+                iov_len: area.len(),
+            };
+            vectors[index][0] = libc::iovec {
+                iov_base: self.headers[index].as_mut_ptr().cast(),
+                iov_len: VNET_HDR_LEN,
+            };
             let message = &mut messages[index].msg_hdr;
             message.msg_iov = vectors[index].as_mut_ptr();
             message.msg_iovlen = 2;
@@ -113,16 +128,27 @@ impl RxBatch {
     }
 
     /// Receives one frame from a tap, which has no batches. Returns 0 when nothing waits.
-    pub(crate) fn receive_tap(&mut self, fd: BorrowedFd<'_>, counters: &mut Counters) -> io::Result<usize> {
+    pub(crate) fn receive_tap(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        counters: &mut Counters,
+    ) -> io::Result<usize> {
         self.filled = 0;
         for index in 0..RX_BATCH {
             let header = &mut self.headers[index];
-            let mut vectors = [io::IoSliceMut::new(header), io::IoSliceMut::new(self.packets[index].receive_area())];
+            let mut vectors = [
+                io::IoSliceMut::new(header),
+                io::IoSliceMut::new(self.packets[index].receive_area()),
+            ];
             // SAFETY: `IoSliceMut` has the layout of `iovec`; both buffers are exclusive and outlive the call.
             let length = unsafe { libc::readv(fd.as_raw_fd(), vectors.as_mut_ptr().cast(), 2) };
             if length < 0 {
                 let error = io::Error::last_os_error();
-                return if index > 0 { Ok(index) } else { self.receive_error(error, counters) };
+                return if index > 0 {
+                    Ok(index)
+                } else {
+                    self.receive_error(error, counters)
+                };
             }
             self.accept(index, length as usize, None, counters);
         }
@@ -150,10 +176,18 @@ fn stripped_tag(message: &libc::msghdr) -> Option<[u8; 4]> {
     while !control.is_null() {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give only headers that lie whole within the control buffer.
         let header = unsafe { *control };
-        let enough = header.cmsg_len as usize >= size_of::<libc::cmsghdr>() + size_of::<libc::tpacket_auxdata>();
-        if header.cmsg_level == libc::SOL_PACKET && header.cmsg_type == libc::PACKET_AUXDATA && enough {
+        let enough = header.cmsg_len as usize
+            >= size_of::<libc::cmsghdr>() + size_of::<libc::tpacket_auxdata>();
+        if header.cmsg_level == libc::SOL_PACKET
+            && header.cmsg_type == libc::PACKET_AUXDATA
+            && enough
+        {
             // SAFETY: the length says that a whole `tpacket_auxdata` follows; it may lie unaligned.
-            let aux = unsafe { libc::CMSG_DATA(control).cast::<libc::tpacket_auxdata>().read_unaligned() };
+            let aux = unsafe {
+                libc::CMSG_DATA(control)
+                    .cast::<libc::tpacket_auxdata>()
+                    .read_unaligned()
+            };
             if aux.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
                 return None;
             }

@@ -16,7 +16,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::tc::{TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcMessage, TcOption};
+use netlink_packet_route::tc::{
+    TcAttribute, TcBpfFlags, TcFilterBpfOption, TcHandle, TcMessage, TcOption,
+};
 
 use crate::link::Rtnl;
 
@@ -59,7 +61,10 @@ impl Shield {
     /// The fallback alone, as kernels before 6.6 use it.
     pub fn attach_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<Shield> {
         let owns_qdisc = add_filter(rtnl, ifindex)?;
-        Ok(Shield::Filter { ifindex, owns_qdisc })
+        Ok(Shield::Filter {
+            ifindex,
+            owns_qdisc,
+        })
     }
 
     /// Gives the device back to the host. Not an error if it is gone.
@@ -69,8 +74,13 @@ impl Shield {
                 drop(link);
                 Ok(())
             }
-            Shield::Filter { ifindex, owns_qdisc } => match remove_filter(rtnl, ifindex, owns_qdisc) {
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) => Ok(()),
+            Shield::Filter {
+                ifindex,
+                owns_qdisc,
+            } => match remove_filter(rtnl, ifindex, owns_qdisc) {
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) => {
+                    Ok(())
+                }
                 other => other,
             },
         }
@@ -122,7 +132,12 @@ struct LinkCreate {
 unsafe fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<OwnedFd> {
     // SAFETY: the kernel reads `size_of::<T>()` bytes at `attribute`; the caller answers for their meaning.
     let fd = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attribute), size_of::<T>() as libc::c_uint)
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attribute),
+            size_of::<T>() as libc::c_uint,
+        )
     };
     let fd = libc::c_int::try_from(fd).map_err(io::Error::other)?;
     if fd < 0 {
@@ -136,8 +151,18 @@ unsafe fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<OwnedFd> {
 fn load_program(attach_type: u32) -> io::Result<OwnedFd> {
     // r0 = TC_ACT_SHOT; exit
     let program = [
-        Insn { code: 0xb7, registers: 0, offset: 0, immediate: TC_ACT_SHOT },
-        Insn { code: 0x95, registers: 0, offset: 0, immediate: 0 },
+        Insn {
+            code: 0xb7,
+            registers: 0,
+            offset: 0,
+            immediate: TC_ACT_SHOT,
+        },
+        Insn {
+            code: 0x95,
+            registers: 0,
+            offset: 0,
+            immediate: 0,
+        },
     ];
     let mut prog_name = [0; 16];
     prog_name[..11].copy_from_slice(b"weft_shield");
@@ -182,7 +207,10 @@ fn tc_message(ifindex: u32, kind: &str) -> TcMessage {
 }
 
 /// The ingress side of clsact (`TC_H_MIN_INGRESS`).
-const CLSACT_INGRESS: TcHandle = TcHandle { major: 0xffff, minor: 0xfff2 };
+const CLSACT_INGRESS: TcHandle = TcHandle {
+    major: 0xffff,
+    minor: 0xfff2,
+};
 
 fn filter_message(ifindex: u32) -> TcMessage {
     let mut message = tc_message(ifindex, "bpf");
@@ -194,7 +222,10 @@ fn filter_message(ifindex: u32) -> TcMessage {
 
 fn clsact_message(ifindex: u32) -> TcMessage {
     let mut message = tc_message(ifindex, "clsact");
-    message.header.handle = TcHandle { major: 0xffff, minor: 0 };
+    message.header.handle = TcHandle {
+        major: 0xffff,
+        minor: 0,
+    };
     message.header.parent = TcHandle::CLSACT;
     message
 }
@@ -210,7 +241,10 @@ fn create(rtnl: &mut Rtnl, message: RouteNetlinkMessage) -> io::Result<bool> {
 
 /// Adds the dropping filter, or finds the one a process before us left; whether clsact itself is new.
 fn add_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<bool> {
-    let qdisc_is_new = create(rtnl, RouteNetlinkMessage::NewQueueDiscipline(clsact_message(ifindex)))?;
+    let qdisc_is_new = create(
+        rtnl,
+        RouteNetlinkMessage::NewQueueDiscipline(clsact_message(ifindex)),
+    )?;
 
     let mut filter = filter_message(ifindex);
     // Kernels that need this know no attach type for the program.
@@ -225,9 +259,17 @@ fn add_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<bool> {
 }
 
 fn remove_filter(rtnl: &mut Rtnl, ifindex: u32, owns_qdisc: bool) -> io::Result<()> {
-    rtnl.request(RouteNetlinkMessage::DelTrafficFilter(filter_message(ifindex)), 0, |_, _| {})?;
+    rtnl.request(
+        RouteNetlinkMessage::DelTrafficFilter(filter_message(ifindex)),
+        0,
+        |_, _| {},
+    )?;
     if owns_qdisc {
-        rtnl.request(RouteNetlinkMessage::DelQueueDiscipline(clsact_message(ifindex)), 0, |_, _| {})?;
+        rtnl.request(
+            RouteNetlinkMessage::DelQueueDiscipline(clsact_message(ifindex)),
+            0,
+            |_, _| {},
+        )?;
     }
     Ok(())
 }

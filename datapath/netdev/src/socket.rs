@@ -44,7 +44,12 @@ impl PacketSocket {
             mr_alen: 0,
             mr_address: [0; 8],
         };
-        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &promiscuous)?;
+        sys::set_option(
+            &fd,
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            &promiscuous,
+        )?;
         sys::bind_packet(&fd, ifindex, libc::ETH_P_ALL as u16)?;
         Ok(PacketSocket { fd })
     }

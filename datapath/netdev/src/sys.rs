@@ -14,8 +14,16 @@ pub(crate) type IfName = [u8; libc::IFNAMSIZ];
 pub(crate) fn if_name(name: &str) -> io::Result<IfName> {
     let bytes = name.as_bytes();
     let forbidden = |b: &u8| *b == b'/' || *b == b':' || *b == 0 || b.is_ascii_whitespace();
-    if bytes.is_empty() || bytes.len() >= libc::IFNAMSIZ || name == "." || name == ".." || bytes.iter().any(forbidden) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} cannot be the name of a device")));
+    if bytes.is_empty()
+        || bytes.len() >= libc::IFNAMSIZ
+        || name == "."
+        || name == ".."
+        || bytes.iter().any(forbidden)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{name:?} cannot be the name of a device"),
+        ));
     }
     let mut field = [0; libc::IFNAMSIZ];
     field[..bytes.len()].copy_from_slice(bytes);
@@ -24,13 +32,23 @@ pub(crate) fn if_name(name: &str) -> io::Result<IfName> {
 
 /// Turns the usual `-1` into the error in `errno`.
 pub(crate) fn check(result: c_int) -> io::Result<c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 /// Opens a socket, non-blocking and closed on exec.
 pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
     // SAFETY: socket(2) takes no pointers.
-    let fd = check(unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, protocol) })?;
+    let fd = check(unsafe {
+        libc::socket(
+            domain,
+            kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+            protocol,
+        )
+    })?;
     // SAFETY: the kernel just gave us this descriptor; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -50,15 +68,32 @@ pub(crate) fn bind_packet(fd: &OwnedFd, ifindex: u32, protocol: u16) -> io::Resu
 /// Sets a socket option to a plain value.
 ///
 /// `T` must be the type the kernel expects for that option; a shorter one is refused by the kernel (`EINVAL`).
-pub(crate) fn set_option<T: Copy>(fd: &OwnedFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+pub(crate) fn set_option<T: Copy>(
+    fd: &OwnedFd,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
     let length = size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel reads `length` bytes at `value`, which is that long and outlives the call.
-    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, std::ptr::from_ref(value).cast(), length) }).map(drop)
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(value).cast(),
+            length,
+        )
+    })
+    .map(drop)
 }
 
 /// Reads `PACKET_STATISTICS`, which also resets them: frames seen and frames dropped for want of buffer.
 pub(crate) fn packet_statistics(fd: &OwnedFd) -> io::Result<(u32, u32)> {
-    let mut stats = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+    let mut stats = libc::tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
     let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to `stats`, which is that long.
     check(unsafe {
@@ -77,9 +112,14 @@ pub(crate) fn packet_statistics(fd: &OwnedFd) -> io::Result<(u32, u32)> {
 ///
 /// # Safety
 /// `T` must be the structure that `request` is defined for, with every pointer in it valid for the call.
-pub(crate) unsafe fn ioctl_ref<T>(fd: BorrowedFd<'_>, request: c_ulong, argument: &mut T) -> io::Result<()> {
+pub(crate) unsafe fn ioctl_ref<T>(
+    fd: BorrowedFd<'_>,
+    request: c_ulong,
+    argument: &mut T,
+) -> io::Result<()> {
     // SAFETY: `argument` is exclusive and outlives the call; the caller answers for its type.
-    check(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(argument)) }).map(drop)
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(argument)) })
+        .map(drop)
 }
 
 /// An ioctl whose argument is a number, not a pointer.
@@ -99,7 +139,9 @@ pub fn has_capability(number: u32) -> bool {
     std::fs::read_to_string("/proc/self/status")
         .ok()
         .and_then(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("CapEff:"))?;
             u64::from_str_radix(line.trim(), 16).ok()
         })
         .is_some_and(|effective| effective & (1 << number) != 0)

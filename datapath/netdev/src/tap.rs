@@ -44,24 +44,36 @@ impl Tap {
             .open("/dev/net/tun")
             .map_err(|error| io::Error::new(error.kind(), format!("/dev/net/tun: {error}")))?;
         let fd = OwnedFd::from(file);
-        let mut request =
-            IfreqFlags { name: if_name, flags: (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR) as libc::c_short, rest: [0; 22] };
+        let mut request = IfreqFlags {
+            name: if_name,
+            flags: (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR) as libc::c_short,
+            rest: [0; 22],
+        };
         // SAFETY: TUNSETIFF takes a struct ifreq, which IfreqFlags is, with its full size.
-        unsafe { sys::ioctl_ref(fd.as_fd(), libc::TUNSETIFF as c_ulong, &mut request) }.map_err(|error| {
-            match error.raw_os_error() {
+        unsafe { sys::ioctl_ref(fd.as_fd(), libc::TUNSETIFF as c_ulong, &mut request) }.map_err(
+            |error| match error.raw_os_error() {
                 Some(libc::EINVAL) => io::Error::new(
                     io::ErrorKind::InvalidInput,
                     format!("{name} exists already and is not a tap"),
                 ),
                 _ => error,
-            }
-        })?;
+            },
+        )?;
         let mut header_size: libc::c_int = VNET_HDR_LEN as libc::c_int;
         // SAFETY: TUNSETVNETHDRSZ reads an int.
-        unsafe { sys::ioctl_ref(fd.as_fd(), libc::TUNSETVNETHDRSZ as c_ulong, &mut header_size) }?;
+        unsafe {
+            sys::ioctl_ref(
+                fd.as_fd(),
+                libc::TUNSETVNETHDRSZ as c_ulong,
+                &mut header_size,
+            )
+        }?;
         set_offloads(fd.as_fd())?;
         sys::ioctl_value(fd.as_fd(), libc::TUNSETPERSIST as c_ulong, 1)?;
-        Ok(Tap { fd, name: name.to_owned() })
+        Ok(Tap {
+            fd,
+            name: name.to_owned(),
+        })
     }
 
     /// The name it was opened under.

@@ -28,7 +28,11 @@ pub(crate) struct TxQueue {
 
 impl TxQueue {
     pub(crate) fn new() -> Self {
-        TxQueue { slots: vec![0; TX_BATCH * SLOT].into_boxed_slice(), lengths: [0; TX_BATCH], used: 0 }
+        TxQueue {
+            slots: vec![0; TX_BATCH * SLOT].into_boxed_slice(),
+            lengths: [0; TX_BATCH],
+            used: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -36,7 +40,13 @@ impl TxQueue {
     }
 
     /// Takes the frame for the next batch, or sends it at once if it is large.
-    pub(crate) fn push(&mut self, fd: BorrowedFd<'_>, header: &[u8; VNET_HDR_LEN], frame: &[u8], counters: &mut Counters) {
+    pub(crate) fn push(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        header: &[u8; VNET_HDR_LEN],
+        frame: &[u8],
+        counters: &mut Counters,
+    ) {
         let length = VNET_HDR_LEN + frame.len();
         if length > SLOT {
             self.flush(fd, counters);
@@ -62,8 +72,16 @@ impl TxQueue {
         let mut vectors: [libc::iovec; TX_BATCH] = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; TX_BATCH] = unsafe { std::mem::zeroed() };
-        for (index, slot) in self.slots.chunks_exact_mut(SLOT).take(self.used).enumerate() {
-            vectors[index] = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: self.lengths[index] };
+        for (index, slot) in self
+            .slots
+            .chunks_exact_mut(SLOT)
+            .take(self.used)
+            .enumerate()
+        {
+            vectors[index] = libc::iovec {
+                iov_base: slot.as_mut_ptr().cast(),
+                iov_len: self.lengths[index],
+            };
             messages[index].msg_hdr.msg_iov = &raw mut vectors[index];
             messages[index].msg_hdr.msg_iovlen = 1;
         }
@@ -72,7 +90,12 @@ impl TxQueue {
             // SAFETY: messages[next..used] point to vectors[next..used], those into `self.slots`; all outlive the
             // call and nothing else refers to them meanwhile.
             let sent = unsafe {
-                libc::sendmmsg(fd.as_raw_fd(), &raw mut messages[next], (self.used - next) as libc::c_uint, 0)
+                libc::sendmmsg(
+                    fd.as_raw_fd(),
+                    &raw mut messages[next],
+                    (self.used - next) as libc::c_uint,
+                    0,
+                )
             };
             if sent > 0 {
                 for length in &self.lengths[next..next + sent as usize] {
@@ -93,7 +116,11 @@ impl TxQueue {
 }
 
 /// Sends one frame from where it lies.
-pub(crate) fn send_now(fd: BorrowedFd<'_>, header: &[u8; VNET_HDR_LEN], frame: &[u8]) -> io::Result<()> {
+pub(crate) fn send_now(
+    fd: BorrowedFd<'_>,
+    header: &[u8; VNET_HDR_LEN],
+    frame: &[u8],
+) -> io::Result<()> {
     let vectors = [io::IoSlice::new(header), io::IoSlice::new(frame)];
     loop {
         // SAFETY: `IoSlice` has the layout of `iovec`; both parts outlive the call and are only read.
@@ -117,7 +144,14 @@ pub(crate) fn count(result: io::Result<()>, length: usize, counters: &mut Counte
         }
         Err(error) => match error.raw_os_error() {
             // No room with the device, or the device (or its peer) is down: a frame lost as on any busy link.
-            Some(libc::EAGAIN | libc::ENOBUFS | libc::ENETDOWN | libc::ENXIO | libc::EIO | libc::ENODEV) => {
+            Some(
+                libc::EAGAIN
+                | libc::ENOBUFS
+                | libc::ENETDOWN
+                | libc::ENXIO
+                | libc::EIO
+                | libc::ENODEV,
+            ) => {
                 counters.tx_dropped += 1;
             }
             // Longer than the MTU, or offload data the kernel does not take.

@@ -10,7 +10,9 @@ use weft_netdev::{Device, LinkEvent, LinkInfo, LinkMonitor, Rtnl, RxBatch, Shiel
 
 /// Moves this test's thread (and what it starts) into a fresh network namespace.
 fn enter_namespace() -> bool {
-    if !nix::unistd::geteuid().is_root() || nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_err() {
+    if !nix::unistd::geteuid().is_root()
+        || nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_err()
+    {
         eprintln!("skipped: needs the right to make network namespaces (root)");
         return false;
     }
@@ -21,7 +23,10 @@ fn enter_namespace() -> bool {
 
 fn run(command: &str) {
     let mut words = command.split_whitespace();
-    let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
+    let status = Command::new(words.next().unwrap())
+        .args(words)
+        .status()
+        .unwrap();
     assert!(status.success(), "{command}");
 }
 
@@ -32,7 +37,11 @@ fn veth(a: &str, b: &str) {
 }
 
 fn link(name: &str) -> LinkInfo {
-    Rtnl::new().unwrap().link(name).unwrap().unwrap_or_else(|| panic!("no device {name}"))
+    Rtnl::new()
+        .unwrap()
+        .link(name)
+        .unwrap()
+        .unwrap_or_else(|| panic!("no device {name}"))
 }
 
 fn attach(name: &str) -> Device {
@@ -78,19 +87,34 @@ fn tcp_segment(tags: &[[u8; 4]]) -> Packet {
     bytes[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
     bytes[12..14].copy_from_slice(&[8, 0]);
     let total = (40 + payload) as u16;
-    bytes[14..34].copy_from_slice(&[0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    bytes[14..34].copy_from_slice(&[
+        0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2,
+    ]);
     bytes[16..18].copy_from_slice(&total.to_be_bytes());
-    let sum: u32 = bytes[14..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+    let sum: u32 = bytes[14..34]
+        .chunks(2)
+        .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])))
+        .sum();
     let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
     bytes[24..26].copy_from_slice(&sum.to_be_bytes());
-    bytes[34..54].copy_from_slice(&[0, 80, 0, 81, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+    bytes[34..54].copy_from_slice(&[
+        0, 80, 0, 81, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0,
+    ]);
     // The pseudo-header's sum.
     let pseudo: u32 = 0xc000 + 0x0201 + 0xc000 + 0x0202 + 6 + 20 + payload as u32;
     bytes[50..52].copy_from_slice(&(((pseudo & 0xffff) + (pseudo >> 16)) as u16).to_be_bytes());
     let mut packet = Packet::with_capacity(0);
     let offload = Offload {
-        checksum: Checksum::Partial { start: 34, offset: 16 },
-        gso: Some(Gso { kind: GsoKind::Tcp4, ecn: false, size: 1448, hdr_len: 54 }),
+        checksum: Checksum::Partial {
+            start: 34,
+            offset: 16,
+        },
+        gso: Some(Gso {
+            kind: GsoKind::Tcp4,
+            ecn: false,
+            size: 1448,
+            hdr_len: 54,
+        }),
     };
     packet.assign(&bytes, offload);
     for tag in tags.iter().rev() {
@@ -116,7 +140,11 @@ fn frames_pass_in_order_and_own_frames_are_not_heard() {
     }
     a.flush();
     let seen = frames(&mut b, 201);
-    let numbers: Vec<u8> = seen.iter().filter(|p| p.len() < 2000).map(|p| p.bytes()[14]).collect();
+    let numbers: Vec<u8> = seen
+        .iter()
+        .filter(|p| p.len() < 2000)
+        .map(|p| p.bytes()[14])
+        .collect();
     assert_eq!(numbers, (0..200).collect::<Vec<_>>());
     assert!(seen[101].len() > 20_000);
     let mut batch = RxBatch::default();
@@ -133,7 +161,11 @@ fn offloads_cross_whole_with_and_without_tags() {
     }
     veth("va0", "vb0");
     let (mut a, mut b) = (attach("va0"), attach("vb0"));
-    for tags in [&[][..], &[[0x81, 0, 0x20, 5]], &[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 5]]] {
+    for tags in [
+        &[][..],
+        &[[0x81, 0, 0x20, 5]],
+        &[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 5]],
+    ] {
         let sent = tcp_segment(tags);
         a.transmit(&sent);
         a.flush();
@@ -166,7 +198,9 @@ fn a_tag_the_kernel_took_out_is_put_back() {
 
 fn arp_request() -> Packet {
     let mut bytes = vec![0xff; 6];
-    bytes.extend([2, 0, 0, 0, 0, 2, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2, 192, 0, 2, 2]);
+    bytes.extend([
+        2, 0, 0, 0, 0, 2, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2, 192, 0, 2, 2,
+    ]);
     bytes.extend([0, 0, 0, 0, 0, 0, 192, 0, 2, 1]);
     bytes.resize(60, 0);
     Packet::from_frame(&bytes)
@@ -182,7 +216,10 @@ fn host_answers(inside: &mut Device, outside: &mut Device) -> bool {
     assert_eq!(frames(inside, 2)[0].bytes()[12..14], [8, 6]);
     std::thread::sleep(Duration::from_millis(20));
     outside.receive(&mut batch).unwrap();
-    batch.packets().iter().any(|packet| packet.bytes()[20..22] == [0, 2])
+    batch
+        .packets()
+        .iter()
+        .any(|packet| packet.bytes()[20..22] == [0, 2])
 }
 
 #[test]
@@ -230,28 +267,44 @@ fn taps_persist_are_adopted_and_removed() {
     rtnl.set_mac(first.ifindex, [2, 0, 0, 0, 0, 7]).unwrap();
     rtnl.set_mtu(first.ifindex, 1400).unwrap();
     rtnl.set_alias(first.ifindex, "port of br0").unwrap();
-    assert_eq!(Tap::open("in0").unwrap_err().raw_os_error(), Some(libc_ebusy()));
+    assert_eq!(
+        Tap::open("in0").unwrap_err().raw_os_error(),
+        Some(libc_ebusy())
+    );
     drop(tap);
     let adopted = Tap::open("in0").unwrap();
     let again = link("in0");
-    assert_eq!((again.ifindex, again.mac, again.mtu), (first.ifindex, [2, 0, 0, 0, 0, 7], 1400));
+    assert_eq!(
+        (again.ifindex, again.mac, again.mtu),
+        (first.ifindex, [2, 0, 0, 0, 0, 7], 1400)
+    );
 
     rtnl.set_admin_up(again.ifindex, true).unwrap();
     assert!(link("in0").link_up);
     let mut host = attach("in0");
     let mut device = Device::from_tap(adopted);
-    for packet in [frame(1, 60), tcp_segment(&[]), tcp_segment(&[[0x81, 0, 0, 5]])] {
+    for packet in [
+        frame(1, 60),
+        tcp_segment(&[]),
+        tcp_segment(&[[0x81, 0, 0, 5]]),
+    ] {
         // Up into the host's side …
         device.transmit(&packet);
         let seen = frames(&mut host, 1);
         assert_eq!(seen[0].bytes(), packet.bytes());
-        assert_eq!(seen[0].offload.gso.map(|g| g.size), packet.offload.gso.map(|g| g.size));
+        assert_eq!(
+            seen[0].offload.gso.map(|g| g.size),
+            packet.offload.gso.map(|g| g.size)
+        );
         // … and down from it.
         host.transmit(&packet);
         host.flush();
         let seen = frames(&mut device, 1);
         assert_eq!(seen[0].bytes(), packet.bytes());
-        assert_eq!(seen[0].offload.gso.map(|g| g.size), packet.offload.gso.map(|g| g.size));
+        assert_eq!(
+            seen[0].offload.gso.map(|g| g.size),
+            packet.offload.gso.map(|g| g.size)
+        );
     }
     device.remove().unwrap();
     assert!(rtnl.link("in0").unwrap().is_none());
@@ -275,27 +328,43 @@ fn changes_of_devices_are_heard() {
     let mut heard = |what: &str, wanted: &dyn Fn(&LinkEvent) -> bool| {
         until(what, || {
             monitor.drain(|event| events.push(event)).unwrap();
-            let at = events.iter().position(|event| wanted(event))?;
+            let at = events.iter().position(wanted)?;
             events.drain(..=at);
             Some(())
         });
     };
     run("ip link add va0 type veth peer name vb0");
-    heard("added", &|e| matches!(e, LinkEvent::Changed(link) if link.name == "va0" && !link.admin_up));
+    heard(
+        "added",
+        &|e| matches!(e, LinkEvent::Changed(link) if link.name == "va0" && !link.admin_up),
+    );
     run("ip link set va0 up");
-    heard("up without carrier", &|e| matches!(e, LinkEvent::Changed(l) if l.name == "va0" && l.admin_up && !l.link_up));
+    heard(
+        "up without carrier",
+        &|e| matches!(e, LinkEvent::Changed(l) if l.name == "va0" && l.admin_up && !l.link_up),
+    );
     run("ip link set vb0 up");
-    heard("carrier", &|e| matches!(e, LinkEvent::Changed(link) if link.name == "va0" && link.link_up));
+    heard(
+        "carrier",
+        &|e| matches!(e, LinkEvent::Changed(link) if link.name == "va0" && link.link_up),
+    );
     run("ip link set va0 mtu 1300 address 02:00:00:00:00:09");
-    heard("address", &|e| {
-        matches!(e, LinkEvent::Changed(link) if link.name == "va0" && link.mac == [2, 0, 0, 0, 0, 9])
-    });
+    heard(
+        "address",
+        &|e| matches!(e, LinkEvent::Changed(link) if link.name == "va0" && link.mac == [2, 0, 0, 0, 0, 9]),
+    );
     let ifindex = link("va0").ifindex;
     assert_eq!(link("va0").mtu, 1300);
     run("ip link set va0 name vc0");
-    heard("renamed", &|e| matches!(e, LinkEvent::Changed(link) if link.name == "vc0" && link.ifindex == ifindex));
+    heard(
+        "renamed",
+        &|e| matches!(e, LinkEvent::Changed(link) if link.name == "vc0" && link.ifindex == ifindex),
+    );
     run("ip link del vc0");
-    heard("removed", &|e| matches!(e, LinkEvent::Removed { ifindex: i, name } if *i == ifindex && name == "vc0"));
+    heard(
+        "removed",
+        &|e| matches!(e, LinkEvent::Removed { ifindex: i, name } if *i == ifindex && name == "vc0"),
+    );
     assert!(Rtnl::new().unwrap().link("vc0").unwrap().is_none());
 }
 

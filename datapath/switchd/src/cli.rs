@@ -13,7 +13,12 @@ use crate::types::{BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, PortS
 #[command(name = "weft-datapath", version)]
 pub struct Options {
     /// Run directory: sockets and the pid file
-    #[arg(long, env = "OVS_RUNDIR", default_value = "/run/openvswitch", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "OVS_RUNDIR",
+        default_value = "/run/openvswitch",
+        value_name = "DIR"
+    )]
     pub rundir: PathBuf,
 
     /// Log format [default: pretty on a terminal, json otherwise]
@@ -64,14 +69,24 @@ impl Options {
                 return Err(format!("--bridge: {} is given twice", bridge.name));
             }
             if !ids.insert(bridge.datapath_id) {
-                return Err(format!("--bridge {}: dpid {:016x} is used by another bridge", bridge.name, bridge.datapath_id));
+                return Err(format!(
+                    "--bridge {}: dpid {:016x} is used by another bridge",
+                    bridge.name, bridge.datapath_id
+                ));
             }
             for port in &bridge.ports {
                 if !devices.insert(&port.name) {
-                    return Err(format!("--bridge {}: device {} is given twice", bridge.name, port.name));
+                    return Err(format!(
+                        "--bridge {}: device {} is given twice",
+                        bridge.name, port.name
+                    ));
                 }
             }
-            let tls = bridge.controllers.iter().chain(&bridge.listeners).any(Target::needs_tls);
+            let tls = bridge
+                .controllers
+                .iter()
+                .chain(&bridge.listeners)
+                .any(Target::needs_tls);
             if tls && self.private_key.is_none() {
                 return Err(format!(
                     "--bridge {}: ssl: and pssl: need --private-key, --certificate and --ca-cert",
@@ -90,7 +105,9 @@ fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
     let mut fail_mode = None;
     let mut bridge = BridgeSpec::new(String::new(), 0);
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (key, value) = part.split_once('=').ok_or_else(|| format!("{part:?} is not key=value"))?;
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("{part:?} is not key=value"))?;
         match key {
             "name" => name = Some(bridge_name(value)?),
             "dpid" => datapath_id = Some(parse_datapath_id(value)?),
@@ -105,18 +122,29 @@ fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
                     _ => return Err(format!("fail_mode={value}: secure or standalone")),
                 }
             }
-            _ => return Err(format!("unknown key {key:?} (name, dpid, controller, listen, port, internal, fail_mode)")),
+            _ => {
+                return Err(format!(
+                    "unknown key {key:?} (name, dpid, controller, listen, port, internal, fail_mode)"
+                ));
+            }
         }
     }
     bridge.name = name.ok_or("name= is missing")?;
     bridge.datapath_id = datapath_id.ok_or("dpid= is missing")?;
     // Whoever names a controller wants its flows and no others.
     let is_controlled = !bridge.controllers.is_empty() || !bridge.listeners.is_empty();
-    bridge.fail_mode = fail_mode.unwrap_or(if is_controlled { FailMode::Secure } else { FailMode::Standalone });
+    bridge.fail_mode = fail_mode.unwrap_or(if is_controlled {
+        FailMode::Secure
+    } else {
+        FailMode::Standalone
+    });
     let mut numbers = BTreeSet::new();
     for port in &bridge.ports {
         if !port.ofport.is_none_or(|number| numbers.insert(number)) {
-            return Err(format!("port number {} is given twice", port.ofport.unwrap_or_default()));
+            return Err(format!(
+                "port number {} is given twice",
+                port.ofport.unwrap_or_default()
+            ));
         }
     }
     Ok(bridge)
@@ -126,7 +154,9 @@ fn parse_bridge(text: &str) -> Result<BridgeSpec, String> {
 pub fn bridge_name(name: &str) -> Result<String, String> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     if name.is_empty() || name.len() > 15 || name.starts_with('.') || !name.chars().all(valid) {
-        return Err(format!("{name:?} cannot be the name of a bridge (1 to 15 letters, digits, '-', '_', '.', '@')"));
+        return Err(format!(
+            "{name:?} cannot be the name of a bridge (1 to 15 letters, digits, '-', '_', '.', '@')"
+        ));
     }
     Ok(name.to_owned())
 }
@@ -137,7 +167,9 @@ pub fn parse_datapath_id(text: &str) -> Result<u64, String> {
     let valid = (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     match u64::from_str_radix(digits, 16) {
         Ok(id) if valid && id != 0 => Ok(id),
-        _ => Err(format!("datapath id {text:?} is not 16 hex digits, not all zero")),
+        _ => Err(format!(
+            "datapath id {text:?} is not 16 hex digits, not all zero"
+        )),
     }
 }
 
@@ -151,17 +183,27 @@ fn target(text: &str, passive: bool) -> Result<Target, String> {
 }
 
 fn port(text: &str, device_type: DeviceType) -> Result<PortSpec, String> {
-    let (name, number) = text.rsplit_once(':').ok_or_else(|| format!("{text:?} is not DEVICE:NUMBER"))?;
+    let (name, number) = text
+        .rsplit_once(':')
+        .ok_or_else(|| format!("{text:?} is not DEVICE:NUMBER"))?;
     let ofport = match number {
         "local" | "LOCAL" => OFPP_LOCAL,
-        _ => number.parse().ok().filter(|n| (1..=OFPP_MAX).contains(n)).ok_or_else(|| {
-            format!("{text:?}: the port number is 1 to {OFPP_MAX} or LOCAL")
-        })?,
+        _ => number
+            .parse()
+            .ok()
+            .filter(|n| (1..=OFPP_MAX).contains(n))
+            .ok_or_else(|| format!("{text:?}: the port number is 1 to {OFPP_MAX} or LOCAL"))?,
     };
     if name.is_empty() || name.len() > 15 {
         return Err(format!("{text:?}: the name of a device has 1 to 15 bytes"));
     }
-    Ok(PortSpec { name: name.to_owned(), device_type, ofport: Some(ofport), mac: None, mtu: None })
+    Ok(PortSpec {
+        name: name.to_owned(),
+        device_type,
+        ofport: Some(ofport),
+        mac: None,
+        mtu: None,
+    })
 }
 
 #[cfg(test)]
@@ -179,8 +221,15 @@ mod tests {
         assert_eq!(bridge.fail_mode, FailMode::Secure);
         assert_eq!(bridge.controllers[0].to_string(), "tcp:127.0.0.1:6653");
         assert_eq!(bridge.listeners[0].to_string(), "ptcp:6654:127.0.0.1");
-        let ports: Vec<_> = bridge.ports.iter().map(|p| (p.name.as_str(), p.ofport)).collect();
-        assert_eq!(ports, [("p1", Some(1)), ("p2", Some(2)), ("br0", Some(OFPP_LOCAL))]);
+        let ports: Vec<_> = bridge
+            .ports
+            .iter()
+            .map(|p| (p.name.as_str(), p.ofport))
+            .collect();
+        assert_eq!(
+            ports,
+            [("p1", Some(1)), ("p2", Some(2)), ("br0", Some(OFPP_LOCAL))]
+        );
     }
 
     #[test]

@@ -112,8 +112,19 @@ pub fn channel() -> std::io::Result<(SwitchHandle, CommandQueue)> {
     let (sender, receiver) = mpsc::channel(COMMAND_LIMIT);
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
     let (events, _) = broadcast::channel(EVENT_LIMIT);
-    let handle = SwitchHandle { commands: sender, wake: wake.clone(), events: events.clone() };
-    Ok((handle, CommandQueue { commands: receiver, wake, events }))
+    let handle = SwitchHandle {
+        commands: sender,
+        wake: wake.clone(),
+        events: events.clone(),
+    };
+    Ok((
+        handle,
+        CommandQueue {
+            commands: receiver,
+            wake,
+            events,
+        },
+    ))
 }
 
 /// The switch thread has ended.
@@ -138,7 +149,9 @@ impl SwitchHandle {
     /// Sends a request and waits for its answer.
     pub async fn request(&self, request: SwitchRequest) -> Result<Value, RpcError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Request(request, reply)).await.map_err(RpcError::stopping)?;
+        self.send(Command::Request(request, reply))
+            .await
+            .map_err(RpcError::stopping)?;
         answer.await.map_err(|_| RpcError::stopping(Stopped))?
     }
 }

@@ -58,7 +58,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
-    eprintln!("weft-datapath: {} (see --help)", line.trim_start_matches("error: "));
+    eprintln!(
+        "weft-datapath: {} (see --help)",
+        line.trim_start_matches("error: ")
+    );
     ExitCode::FAILURE
 }
 
@@ -66,14 +69,18 @@ fn run(options: &Options) -> Result<(), Failure> {
     options.check()?;
     check_privileges()?;
     let tls = match (&options.private_key, &options.certificate, &options.ca_cert) {
-        (Some(key), Some(certificate), Some(authorities)) => Some(Tls::load(key, certificate, authorities)?),
+        (Some(key), Some(certificate), Some(authorities)) => {
+            Some(Tls::load(key, certificate, authorities)?)
+        }
         _ => None,
     };
     let rundir = Rundir::take(&options.rundir)?;
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
     let switch = start_switch(queue)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(control(options, handle, &rundir, tls));
     // Connections and their sockets first, so that nobody finds a switch that is half gone.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -88,7 +95,10 @@ fn run(options: &Options) -> Result<(), Failure> {
 
 fn check_privileges() -> Result<(), Failure> {
     let missing: Vec<_> = [
-        (CAP_NET_ADMIN, "CAP_NET_ADMIN (to make interfaces and take over devices)"),
+        (
+            CAP_NET_ADMIN,
+            "CAP_NET_ADMIN (to make interfaces and take over devices)",
+        ),
         (CAP_NET_RAW, "CAP_NET_RAW (to receive and send frames)"),
     ]
     .into_iter()
@@ -98,15 +108,26 @@ fn check_privileges() -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(format!("needs {}; run it as root or grant it", missing.join(" and ")).into())
+    Err(format!(
+        "needs {}; run it as root or grant it",
+        missing.join(" and ")
+    )
+    .into())
 }
 
 fn start_switch(queue: CommandQueue) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
     let switch = Switch::new(queue)?;
-    Ok(std::thread::Builder::new().name("switch".to_owned()).spawn(move || switch.run())?)
+    Ok(std::thread::Builder::new()
+        .name("switch".to_owned())
+        .spawn(move || switch.run())?)
 }
 
-async fn control(options: &Options, switch: SwitchHandle, rundir: &Rundir, tls: Option<Tls>) -> Result<(), Failure> {
+async fn control(
+    options: &Options,
+    switch: SwitchHandle,
+    rundir: &Rundir,
+    tls: Option<Tls>,
+) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let control = Control::new(switch.clone(), rundir.path(), tls, options.keep_interfaces);
@@ -115,7 +136,11 @@ async fn control(options: &Options, switch: SwitchHandle, rundir: &Rundir, tls: 
         for bridge in &options.bridges {
             start_bridge(&control, bridge).await?;
         }
-        println!("ready: weft-datapath {} on {}", env!("CARGO_PKG_VERSION"), rundir.path().display());
+        println!(
+            "ready: weft-datapath {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            rundir.path().display()
+        );
         tracing::info!(rundir = %rundir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
         tokio::select! {
             () = control.stop_requested() => Ok(()),
@@ -134,27 +159,47 @@ async fn control(options: &Options, switch: SwitchHandle, rundir: &Rundir, tls: 
 
 /// Sets a bridge of the stand-alone form up and waits until its ports are there.
 async fn start_bridge(control: &Control, spec: &BridgeSpec) -> Result<(), Failure> {
-    let refused = |error: rpc::RpcError| Failure::from(format!("bridge {}: {}", spec.name, error.message));
+    let refused =
+        |error: rpc::RpcError| Failure::from(format!("bridge {}: {}", spec.name, error.message));
     // Ports first, so that a controller that connects at once sees them all.
     let mut quiet = spec.clone();
     quiet.controllers.clear();
     quiet.listeners.clear();
-    control.call(Request::EnsureBridge(quiet)).await.map_err(refused)?;
+    control
+        .call(Request::EnsureBridge(quiet))
+        .await
+        .map_err(refused)?;
     let mut events = control.subscribe();
     let mut waiting = Vec::new();
     for port in &spec.ports {
-        let request = SwitchRequest::EnsurePort { bridge: spec.name.clone(), port: port.clone() };
-        let info = control.call(Request::Switch(request)).await.map_err(refused)?;
+        let request = SwitchRequest::EnsurePort {
+            bridge: spec.name.clone(),
+            port: port.clone(),
+        };
+        let info = control
+            .call(Request::Switch(request))
+            .await
+            .map_err(refused)?;
         if info.get("present") != Some(&Value::Bool(true)) {
             waiting.push(port.name.clone());
         }
     }
-    control.call(Request::EnsureBridge(spec.clone())).await.map_err(refused)?;
+    control
+        .call(Request::EnsureBridge(spec.clone()))
+        .await
+        .map_err(refused)?;
     while !waiting.is_empty() {
-        tracing::warn!(bridge = spec.name, ports = waiting.join(","), "waiting for devices");
+        tracing::warn!(
+            bridge = spec.name,
+            ports = waiting.join(","),
+            "waiting for devices"
+        );
         // An event lost to lag is no harm: the list below says how things are.
         let _ = events.recv().await;
-        let list = control.call(Request::Switch(SwitchRequest::ListPorts(spec.name.clone()))).await.map_err(refused)?;
+        let list = control
+            .call(Request::Switch(SwitchRequest::ListPorts(spec.name.clone())))
+            .await
+            .map_err(refused)?;
         let present = |name: &str| {
             let mut ports = list.as_array().into_iter().flatten();
             ports.any(|port| port["name"] == *name && port["present"] == true)

@@ -41,8 +41,17 @@ struct Inner<M> {
 
 impl<M> Default for Outbox<M> {
     fn default() -> Self {
-        let inner = Inner { messages: VecDeque::new(), packet_ins: FairQueue::default(), closed: false, busy: false };
-        Outbox { inner: Mutex::new(inner), filled: Notify::new(), drained: Notify::new() }
+        let inner = Inner {
+            messages: VecDeque::new(),
+            packet_ins: FairQueue::default(),
+            closed: false,
+            busy: false,
+        };
+        Outbox {
+            inner: Mutex::new(inner),
+            filled: Notify::new(),
+            drained: Notify::new(),
+        }
     }
 }
 
@@ -114,7 +123,11 @@ impl<M> Outbox<M> {
                 let mut inner = self.lock();
                 let before = inner.messages.len();
                 while batch.len() < limit {
-                    match inner.messages.pop_front().or_else(|| inner.packet_ins.pop()) {
+                    match inner
+                        .messages
+                        .pop_front()
+                        .or_else(|| inner.packet_ins.pop())
+                    {
                         Some(message) => batch.push(message),
                         None => break,
                     }
@@ -166,7 +179,11 @@ struct FairQueue<M> {
 
 impl<M> Default for FairQueue<M> {
     fn default() -> Self {
-        FairQueue { queues: BTreeMap::new(), length: 0, last: 0 }
+        FairQueue {
+            queues: BTreeMap::new(),
+            length: 0,
+            last: 0,
+        }
     }
 }
 
@@ -174,7 +191,11 @@ impl<M> FairQueue<M> {
     fn push(&mut self, port: u32, message: M) -> bool {
         let full = self.length >= PACKET_IN_LIMIT;
         if full {
-            let longest = self.queues.iter().max_by_key(|(_, queue)| queue.len()).map(|(port, _)| *port);
+            let longest = self
+                .queues
+                .iter()
+                .max_by_key(|(_, queue)| queue.len())
+                .map(|(port, _)| *port);
             let mine = self.queues.get(&port).map_or(0, VecDeque::len);
             match longest {
                 // The newest of the longest queue goes, so that what is being answered stays in order.
@@ -193,7 +214,11 @@ impl<M> FairQueue<M> {
     }
 
     fn pop(&mut self) -> Option<M> {
-        let after = self.queues.range(self.last.saturating_add(1)..).next().map(|(port, _)| *port);
+        let after = self
+            .queues
+            .range(self.last.saturating_add(1)..)
+            .next()
+            .map(|(port, _)| *port);
         let port = after.or_else(|| self.queues.keys().next().copied())?;
         self.last = port;
         let queue = self.queues.get_mut(&port)?;
@@ -225,7 +250,20 @@ mod tests {
         assert_eq!(queue.length, PACKET_IN_LIMIT);
         // … and are served in turn, each in order.
         let order: Vec<_> = (0..9).map_while(|_| queue.pop()).collect();
-        assert_eq!(order, [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)]);
+        assert_eq!(
+            order,
+            [
+                (1, 0),
+                (2, 0),
+                (3, 0),
+                (1, 1),
+                (2, 1),
+                (3, 1),
+                (1, 2),
+                (2, 2),
+                (3, 2)
+            ]
+        );
         while queue.pop().is_some() {}
         assert_eq!(queue.length, 0);
         assert!(queue.queues.is_empty());

@@ -23,17 +23,29 @@ pub struct RpcError {
 impl RpcError {
     /// An error of ours, with its word.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        RpcError { number: -32000, code, message: message.into() }
+        RpcError {
+            number: -32000,
+            code,
+            message: message.into(),
+        }
     }
 
     /// The parameters are not what the method takes.
     pub fn invalid(message: impl Into<String>) -> Self {
-        RpcError { number: -32602, code: "invalid-params", message: message.into() }
+        RpcError {
+            number: -32602,
+            code: "invalid-params",
+            message: message.into(),
+        }
     }
 
     /// No such method.
     pub fn unknown_method(method: &str) -> Self {
-        RpcError { number: -32601, code: "unknown-method", message: format!("there is no method {method:?}") }
+        RpcError {
+            number: -32601,
+            code: "unknown-method",
+            message: format!("there is no method {method:?}"),
+        }
     }
 
     /// No such bridge.
@@ -198,23 +210,43 @@ impl Request {
             "bridge.remove" => Request::RemoveBridge(read::<NameParams>(params)?.name),
             "port.ensure" => {
                 let params: EnsurePortParams = read(params)?;
-                Request::Switch(SwitchRequest::EnsurePort { bridge: params.bridge.clone(), port: port_spec(params)? })
+                Request::Switch(SwitchRequest::EnsurePort {
+                    bridge: params.bridge.clone(),
+                    port: port_spec(params)?,
+                })
             }
             "port.remove" => {
                 let RemovePortParams { bridge, name } = read(params)?;
                 Request::Switch(SwitchRequest::RemovePort { bridge, name })
             }
-            "port.list" => Request::Switch(SwitchRequest::ListPorts(read::<BridgeParams>(params)?.bridge)),
-            "port.stats" => Request::Switch(SwitchRequest::PortStats(read::<BridgeParams>(params)?.bridge)),
+            "port.list" => Request::Switch(SwitchRequest::ListPorts(
+                read::<BridgeParams>(params)?.bridge,
+            )),
+            "port.stats" => Request::Switch(SwitchRequest::PortStats(
+                read::<BridgeParams>(params)?.bridge,
+            )),
             "drops" => Request::Switch(SwitchRequest::Drops(read::<BridgeParams>(params)?.bridge)),
             "trace" => {
-                let TraceParams { bridge, in_port, frame } = read(params)?;
-                let frame = parse_hex(&frame).ok_or_else(|| RpcError::invalid("frame is not hex digits in pairs"))?;
-                Request::Switch(SwitchRequest::Trace { bridge, in_port, frame })
+                let TraceParams {
+                    bridge,
+                    in_port,
+                    frame,
+                } = read(params)?;
+                let frame = parse_hex(&frame)
+                    .ok_or_else(|| RpcError::invalid("frame is not hex digits in pairs"))?;
+                Request::Switch(SwitchRequest::Trace {
+                    bridge,
+                    in_port,
+                    frame,
+                })
             }
             "events.subscribe" => Request::Subscribe,
-            "shutdown" if params.is_null() => Request::Shutdown { keep_interfaces: false },
-            "shutdown" => Request::Shutdown { keep_interfaces: read::<ShutdownParams>(params)?.keep_interfaces },
+            "shutdown" if params.is_null() => Request::Shutdown {
+                keep_interfaces: false,
+            },
+            "shutdown" => Request::Shutdown {
+                keep_interfaces: read::<ShutdownParams>(params)?.keep_interfaces,
+            },
             _ => return Err(RpcError::unknown_method(method)),
         };
         Ok(request)
@@ -232,12 +264,20 @@ fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {
         texts
             .iter()
             .map(|text| {
-                let target: Target = text.parse().map_err(|error| RpcError::invalid(format!("{error}")))?;
+                let target: Target = text
+                    .parse()
+                    .map_err(|error| RpcError::invalid(format!("{error}")))?;
                 if target.is_passive() == passive {
                     return Ok(target);
                 }
-                let (list, other) = if passive { ("listeners", "controllers") } else { ("controllers", "listeners") };
-                Err(RpcError::invalid(format!("{text} belongs to {other}, not to {list}")))
+                let (list, other) = if passive {
+                    ("listeners", "controllers")
+                } else {
+                    ("controllers", "listeners")
+                };
+                Err(RpcError::invalid(format!(
+                    "{text} belongs to {other}, not to {list}"
+                )))
             })
             .collect()
     };
@@ -258,24 +298,39 @@ fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {
 
 fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
     if params.name.is_empty() || params.name.len() > 15 {
-        return Err(RpcError::invalid(format!("{:?}: the name of a device has 1 to 15 bytes", params.name)));
+        return Err(RpcError::invalid(format!(
+            "{:?}: the name of a device has 1 to 15 bytes",
+            params.name
+        )));
     }
     if let Some(number) = params.ofport {
         if !(1..=OFPP_MAX).contains(&number) && number != OFPP_LOCAL {
-            return Err(RpcError::invalid(format!("ofport {number} is not 1 to {OFPP_MAX} or {OFPP_LOCAL}")));
+            return Err(RpcError::invalid(format!(
+                "ofport {number} is not 1 to {OFPP_MAX} or {OFPP_LOCAL}"
+            )));
         }
     }
     let mac = match &params.mac {
         None => None,
         Some(text) => match parse_mac(text) {
             Some(mac) if mac[0] & 1 == 0 && mac != [0; 6] => Some(mac),
-            _ => return Err(RpcError::invalid(format!("mac {text:?} is not the address of one interface"))),
+            _ => {
+                return Err(RpcError::invalid(format!(
+                    "mac {text:?} is not the address of one interface"
+                )));
+            }
         },
     };
     if params.mtu.is_some_and(|mtu| !(68..=65535).contains(&mtu)) {
         return Err(RpcError::invalid("mtu is not 68 to 65535"));
     }
-    Ok(PortSpec { name: params.name, device_type: params.device_type, ofport: params.ofport, mac, mtu: params.mtu })
+    Ok(PortSpec {
+        name: params.name,
+        device_type: params.device_type,
+        ofport: params.ofport,
+        mac,
+        mtu: params.mtu,
+    })
 }
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {
@@ -284,7 +339,10 @@ fn parse_hex(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let nibble = |digit: u8| char::from(digit).to_digit(16);
-    digits.chunks_exact(2).map(|pair| Some((nibble(pair[0])? << 4 | nibble(pair[1])?) as u8)).collect()
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some((nibble(pair[0])? << 4 | nibble(pair[1])?) as u8))
+        .collect()
 }
 
 #[cfg(test)]
@@ -295,7 +353,9 @@ mod tests {
     fn a_bridge_as_weftd_asks_for_it() {
         let params = json!({ "name": "sw0", "datapathId": "0000000000000001", "failMode": "standalone",
             "controllers": ["tcp:127.0.0.1:6653"], "listeners": [], "programTable": 64 });
-        let Ok(Request::EnsureBridge(spec)) = Request::parse("bridge.ensure", params) else { panic!() };
+        let Ok(Request::EnsureBridge(spec)) = Request::parse("bridge.ensure", params) else {
+            panic!()
+        };
         assert_eq!(spec.program_table, Some(64));
         assert_eq!(spec.controllers.len(), 1);
     }
@@ -304,20 +364,57 @@ mod tests {
     fn bad_parameters_are_told_apart() {
         for (method, params, word) in [
             ("bridge.ensure", json!({ "datapathId": "1" }), "name"),
-            ("bridge.ensure", json!({ "name": "../x", "datapathId": "1" }), "../x"),
-            ("bridge.ensure", json!({ "name": "b", "datapathId": "0" }), "datapath id"),
-            ("bridge.ensure", json!({ "name": "b", "datapathId": "1", "controllers": ["ptcp:1"] }), "listeners"),
-            ("bridge.ensure", json!({ "name": "b", "datapathId": "1", "colour": 1 }), "colour"),
-            ("port.ensure", json!({ "bridge": "b", "name": "p", "type": "patch" }), "patch"),
-            ("port.ensure", json!({ "bridge": "b", "name": "p", "type": "system", "ofport": 0 }), "ofport"),
-            ("port.ensure", json!({ "bridge": "b", "name": "p", "type": "internal", "mac": "01:00:00:00:00:01" }), "mac"),
-            ("trace", json!({ "bridge": "b", "inPort": 1, "frame": "abc" }), "hex"),
+            (
+                "bridge.ensure",
+                json!({ "name": "../x", "datapathId": "1" }),
+                "../x",
+            ),
+            (
+                "bridge.ensure",
+                json!({ "name": "b", "datapathId": "0" }),
+                "datapath id",
+            ),
+            (
+                "bridge.ensure",
+                json!({ "name": "b", "datapathId": "1", "controllers": ["ptcp:1"] }),
+                "listeners",
+            ),
+            (
+                "bridge.ensure",
+                json!({ "name": "b", "datapathId": "1", "colour": 1 }),
+                "colour",
+            ),
+            (
+                "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "patch" }),
+                "patch",
+            ),
+            (
+                "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "system", "ofport": 0 }),
+                "ofport",
+            ),
+            (
+                "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "internal", "mac": "01:00:00:00:00:01" }),
+                "mac",
+            ),
+            (
+                "trace",
+                json!({ "bridge": "b", "inPort": 1, "frame": "abc" }),
+                "hex",
+            ),
         ] {
             let error = Request::parse(method, params).unwrap_err();
             assert_eq!(error.code, "invalid-params");
             assert!(error.message.contains(word), "{}", error.message);
         }
-        assert_eq!(Request::parse("bridge.destroy", Value::Null).unwrap_err().number, -32601);
+        assert_eq!(
+            Request::parse("bridge.destroy", Value::Null)
+                .unwrap_err()
+                .number,
+            -32601
+        );
     }
 
     #[test]

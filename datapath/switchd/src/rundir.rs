@@ -13,7 +13,9 @@ use rustix::process::{Pid, test_kill_process};
 #[derive(Debug, thiserror::Error)]
 pub enum RundirError {
     /// Another of us.
-    #[error("another weft-datapath (pid {pid}) is running on {rundir}; stop it or choose another --rundir")]
+    #[error(
+        "another weft-datapath (pid {pid}) is running on {rundir}; stop it or choose another --rundir"
+    )]
     Taken {
         /// The directory.
         rundir: String,
@@ -21,7 +23,9 @@ pub enum RundirError {
         pid: String,
     },
     /// Open vSwitch.
-    #[error("Open vSwitch (ovs-vswitchd, pid {pid}) is running on {rundir}; stop it or choose another --rundir")]
+    #[error(
+        "Open vSwitch (ovs-vswitchd, pid {pid}) is running on {rundir}; stop it or choose another --rundir"
+    )]
     OpenVSwitch {
         /// The directory.
         rundir: String,
@@ -56,9 +60,16 @@ pub struct Rundir {
 impl Rundir {
     /// Takes the directory, making it if need be. On an error nothing new is left in it.
     pub fn take(path: &Path) -> Result<Self, RundirError> {
-        let io_error = |path: &Path, error: io::Error| RundirError::Io { path: path.display().to_string(), error };
+        let io_error = |path: &Path, error: io::Error| RundirError::Io {
+            path: path.display().to_string(),
+            error,
+        };
         let existed = path.is_dir();
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(|error| io_error(path, error))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(path)
+            .map_err(|error| io_error(path, error))?;
         check_open_vswitch(path)?;
 
         let pid_file = path.join("weft-datapath.pid");
@@ -73,9 +84,16 @@ impl Rundir {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
             let _ = file.read_to_string(&mut pid);
-            return Err(RundirError::Taken { rundir: path.display().to_string(), pid: pid.trim().to_owned() });
+            return Err(RundirError::Taken {
+                rundir: path.display().to_string(),
+                pid: pid.trim().to_owned(),
+            });
         }
-        let rundir = Rundir { path: path.to_owned(), pid_file: pid_file.clone(), _lock: file };
+        let rundir = Rundir {
+            path: path.to_owned(),
+            pid_file: pid_file.clone(),
+            _lock: file,
+        };
         if existed {
             rundir.check_sockets()?;
         }
@@ -94,11 +112,15 @@ impl Rundir {
 
     /// A socket that answers belongs to somebody; one that does not is left over from a crash.
     fn check_sockets(&self) -> Result<(), RundirError> {
-        let Ok(entries) = fs::read_dir(&self.path) else { return Ok(()) };
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return Ok(());
+        };
         for path in entries.flatten().map(|entry| entry.path()) {
             let extension = path.extension().and_then(|extension| extension.to_str());
             if matches!(extension, Some("mgmt" | "program")) && UnixStream::connect(&path).is_ok() {
-                return Err(RundirError::SocketAnswered { socket: path.display().to_string() });
+                return Err(RundirError::SocketAnswered {
+                    socket: path.display().to_string(),
+                });
             }
         }
         Ok(())
@@ -113,15 +135,22 @@ impl Drop for Rundir {
 }
 
 fn check_open_vswitch(path: &Path) -> Result<(), RundirError> {
-    let Ok(text) = fs::read_to_string(path.join("ovs-vswitchd.pid")) else { return Ok(()) };
-    let Some(raw) = text.trim().parse().ok().filter(|pid| *pid > 0) else { return Ok(()) };
-    let alive = Pid::from_raw(raw).is_some_and(|pid| {
-        !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-    });
+    let Ok(text) = fs::read_to_string(path.join("ovs-vswitchd.pid")) else {
+        return Ok(());
+    };
+    let Some(raw) = text.trim().parse().ok().filter(|pid| *pid > 0) else {
+        return Ok(());
+    };
+    let alive = Pid::from_raw(raw)
+        .is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)));
     // The number may have been given to another process since.
-    let is_ovs = fs::read_to_string(format!("/proc/{raw}/comm")).is_ok_and(|comm| comm.trim() == "ovs-vswitchd");
+    let is_ovs = fs::read_to_string(format!("/proc/{raw}/comm"))
+        .is_ok_and(|comm| comm.trim() == "ovs-vswitchd");
     if alive && is_ovs {
-        return Err(RundirError::OpenVSwitch { rundir: path.display().to_string(), pid: raw });
+        return Err(RundirError::OpenVSwitch {
+            rundir: path.display().to_string(),
+            pid: raw,
+        });
     }
     Ok(())
 }
@@ -143,7 +172,9 @@ mod tests {
         let first = Rundir::take(&path).unwrap();
         let pid = fs::read_to_string(path.join("weft-datapath.pid")).unwrap();
         assert_eq!(pid.trim(), std::process::id().to_string());
-        assert!(matches!(Rundir::take(&path), Err(RundirError::Taken { pid: p, .. }) if p == pid.trim()));
+        assert!(
+            matches!(Rundir::take(&path), Err(RundirError::Taken { pid: p, .. }) if p == pid.trim())
+        );
         drop(first);
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         drop(Rundir::take(&path).unwrap());
@@ -155,7 +186,10 @@ mod tests {
         let path = scratch("sockets");
         fs::create_dir_all(&path).unwrap();
         let listener = UnixListener::bind(path.join("br0.mgmt")).unwrap();
-        assert!(matches!(Rundir::take(&path), Err(RundirError::SocketAnswered { .. })));
+        assert!(matches!(
+            Rundir::take(&path),
+            Err(RundirError::SocketAnswered { .. })
+        ));
         assert!(!path.join("weft-datapath.pid").exists());
         drop(listener);
         drop(Rundir::take(&path).unwrap());
@@ -167,7 +201,11 @@ mod tests {
         let path = scratch("stale");
         fs::create_dir_all(&path).unwrap();
         // Alive, but not ovs-vswitchd.
-        fs::write(path.join("ovs-vswitchd.pid"), format!("{}\n", std::process::id())).unwrap();
+        fs::write(
+            path.join("ovs-vswitchd.pid"),
+            format!("{}\n", std::process::id()),
+        )
+        .unwrap();
         drop(Rundir::take(&path).unwrap());
         fs::remove_dir_all(&path).unwrap();
     }

@@ -43,13 +43,18 @@ impl Target {
 
     /// Whether it needs a key and certificates.
     pub fn needs_tls(&self) -> bool {
-        matches!(self, Target::Tcp { tls: true, .. } | Target::PassiveTcp { tls: true, .. })
+        matches!(
+            self,
+            Target::Tcp { tls: true, .. } | Target::PassiveTcp { tls: true, .. }
+        )
     }
 }
 
 /// A target nobody can read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a connection target (tcp:HOST:PORT, ssl:HOST:PORT, unix:PATH, ptcp:PORT:HOST, pssl:PORT:HOST, punix:PATH)")]
+#[error(
+    "{0:?} is not a connection target (tcp:HOST:PORT, ssl:HOST:PORT, unix:PATH, ptcp:PORT:HOST, pssl:PORT:HOST, punix:PATH)"
+)]
 pub struct BadTarget(String);
 
 impl FromStr for Target {
@@ -61,16 +66,28 @@ impl FromStr for Target {
         let target = match method {
             "tcp" | "ssl" => {
                 let (host, port) = split_host(rest).ok_or_else(bad)?;
-                Target::Tcp { host, port: port.unwrap_or(OPENFLOW_PORT), tls: method == "ssl" }
+                Target::Tcp {
+                    host,
+                    port: port.unwrap_or(OPENFLOW_PORT),
+                    tls: method == "ssl",
+                }
             }
             "ptcp" | "pssl" => {
                 let (port, address) = rest.split_once(':').unwrap_or((rest, ""));
-                let port = if port.is_empty() { OPENFLOW_PORT } else { port.parse().map_err(|_| bad())? };
+                let port = if port.is_empty() {
+                    OPENFLOW_PORT
+                } else {
+                    port.parse().map_err(|_| bad())?
+                };
                 let address = match address.trim_start_matches('[').trim_end_matches(']') {
                     "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                     text => text.parse().map_err(|_| bad())?,
                 };
-                Target::PassiveTcp { address, port, tls: method == "pssl" }
+                Target::PassiveTcp {
+                    address,
+                    port,
+                    tls: method == "pssl",
+                }
             }
             "unix" if !rest.is_empty() => Target::Unix(rest.into()),
             "punix" if !rest.is_empty() => Target::PassiveUnix(rest.into()),
@@ -113,7 +130,11 @@ impl fmt::Display for Target {
         match self {
             Target::Tcp { host, port, tls } => {
                 let method = if *tls { "ssl" } else { "tcp" };
-                if host.contains(':') { write!(f, "{method}:[{host}]:{port}") } else { write!(f, "{method}:{host}:{port}") }
+                if host.contains(':') {
+                    write!(f, "{method}:[{host}]:{port}")
+                } else {
+                    write!(f, "{method}:{host}:{port}")
+                }
             }
             Target::Unix(path) => write!(f, "unix:{}", path.display()),
             Target::PassiveTcp { address, port, tls } => {
@@ -155,7 +176,21 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "tcp", "tcp:", "tcp::6653", "tcp:h:0", "tcp:h:65536", "tcp:h:x", "tcp:a b:1", "ptcp:x", "ptcp:1:nohost", "unix:", "udp:h:1", "tcp:[::1"] {
+        for text in [
+            "",
+            "tcp",
+            "tcp:",
+            "tcp::6653",
+            "tcp:h:0",
+            "tcp:h:65536",
+            "tcp:h:x",
+            "tcp:a b:1",
+            "ptcp:x",
+            "ptcp:1:nohost",
+            "unix:",
+            "udp:h:1",
+            "tcp:[::1",
+        ] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

@@ -127,7 +127,13 @@ mod tests {
     fn addresses_round_trip() {
         let mac = [0x02, 0, 0, 0xab, 0xcd, 0xef];
         assert_eq!(parse_mac(&format_mac(mac)), Some(mac));
-        for bad in ["", "02:00:00:ab:cd", "02:00:00:ab:cd:ef:01", "2:0:0:ab:cd:ef", "zz:00:00:ab:cd:ef"] {
+        for bad in [
+            "",
+            "02:00:00:ab:cd",
+            "02:00:00:ab:cd:ef:01",
+            "2:0:0:ab:cd:ef",
+            "zz:00:00:ab:cd:ef",
+        ] {
             assert_eq!(parse_mac(bad), None, "{bad}");
         }
     }

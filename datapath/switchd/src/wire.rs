@@ -1,8 +1,8 @@
 //! The OpenFlow codec as the connections use it.
 
 use weft_openflow as of;
-pub use weft_openflow::{DecodeError, Frame, Message, next_frame};
 use weft_openflow::{Body, Hello};
+pub use weft_openflow::{DecodeError, Frame, Message, next_frame};
 
 /// A message as it came in: read, or malformed, in which case the agent answers with the error that it calls for.
 pub type Incoming = Result<Message, DecodeError>;
@@ -63,16 +63,37 @@ pub struct Refusal {
 /// Agrees on a version with the sender of this first message (OF 1.3.5 §6.3.1).
 pub fn judge_hello(bytes: &[u8]) -> Result<(), Refusal> {
     match of::decode(bytes) {
-        Ok(Message { xid, body: Body::Hello(hello) }) => hello.negotiate().map(drop).map_err(|error| {
+        Ok(Message {
+            xid,
+            body: Body::Hello(hello),
+        }) => hello.negotiate().map(drop).map_err(|error| {
             let reason = error.detail.clone();
-            Refusal { answer: bytes_of(xid, Body::Error(error.to_message())), reason }
+            Refusal {
+                answer: bytes_of(xid, Body::Error(error.to_message())),
+                reason,
+            }
         }),
-        Ok(Message { body: Body::Error(error), .. }) => {
-            let reason = format!("the peer refused: error type {} code {}", error.error_type, error.code);
-            Err(Refusal { answer: Vec::new(), reason })
+        Ok(Message {
+            body: Body::Error(error),
+            ..
+        }) => {
+            let reason = format!(
+                "the peer refused: error type {} code {}",
+                error.error_type, error.code
+            );
+            Err(Refusal {
+                answer: Vec::new(),
+                reason,
+            })
         }
-        Ok(_) => Err(Refusal { answer: Vec::new(), reason: "the peer's first message is no hello".to_owned() }),
-        Err(error) => Err(Refusal { answer: Vec::new(), reason: error.to_string() }),
+        Ok(_) => Err(Refusal {
+            answer: Vec::new(),
+            reason: "the peer's first message is no hello".to_owned(),
+        }),
+        Err(error) => Err(Refusal {
+            answer: Vec::new(),
+            reason: error.to_string(),
+        }),
     }
 }
 
@@ -90,6 +111,11 @@ mod tests {
         // OFPT_ERROR, xid of the hello, OFPET_HELLO_FAILED, OFPHFC_INCOMPATIBLE.
         assert_eq!(refusal.answer[1], 1);
         assert_eq!(refusal.answer[4..12], [0, 0, 0, 9, 0, 0, 0, 0]);
-        assert!(judge_hello(&[4, 5, 0, 8, 0, 0, 0, 1]).unwrap_err().answer.is_empty());
+        assert!(
+            judge_hello(&[4, 5, 0, 8, 0, 0, 0, 1])
+                .unwrap_err()
+                .answer
+                .is_empty()
+        );
     }
 }

@@ -72,7 +72,12 @@ where
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut input = Vec::with_capacity(READ_SIZE);
     let handshake = async {
-        match timeout(HELLO_TIMEOUT, shake_hands(&mut reader, &mut writer, &mut input)).await {
+        match timeout(
+            HELLO_TIMEOUT,
+            shake_hands(&mut reader, &mut writer, &mut input),
+        )
+        .await
+        {
             Ok(result) => result,
             Err(_) => Err(Ended::Handshake("the peer said no hello".to_owned())),
         }
@@ -124,7 +129,8 @@ async fn shake_hands<S: AsyncRead + AsyncWrite>(
                 return match verdict {
                     Ok(()) => Ok(()),
                     Err(refusal) => {
-                        let _ = timeout(Duration::from_secs(1), writer.write_all(&refusal.answer)).await;
+                        let _ = timeout(Duration::from_secs(1), writer.write_all(&refusal.answer))
+                            .await;
                         let _ = timeout(Duration::from_secs(1), writer.shutdown()).await;
                         Err(Ended::Handshake(refusal.reason))
                     }
@@ -167,7 +173,15 @@ async fn read<S: AsyncRead>(
             if messages.is_empty() {
                 break;
             }
-            if context.switch.send(Command::Messages { conn: context.conn, messages }).await.is_err() {
+            if context
+                .switch
+                .send(Command::Messages {
+                    conn: context.conn,
+                    messages,
+                })
+                .await
+                .is_err()
+            {
                 return Ended::ByUs;
             }
             outbox.wait_for_room().await;
@@ -198,7 +212,11 @@ async fn read<S: AsyncRead>(
 }
 
 /// Encodes and writes what the switch thread leaves in the outbox.
-async fn write<S: AsyncWrite>(context: &Context, writer: &mut WriteHalf<S>, outbox: &Outbox<Outgoing>) -> Ended {
+async fn write<S: AsyncWrite>(
+    context: &Context,
+    writer: &mut WriteHalf<S>,
+    outbox: &Outbox<Outgoing>,
+) -> Ended {
     let mut batch = Vec::new();
     let mut output = Vec::new();
     while let Some(made_room) = outbox.take(&mut batch, 64).await {

@@ -43,7 +43,12 @@ pub struct Controller {
 
 impl Controller {
     /// Starts connecting.
-    pub fn start(control: &Control, bridge: &str, target: Target, reached: watch::Sender<usize>) -> Controller {
+    pub fn start(
+        control: &Control,
+        bridge: &str,
+        target: Target,
+        reached: watch::Sender<usize>,
+    ) -> Controller {
         let status = Arc::new(Mutex::new(Status::default()));
         let (stop, stopped) = watch::channel(false);
         let keeper = Keeper {
@@ -60,7 +65,10 @@ impl Controller {
 
     /// What is known now.
     pub fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -112,18 +120,33 @@ impl Keeper {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(
             &mut *status,
-            Status { connected: conn.is_some(), conn, last_error: error.clone() },
+            Status {
+                connected: conn.is_some(),
+                conn,
+                last_error: error.clone(),
+            },
         );
         drop(status);
         if before.connected != conn.is_some() {
-            self.reached.send_modify(|count| if conn.is_some() { *count += 1 } else { *count -= 1 });
-            // Nobody listening is fine.
-            let _ = self.control.inner.switch.events.send(Event::ControllerChanged {
-                bridge: self.bridge.clone(),
-                target: self.target.to_string(),
-                connected: conn.is_some(),
-                last_error: error,
+            self.reached.send_modify(|count| {
+                if conn.is_some() {
+                    *count += 1
+                } else {
+                    *count -= 1
+                }
             });
+            // Nobody listening is fine.
+            let _ = self
+                .control
+                .inner
+                .switch
+                .events
+                .send(Event::ControllerChanged {
+                    bridge: self.bridge.clone(),
+                    target: self.target.to_string(),
+                    connected: conn.is_some(),
+                    last_error: error,
+                });
         }
         before.connected
     }
@@ -168,13 +191,20 @@ impl Keeper {
                     return Ok(Stream::Tcp(stream));
                 }
                 let Some(ends) = &self.control.inner.tls else {
-                    return Err(io::Error::other("ssl: needs --private-key, --certificate and --ca-cert"));
+                    return Err(io::Error::other(
+                        "ssl: needs --private-key, --certificate and --ca-cert",
+                    ));
                 };
-                let stream = ends.connector.connect(tls::server_name(host)?, stream).await?;
+                let stream = ends
+                    .connector
+                    .connect(tls::server_name(host)?, stream)
+                    .await?;
                 Ok(Stream::Tls(Box::new(stream)))
             }
             Target::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
-            passive => Err(io::Error::other(format!("{passive} is no controller to connect to"))),
+            passive => Err(io::Error::other(format!(
+                "{passive} is no controller to connect to"
+            ))),
         }
     }
 }

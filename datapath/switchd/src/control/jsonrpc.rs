@@ -85,7 +85,11 @@ async fn write(writer: &mut (impl AsyncWriteExt + Unpin), value: &Value) -> io::
 }
 
 /// The answer to one line; none to a notification.
-async fn answer(line: &[u8], control: &Control, events: &mut Option<broadcast::Receiver<Event>>) -> Option<Value> {
+async fn answer(
+    line: &[u8],
+    control: &Control,
+    events: &mut Option<broadcast::Receiver<Event>>,
+) -> Option<Value> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return None;
     }
@@ -93,18 +97,33 @@ async fn answer(line: &[u8], control: &Control, events: &mut Option<broadcast::R
     let mut request: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
         Err(error) => {
-            let error = RpcError { number: -32700, code: "parse-error", message: error.to_string() };
+            let error = RpcError {
+                number: -32700,
+                code: "parse-error",
+                message: error.to_string(),
+            };
             return Some(failure(Value::Null, error));
         }
     };
     let id = request.get("id").cloned();
-    let method = request.get("method").and_then(Value::as_str).map(str::to_owned);
-    let (Some("2.0"), Some(method)) = (request.get("jsonrpc").and_then(Value::as_str), method) else {
+    let method = request
+        .get("method")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let (Some("2.0"), Some(method)) = (request.get("jsonrpc").and_then(Value::as_str), method)
+    else {
         let message = "not a JSON-RPC 2.0 request (jsonrpc, id, method, params)".to_owned();
-        let error = RpcError { number: -32600, code: "invalid-request", message };
+        let error = RpcError {
+            number: -32600,
+            code: "invalid-request",
+            message,
+        };
         return Some(failure(id.unwrap_or(Value::Null), error));
     };
-    let params = request.get_mut("params").map(Value::take).unwrap_or(Value::Null);
+    let params = request
+        .get_mut("params")
+        .map(Value::take)
+        .unwrap_or(Value::Null);
     let result = match Request::parse(&method, params) {
         Ok(Request::Subscribe) => {
             events.get_or_insert_with(|| control.subscribe());

@@ -26,7 +26,8 @@ pub struct BoundSocket {
 impl BoundSocket {
     /// Binds; a socket left by a process that died is replaced (the run directory's lock says that it is dead).
     pub fn bind(path: &Path) -> io::Result<BoundSocket> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
             _ => {}
@@ -35,12 +36,16 @@ impl BoundSocket {
         let fresh = path.with_file_name(format!(".{}.{}", file_name(path), std::process::id()));
         let _ = fs::remove_file(&fresh);
         let listener = UnixListener::bind(&fresh).map_err(named)?;
-        let placed = fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600)).and_then(|()| fs::rename(&fresh, path));
+        let placed = fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))
+            .and_then(|()| fs::rename(&fresh, path));
         if let Err(error) = placed {
             let _ = fs::remove_file(&fresh);
             return Err(named(error));
         }
-        Ok(BoundSocket { listener: Some(listener), path: path.to_owned() })
+        Ok(BoundSocket {
+            listener: Some(listener),
+            path: path.to_owned(),
+        })
     }
 
     /// Takes the listener; the path stays until this value is dropped.
@@ -50,7 +55,9 @@ impl BoundSocket {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 impl Drop for BoundSocket {
@@ -81,9 +88,14 @@ impl Bound {
                 let listener = TcpListener::bind((*address, *port))
                     .await
                     .map_err(|error| io::Error::new(error.kind(), format!("{target}: {error}")))?;
-                Ok(Bound::Tcp { listener, tls: *tls })
+                Ok(Bound::Tcp {
+                    listener,
+                    tls: *tls,
+                })
             }
-            active => Err(io::Error::other(format!("{active} is nothing to listen on"))),
+            active => Err(io::Error::other(format!(
+                "{active} is nothing to listen on"
+            ))),
         }
     }
 
@@ -92,7 +104,12 @@ impl Bound {
         let (stop, stopped) = watch::channel(false);
         let mut info = ConnectionInfo::new(kind);
         info.primary = false;
-        let acceptor = Acceptor { control: control.clone(), bridge: bridge.to_owned(), info, stop: stopped };
+        let acceptor = Acceptor {
+            control: control.clone(),
+            bridge: bridge.to_owned(),
+            info,
+            stop: stopped,
+        };
         let socket = match self {
             Bound::Tcp { listener, tls } => {
                 tokio::spawn(acceptor.run_tcp(listener, tls));
@@ -105,7 +122,10 @@ impl Bound {
                 Some(socket)
             }
         };
-        Listener { stop, _socket: socket }
+        Listener {
+            stop,
+            _socket: socket,
+        }
     }
 }
 

@@ -58,8 +58,15 @@ struct BridgeConnections {
 
 impl Control {
     /// A control thread for that switch.
-    pub fn new(switch: SwitchHandle, rundir: &Path, tls: Option<Tls>, keep_interfaces: bool) -> Control {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    pub fn new(
+        switch: SwitchHandle,
+        rundir: &Path,
+        tls: Option<Tls>,
+        keep_interfaces: bool,
+    ) -> Control {
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Control {
             inner: Arc::new(Inner {
                 switch,
@@ -93,7 +100,11 @@ impl Control {
     pub async fn shut_down(&self) {
         self.bridges().clear();
         let keep_interfaces = *lock(&self.inner.keep_interfaces);
-        let _ = self.inner.switch.send(Command::Shutdown { keep_interfaces }).await;
+        let _ = self
+            .inner
+            .switch
+            .send(Command::Shutdown { keep_interfaces })
+            .await;
     }
 
     /// Events from now on.
@@ -135,7 +146,13 @@ impl Control {
 
     async fn ensure_bridge(&self, spec: BridgeSpec) -> Result<Value, RpcError> {
         let _one_at_a_time = self.inner.changing.lock().await;
-        if self.inner.tls.is_none() && spec.controllers.iter().chain(&spec.listeners).any(Target::needs_tls) {
+        if self.inner.tls.is_none()
+            && spec
+                .controllers
+                .iter()
+                .chain(&spec.listeners)
+                .any(Target::needs_tls)
+        {
             let message = "ssl: and pssl: need weft-datapath to be started with --private-key, --certificate and --ca-cert";
             return Err(RpcError::new("no-tls", message));
         }
@@ -144,23 +161,36 @@ impl Control {
         let missing: Vec<_> = {
             let bridges = self.bridges();
             let have = bridges.get(&spec.name);
-            let is_missing = |target: &Target| have.is_none_or(|have| !have.listeners.contains_key(target));
-            wanted.keys().filter(|target| is_missing(target)).cloned().collect()
+            let is_missing =
+                |target: &Target| have.is_none_or(|have| !have.listeners.contains_key(target));
+            wanted
+                .keys()
+                .filter(|target| is_missing(target))
+                .cloned()
+                .collect()
         };
         let mut bound = Vec::new();
         for target in missing {
-            let socket = Bound::bind(&target)
-                .await
-                .map_err(|error| RpcError::new("cannot-listen", format!("cannot listen on {error}")))?;
+            let socket = Bound::bind(&target).await.map_err(|error| {
+                RpcError::new("cannot-listen", format!("cannot listen on {error}"))
+            })?;
             bound.push((target, socket));
         }
 
-        let answer = self.inner.switch.request(SwitchRequest::EnsureBridge(spec.clone())).await?;
+        let answer = self
+            .inner
+            .switch
+            .request(SwitchRequest::EnsureBridge(spec.clone()))
+            .await?;
 
         let mut bridges = self.bridges();
         let entry = bridges.entry(spec.name.clone()).or_insert_with(|| {
             let (reached, watched) = watch::channel(0);
-            tokio::spawn(watch_reachability(self.inner.switch.clone(), spec.name.clone(), watched));
+            tokio::spawn(watch_reachability(
+                self.inner.switch.clone(),
+                spec.name.clone(),
+                watched,
+            ));
             BridgeConnections {
                 spec: spec.clone(),
                 controllers: BTreeMap::new(),
@@ -172,15 +202,25 @@ impl Control {
             // Peers know the bridge by its datapath id: they have to meet it anew.
             entry.controllers.clear();
         }
-        entry.listeners.retain(|target, _| wanted.contains_key(target));
+        entry
+            .listeners
+            .retain(|target, _| wanted.contains_key(target));
         for (target, socket) in bound {
-            let kind = wanted.get(&target).copied().unwrap_or(ConnectionKind::Controller);
-            entry.listeners.insert(target, socket.start(self, &spec.name, kind));
+            let kind = wanted
+                .get(&target)
+                .copied()
+                .unwrap_or(ConnectionKind::Controller);
+            entry
+                .listeners
+                .insert(target, socket.start(self, &spec.name, kind));
         }
-        entry.controllers.retain(|target, _| spec.controllers.contains(target));
+        entry
+            .controllers
+            .retain(|target, _| spec.controllers.contains(target));
         for target in &spec.controllers {
             if !entry.controllers.contains_key(target) {
-                let controller = Controller::start(self, &spec.name, target.clone(), entry.reached.clone());
+                let controller =
+                    Controller::start(self, &spec.name, target.clone(), entry.reached.clone());
                 entry.controllers.insert(target.clone(), controller);
             }
         }
@@ -190,34 +230,53 @@ impl Control {
 
     /// Where a bridge listens, and for whom.
     fn listeners_of(&self, spec: &BridgeSpec) -> BTreeMap<Target, ConnectionKind> {
-        let socket = |suffix: &str| Target::PassiveUnix(self.inner.rundir.join(format!("{}.{suffix}", spec.name)));
+        let socket = |suffix: &str| {
+            Target::PassiveUnix(self.inner.rundir.join(format!("{}.{suffix}", spec.name)))
+        };
         let mut wanted = BTreeMap::from([(socket("mgmt"), ConnectionKind::Management)]);
         if spec.program_table.is_some() {
             wanted.insert(socket("program"), ConnectionKind::Program);
         }
-        wanted.extend(spec.listeners.iter().map(|target| (target.clone(), ConnectionKind::Controller)));
+        wanted.extend(
+            spec.listeners
+                .iter()
+                .map(|target| (target.clone(), ConnectionKind::Controller)),
+        );
         wanted
     }
 
     async fn remove_bridge(&self, name: String) -> Result<Value, RpcError> {
         let _one_at_a_time = self.inner.changing.lock().await;
-        let answer = self.inner.switch.request(SwitchRequest::RemoveBridge(name.clone())).await?;
+        let answer = self
+            .inner
+            .switch
+            .request(SwitchRequest::RemoveBridge(name.clone()))
+            .await?;
         self.bridges().remove(&name);
         Ok(answer)
     }
 
     /// The switch thread's list, with what only this thread knows of the controllers.
     async fn list_bridges(&self) -> Result<Value, RpcError> {
-        let mut list = self.inner.switch.request(SwitchRequest::ListBridges).await?;
+        let mut list = self
+            .inner
+            .switch
+            .request(SwitchRequest::ListBridges)
+            .await?;
         let bridges = self.bridges();
         for item in list.as_array_mut().into_iter().flatten() {
-            let Some(item) = item.as_object_mut() else { continue };
+            let Some(item) = item.as_object_mut() else {
+                continue;
+            };
             let roles = item.remove("roles").unwrap_or_default();
             let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
             let controllers: Vec<Value> = bridges.get(name).map_or_else(Vec::new, |bridge| {
                 let describe = |(target, controller): (&Target, &Controller)| {
                     let status = controller.status();
-                    let role = status.conn.and_then(|conn| roles.get(conn.to_string())).cloned();
+                    let role = status
+                        .conn
+                        .and_then(|conn| roles.get(conn.to_string()))
+                        .cloned();
                     json!({
                         "target": target.to_string(),
                         "connected": status.connected,
@@ -244,13 +303,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Tells the switch thread when a bridge has been without controllers for long, and when one is back.
-async fn watch_reachability(switch: SwitchHandle, bridge: String, mut reached: watch::Receiver<usize>) {
+async fn watch_reachability(
+    switch: SwitchHandle,
+    bridge: String,
+    mut reached: watch::Receiver<usize>,
+) {
     let mut told = false;
     loop {
         let connected = *reached.borrow_and_update() > 0;
         if connected && told {
             told = false;
-            let _ = switch.send(Command::Unreachable { bridge: bridge.clone(), unreachable: false }).await;
+            let _ = switch
+                .send(Command::Unreachable {
+                    bridge: bridge.clone(),
+                    unreachable: false,
+                })
+                .await;
         }
         let changed = if connected || told {
             reached.changed().await

@@ -6,13 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -36,29 +39,42 @@ pub struct TlsError {
 impl Tls {
     /// Reads key, certificate (with its chain) and the authorities' certificates from PEM files.
     pub fn load(key: &Path, certificate: &Path, authorities: &Path) -> Result<Tls, TlsError> {
-        let fail = |path: &Path, reason: String| TlsError { path: path.display().to_string(), reason };
+        let fail = |path: &Path, reason: String| TlsError {
+            path: path.display().to_string(),
+            reason,
+        };
         let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, TlsError> {
             let list = CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|error| fail(path, error.to_string()))?;
-            if list.is_empty() { Err(fail(path, "there is no certificate in it".to_owned())) } else { Ok(list) }
+            if list.is_empty() {
+                Err(fail(path, "there is no certificate in it".to_owned()))
+            } else {
+                Ok(list)
+            }
         };
         let chain = certificates(certificate)?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| fail(key, error.to_string()))?;
+        let private =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| fail(key, error.to_string()))?;
         let mut roots = RootCertStore::empty();
         for root in certificates(authorities)? {
-            roots.add(root).map_err(|error| fail(authorities, error.to_string()))?;
+            roots
+                .add(root)
+                .map_err(|error| fail(authorities, error.to_string()))?;
         }
         let roots = Arc::new(roots);
         let provider = Arc::new(ring::default_provider());
 
-        let of_clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
-            .build()
-            .map_err(|error| fail(authorities, error.to_string()))?;
+        let of_clients =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
+                .build()
+                .map_err(|error| fail(authorities, error.to_string()))?;
         let server = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .and_then(|builder| {
-                builder.with_client_cert_verifier(of_clients).with_single_cert(chain.clone(), private.clone_key())
+                builder
+                    .with_client_cert_verifier(of_clients)
+                    .with_single_cert(chain.clone(), private.clone_key())
             })
             .map_err(|error| fail(certificate, error.to_string()))?;
 
@@ -74,7 +90,10 @@ impl Tls {
                     .with_client_auth_cert(chain, private)
             })
             .map_err(|error| fail(certificate, error.to_string()))?;
-        Ok(Tls { connector: TlsConnector::from(Arc::new(client)), acceptor: TlsAcceptor::from(Arc::new(server)) })
+        Ok(Tls {
+            connector: TlsConnector::from(Arc::new(client)),
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+        })
     }
 }
 
@@ -91,7 +110,10 @@ impl ServerCertVerifier for IssuerOnly {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        match self
+            .0
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
             // The name is compared last: all else was in order.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -106,7 +128,8 @@ impl ServerCertVerifier for IssuerOnly {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -115,7 +138,8 @@ impl ServerCertVerifier for IssuerOnly {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -66,12 +66,17 @@ impl BridgeIo {
 
     /// Ports with their slots.
     pub fn ports(&self) -> impl Iterator<Item = (usize, &Port)> {
-        self.slots.iter().enumerate().filter_map(|(slot, port)| Some((slot, port.as_ref()?)))
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, port)| Some((slot, port.as_ref()?)))
     }
 
     /// Slot of the port of that name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.ports().find(|(_, port)| port.spec.name == name).map(|(slot, _)| slot)
+        self.ports()
+            .find(|(_, port)| port.spec.name == name)
+            .map(|(slot, _)| slot)
     }
 
     /// Lowest port number nobody has.
@@ -81,7 +86,11 @@ impl BridgeIo {
 
     /// Adds a port, whose number must be free; its slot.
     pub fn insert(&mut self, port: Port) -> Option<usize> {
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        let free = self
+            .slots
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.slots.len());
         let index = u16::try_from(free).ok().filter(|slot| *slot != NONE)?;
         if port.ofport == OFPP_LOCAL {
             self.local = Some(index);
@@ -114,7 +123,10 @@ impl BridgeIo {
     /// Sends what waits on the ports.
     pub fn flush(&mut self) {
         while let Some(slot) = self.dirty.pop() {
-            if let Some(attached) = self.port(usize::from(slot)).and_then(|port| port.attached.as_mut()) {
+            if let Some(attached) = self
+                .port(usize::from(slot))
+                .and_then(|port| port.attached.as_mut())
+            {
                 attached.device.flush();
             }
         }
@@ -123,7 +135,9 @@ impl BridgeIo {
 
 impl Host for BridgeIo {
     fn send(&mut self, conn: ConnId, message: Message) {
-        let Some(outbox) = self.outboxes.get(&conn) else { return };
+        let Some(outbox) = self.outboxes.get(&conn) else {
+            return;
+        };
         if matches!(message.body, Body::PacketIn(_)) {
             if !outbox.push_packet_in(self.in_port, Outgoing::Message(message)) {
                 self.packet_in_drops += 1;
@@ -140,8 +154,15 @@ impl Host for BridgeIo {
     }
 
     fn transmit(&mut self, port_no: u32, _queue_id: Option<u32>, packet: &mut Packet) {
-        let Some(slot) = self.slot(port_no) else { return };
-        let Some(attached) = self.slots[slot].as_mut().and_then(|port| port.attached.as_mut()) else { return };
+        let Some(slot) = self.slot(port_no) else {
+            return;
+        };
+        let Some(attached) = self.slots[slot]
+            .as_mut()
+            .and_then(|port| port.attached.as_mut())
+        else {
+            return;
+        };
         let was_pending = attached.device.has_pending();
         attached.device.transmit(packet);
         if !was_pending && attached.device.has_pending() {
@@ -150,10 +171,13 @@ impl Host for BridgeIo {
     }
 
     fn set_port_config(&mut self, port_no: u32, config: u32, changed: u32) {
-        let Some(port) = self.slot(port_no).and_then(|slot| self.port(slot)) else { return };
+        let Some(port) = self.slot(port_no).and_then(|slot| self.port(slot)) else {
+            return;
+        };
         port.set_config(config);
         if changed & weft_openflow::port_config::PORT_DOWN != 0 {
-            self.admin_changes.push((port_no, config & weft_openflow::port_config::PORT_DOWN == 0));
+            self.admin_changes
+                .push((port_no, config & weft_openflow::port_config::PORT_DOWN == 0));
         }
     }
 
@@ -203,8 +227,14 @@ mod tests {
         let first = io.insert(port("p1", 1)).unwrap();
         let second = io.insert(port("p2", 500)).unwrap();
         let local = io.insert(port("br0", OFPP_LOCAL)).unwrap();
-        assert_eq!((io.slot(1), io.slot(500), io.slot(OFPP_LOCAL)), (Some(first), Some(second), Some(local)));
-        assert_eq!((io.slot(0), io.slot(2), io.slot(501), io.slot(u32::MAX)), (None, None, None, None));
+        assert_eq!(
+            (io.slot(1), io.slot(500), io.slot(OFPP_LOCAL)),
+            (Some(first), Some(second), Some(local))
+        );
+        assert_eq!(
+            (io.slot(0), io.slot(2), io.slot(501), io.slot(u32::MAX)),
+            (None, None, None, None)
+        );
         assert_eq!(io.free_number(), Some(2));
         assert_eq!(io.find("p2"), Some(second));
         assert!(io.remove(first).is_some());

@@ -32,11 +32,22 @@ impl Switch {
                 .and_then(|bridge| bridge.io.port(slot))
                 .is_some_and(|port| port.spec.name != link.name);
             if renamed {
-                self.detach(index, slot, &format!("the device was renamed to {}", link.name));
+                self.detach(
+                    index,
+                    slot,
+                    &format!("the device was renamed to {}", link.name),
+                );
             }
         }
-        let Some((index, slot)) = self.port_named(&link.name) else { return };
-        let Some(port) = self.bridges[index].as_mut().and_then(|bridge| bridge.io.port(slot)) else { return };
+        let Some((index, slot)) = self.port_named(&link.name) else {
+            return;
+        };
+        let Some(port) = self.bridges[index]
+            .as_mut()
+            .and_then(|bridge| bridge.io.port(slot))
+        else {
+            return;
+        };
         match &port.attached {
             Some(attached) if attached.link.ifindex == link.ifindex => {
                 port.link_changed(link);
@@ -98,19 +109,38 @@ impl Switch {
     }
 
     fn port_of_device(&self, ifindex: u32) -> Option<(usize, usize)> {
-        self.port_where(|port| port.attached.as_ref().is_some_and(|attached| attached.link.ifindex == ifindex))
+        self.port_where(|port| {
+            port.attached
+                .as_ref()
+                .is_some_and(|attached| attached.link.ifindex == ifindex)
+        })
     }
 
     /// Opens a port's device and lets frames in.
     pub(super) fn attach(&mut self, index: usize, slot: usize) {
-        let Some(bridge) = &mut self.bridges[index] else { return };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
         let name = bridge.spec.name.clone();
-        let Some(port) = bridge.io.port(slot) else { return };
+        let Some(port) = bridge.io.port(slot) else {
+            return;
+        };
         port.attach(&mut self.rtnl, &name);
         if let Some(attached) = &port.attached {
-            let watched = epoll::add(&self.epoll, &attached.device, token(index, slot), epoll::EventFlags::IN);
+            let watched = epoll::add(
+                &self.epoll,
+                &attached.device,
+                token(index, slot),
+                epoll::EventFlags::IN,
+            );
             // EEXIST: it was there already.
-            if let Err(error) = watched.or_else(|error| if error == rustix::io::Errno::EXIST { Ok(()) } else { Err(error) }) {
+            if let Err(error) = watched.or_else(|error| {
+                if error == rustix::io::Errno::EXIST {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            }) {
                 tracing::error!(bridge = name, port = port.spec.name, %error, "device cannot be watched");
             }
         } else if port.spec.device_type == DeviceType::Internal {
@@ -120,7 +150,9 @@ impl Switch {
     }
 
     fn detach(&mut self, index: usize, slot: usize, why: &str) {
-        let Some(bridge) = &mut self.bridges[index] else { return };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
         if let Some(port) = bridge.io.port(slot) {
             port.detach(&mut self.rtnl, &bridge.spec.name, why);
         }
@@ -135,8 +167,15 @@ impl Switch {
             .iter()
             .enumerate()
             .filter_map(|(index, bridge)| Some((index, bridge.as_ref()?)))
-            .flat_map(|(index, bridge)| bridge.io.ports().map(move |(slot, port)| (index, slot, port)))
-            .filter(|(_, _, port)| port.attached.is_none() && port.spec.device_type == DeviceType::Internal)
+            .flat_map(|(index, bridge)| {
+                bridge
+                    .io
+                    .ports()
+                    .map(move |(slot, port)| (index, slot, port))
+            })
+            .filter(|(_, _, port)| {
+                port.attached.is_none() && port.spec.device_type == DeviceType::Internal
+            })
             .map(|(index, slot, _)| (index, slot))
             .collect();
         for (index, slot) in waiting {
@@ -147,8 +186,12 @@ impl Switch {
     /// Tells controllers and subscribers of a port that came, changed or went away.
     pub(super) fn refresh(&mut self, index: usize, slot: usize) {
         let now = self.now();
-        let Some(bridge) = &mut self.bridges[index] else { return };
-        let Some(port) = bridge.io.port(slot) else { return };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
+        let Some(port) = bridge.io.port(slot) else {
+            return;
+        };
         let described = port.describe();
         if port.announced == described {
             return;
@@ -157,7 +200,9 @@ impl Switch {
         let (ofport, info) = (port.ofport, port.info());
         match (before, described) {
             (None, Some(described)) => bridge.agent.port_added(described, now, &mut bridge.io),
-            (Some(_), Some(described)) => bridge.agent.port_modified(described, now, &mut bridge.io),
+            (Some(_), Some(described)) => {
+                bridge.agent.port_modified(described, now, &mut bridge.io)
+            }
             (Some(_), None) => bridge.agent.port_removed(ofport, &mut bridge.io),
             (None, None) => {}
         }
@@ -168,7 +213,11 @@ impl Switch {
     pub(super) fn publish(&self, index: usize, port: crate::types::PortInfo, change: &'static str) {
         if let Some(bridge) = &self.bridges[index] {
             // Nobody listening is fine.
-            let _ = self.queue.events.send(Event::PortChanged { bridge: bridge.spec.name.clone(), port, change });
+            let _ = self.queue.events.send(Event::PortChanged {
+                bridge: bridge.spec.name.clone(),
+                port,
+                change,
+            });
         }
     }
 }

@@ -63,8 +63,18 @@ impl Switch {
     pub fn new(queue: CommandQueue) -> io::Result<Switch> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let monitor = LinkMonitor::new()?;
-        epoll::add(&epoll, &queue, epoll::EventData::new_u64(QUEUE), epoll::EventFlags::IN)?;
-        epoll::add(&epoll, &monitor, epoll::EventData::new_u64(LINKS), epoll::EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &queue,
+            epoll::EventData::new_u64(QUEUE),
+            epoll::EventFlags::IN,
+        )?;
+        epoll::add(
+            &epoll,
+            &monitor,
+            epoll::EventData::new_u64(LINKS),
+            epoll::EventFlags::IN,
+        )?;
         Ok(Switch {
             queue,
             epoll,
@@ -126,23 +136,43 @@ impl Switch {
     /// Until something is due without any event.
     fn timeout(&self) -> Option<Timespec> {
         if self.can_reply() {
-            return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+            return Some(Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            });
         }
         let now = self.now();
-        let deadlines = self.bridges.iter().flatten().filter_map(|bridge| bridge.agent.next_deadline());
-        let next = deadlines.min().map(|at| Duration::from_nanos(at.saturating_sub(now)));
-        let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let deadlines = self
+            .bridges
+            .iter()
+            .flatten()
+            .filter_map(|bridge| bridge.agent.next_deadline());
+        let next = deadlines
+            .min()
+            .map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        let retry = self
+            .retry_at
+            .map(|at| at.saturating_duration_since(Instant::now()));
         let wait = next.into_iter().chain(retry).min()?;
-        Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) as _ })
+        Some(Timespec {
+            tv_sec: wait.as_secs() as i64,
+            tv_nsec: i64::from(wait.subsec_nanos()) as _,
+        })
     }
 
     /// Takes a batch from a port through the pipeline.
     fn receive(&mut self, token: u64, now: u64) {
         let (index, slot) = ((token >> 32) as usize, (token & 0xffff_ffff) as usize);
-        let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else { return };
-        let Some(port) = bridge.io.port(slot) else { return };
+        let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(port) = bridge.io.port(slot) else {
+            return;
+        };
         let ofport = port.ofport;
-        let Some(attached) = port.attached.as_mut() else { return };
+        let Some(attached) = port.attached.as_mut() else {
+            return;
+        };
         match attached.device.receive(&mut self.batch) {
             Ok(_) => {
                 bridge.io.in_port = ofport;
@@ -192,7 +222,12 @@ impl Switch {
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Opened { bridge, conn, info, outbox } => self.open(&bridge, conn, info, outbox),
+            Command::Opened {
+                bridge,
+                conn,
+                info,
+                outbox,
+            } => self.open(&bridge, conn, info, outbox),
             Command::Messages { conn, messages } => {
                 for message in messages {
                     self.handle(conn, message);
@@ -208,10 +243,15 @@ impl Switch {
                 self.after_agent(conn);
                 self.conns.remove(&conn);
             }
-            Command::Unreachable { bridge, unreachable } => {
+            Command::Unreachable {
+                bridge,
+                unreachable,
+            } => {
                 let now = self.now();
                 if let Some(bridge) = self.find_bridge(&bridge) {
-                    bridge.agent.controllers_unreachable(unreachable, now, &mut bridge.io);
+                    bridge
+                        .agent
+                        .controllers_unreachable(unreachable, now, &mut bridge.io);
                 }
             }
             Command::Request(request, reply) => {
@@ -226,7 +266,13 @@ impl Switch {
         }
     }
 
-    fn open(&mut self, bridge: &str, conn: ConnId, info: ConnectionInfo, outbox: Arc<Outbox<Outgoing>>) {
+    fn open(
+        &mut self,
+        bridge: &str,
+        conn: ConnId,
+        info: ConnectionInfo,
+        outbox: Arc<Outbox<Outgoing>>,
+    ) {
         let now = self.now();
         let Some(index) = self.bridge_index(bridge) else {
             outbox.close();
@@ -235,7 +281,9 @@ impl Switch {
         self.conns.insert(conn, index);
         if let Some(bridge) = &mut self.bridges[index] {
             bridge.io.outboxes.insert(conn, outbox);
-            bridge.agent.connection_opened(conn, info, now, &mut bridge.io);
+            bridge
+                .agent
+                .connection_opened(conn, info, now, &mut bridge.io);
         }
     }
 
@@ -243,7 +291,9 @@ impl Switch {
     /// answered at once (OF 1.3.5 §7.3.7).
     fn handle(&mut self, conn: ConnId, message: Incoming) {
         let now = self.now();
-        let Some(bridge) = self.bridge_of(conn) else { return };
+        let Some(bridge) = self.bridge_of(conn) else {
+            return;
+        };
         if !bridge.io.outboxes.contains_key(&conn) {
             // Being closed: what it sent afterwards is void.
             return;
@@ -253,7 +303,9 @@ impl Switch {
             Ok(message) => bridge.agent.handle(conn, message, now, &mut bridge.io),
             Err(error) => {
                 tracing::debug!(bridge = bridge.spec.name, conn = conn.0, xid = error.xid, %error, "request refused");
-                bridge.agent.handle_decode_error(conn, &error, &mut bridge.io);
+                bridge
+                    .agent
+                    .handle_decode_error(conn, &error, &mut bridge.io);
             }
         }
         if bridge.agent.is_busy(conn) {
@@ -271,8 +323,12 @@ impl Switch {
     fn resume_replies(&mut self) {
         for conn in std::mem::take(&mut self.replying) {
             let now = self.now();
-            let Some(bridge) = self.bridge_of(conn) else { continue };
-            let Some(outbox) = bridge.io.outboxes.get(&conn).cloned() else { continue };
+            let Some(bridge) = self.bridge_of(conn) else {
+                continue;
+            };
+            let Some(outbox) = bridge.io.outboxes.get(&conn).cloned() else {
+                continue;
+            };
             if outbox.has_room() {
                 bridge.agent.resume(conn, now, &mut bridge.io);
             }
@@ -288,15 +344,24 @@ impl Switch {
     /// Whether some long reply can go on right now.
     fn can_reply(&self) -> bool {
         self.replying.iter().any(|conn| {
-            let bridge = self.conns.get(conn).and_then(|index| self.bridges[*index].as_ref());
-            bridge.and_then(|bridge| bridge.io.outboxes.get(conn)).is_none_or(|outbox| outbox.has_room())
+            let bridge = self
+                .conns
+                .get(conn)
+                .and_then(|index| self.bridges[*index].as_ref());
+            bridge
+                .and_then(|bridge| bridge.io.outboxes.get(conn))
+                .is_none_or(|outbox| outbox.has_room())
         })
     }
 
     /// What the agent asked for beside messages and frames.
     fn after_agent(&mut self, conn: ConnId) {
-        let Some(&index) = self.conns.get(&conn) else { return };
-        let Some(bridge) = &mut self.bridges[index] else { return };
+        let Some(&index) = self.conns.get(&conn) else {
+            return;
+        };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
         for closed in std::mem::take(&mut bridge.io.disconnects) {
             bridge.agent.connection_closed(closed, &mut bridge.io);
         }
@@ -304,8 +369,12 @@ impl Switch {
             return;
         }
         for (ofport, up) in std::mem::take(&mut bridge.io.admin_changes) {
-            let Some(port) = bridge.io.slot(ofport).and_then(|slot| bridge.io.port(slot)) else { continue };
-            let Some(attached) = &port.attached else { continue };
+            let Some(port) = bridge.io.slot(ofport).and_then(|slot| bridge.io.port(slot)) else {
+                continue;
+            };
+            let Some(attached) = &port.attached else {
+                continue;
+            };
             if let Err(error) = self.rtnl.set_admin_up(attached.link.ifindex, up) {
                 tracing::warn!(bridge = bridge.spec.name, port = port.spec.name, up, %error, "admin state not changed");
             }
@@ -327,7 +396,11 @@ impl Switch {
     }
 
     fn bridge_index(&self, name: &str) -> Option<usize> {
-        self.bridges.iter().position(|bridge| bridge.as_ref().is_some_and(|bridge| bridge.spec.name == name))
+        self.bridges.iter().position(|bridge| {
+            bridge
+                .as_ref()
+                .is_some_and(|bridge| bridge.spec.name == name)
+        })
     }
 
     fn find_bridge(&mut self, name: &str) -> Option<&mut Bridge> {

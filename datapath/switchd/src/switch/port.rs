@@ -2,7 +2,9 @@
 
 use std::io;
 
-use weft_netdev::{Counters, Device, LinkInfo, LinkSpeed, Rtnl, Shield, Tap, disable_lro, link_speed};
+use weft_netdev::{
+    Counters, Device, LinkInfo, LinkSpeed, Rtnl, Shield, Tap, disable_lro, link_speed,
+};
 use weft_openflow as of;
 use weft_openflow::{port_config, port_state};
 
@@ -64,12 +66,23 @@ impl Port {
                 attached.device.set_counters(self.counters);
                 self.error = warning;
                 self.attached = Some(attached);
-                tracing::info!(bridge, port = self.spec.name, ofport = self.ofport, "port attached");
+                tracing::info!(
+                    bridge,
+                    port = self.spec.name,
+                    ofport = self.ofport,
+                    "port attached"
+                );
             }
             Err(error) => {
                 let error = describe(&error);
                 if self.error.as_ref() != Some(&error) {
-                    tracing::warn!(bridge, port = self.spec.name, ofport = self.ofport, error, "port waits for its device");
+                    tracing::warn!(
+                        bridge,
+                        port = self.spec.name,
+                        ofport = self.ofport,
+                        error,
+                        "port waits for its device"
+                    );
                 }
                 self.error = Some(error);
             }
@@ -85,14 +98,24 @@ impl Port {
                 tracing::warn!(bridge, port = self.spec.name, %error, "the host's stack stays off the device");
             }
             self.error = Some(why.to_owned());
-            tracing::info!(bridge, port = self.spec.name, ofport = self.ofport, why, "port detached");
+            tracing::info!(
+                bridge,
+                port = self.spec.name,
+                ofport = self.ofport,
+                why,
+                "port detached"
+            );
         }
     }
 
     /// Ends the port; an internal device goes too, unless it is to be kept.
     pub fn remove(mut self, rtnl: &mut Rtnl, bridge: &str, keep_interface: bool) {
         if self.spec.device_type == DeviceType::Internal && !keep_interface {
-            if let Some(Err(error)) = self.attached.take().map(|attached| attached.device.remove()) {
+            if let Some(Err(error)) = self
+                .attached
+                .take()
+                .map(|attached| attached.device.remove())
+            {
                 tracing::warn!(bridge, port = self.spec.name, %error, "internal interface cannot be removed");
             }
         } else {
@@ -138,13 +161,24 @@ impl Port {
     pub fn describe(&self) -> Option<of::Port> {
         let Attached { link, speed, .. } = self.attached.as_ref()?;
         let features = speed.map_or(0, |speed| features(&speed));
-        let kbps = speed.and_then(|speed| speed.mbps).map_or(0, |mbps| mbps.saturating_mul(1000));
+        let kbps = speed
+            .and_then(|speed| speed.mbps)
+            .map_or(0, |mbps| mbps.saturating_mul(1000));
         Some(of::Port {
             port_no: self.ofport,
             hw_addr: link.mac,
             name: self.spec.name.as_str().into(),
-            config: self.config | if link.admin_up { 0 } else { port_config::PORT_DOWN },
-            state: if link.link_up { 0 } else { port_state::LINK_DOWN },
+            config: self.config
+                | if link.admin_up {
+                    0
+                } else {
+                    port_config::PORT_DOWN
+                },
+            state: if link.link_up {
+                0
+            } else {
+                port_state::LINK_DOWN
+            },
             curr: features,
             advertised: 0,
             supported: 0,
@@ -166,7 +200,11 @@ impl Port {
             mtu: link.map(|link| link.mtu),
             admin_up: link.is_some_and(|link| link.admin_up),
             link_up: link.is_some_and(|link| link.link_up),
-            speed_mbps: self.attached.as_ref().and_then(|attached| attached.speed).and_then(|speed| speed.mbps),
+            speed_mbps: self
+                .attached
+                .as_ref()
+                .and_then(|attached| attached.speed)
+                .and_then(|speed| speed.mbps),
             present: link.is_some(),
             error: self.error.clone(),
         }
@@ -177,12 +215,16 @@ impl Port {
 type Opened = (Attached, Option<String>);
 
 fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
-    let link = rtnl.link(name)?.ok_or_else(|| io::Error::from_raw_os_error(NO_SUCH_DEVICE))?;
+    let link = rtnl
+        .link(name)?
+        .ok_or_else(|| io::Error::from_raw_os_error(NO_SUCH_DEVICE))?;
     if link.loopback || !link.ethernet {
         return Err(io::Error::other("not an Ethernet device"));
     }
     if link.master.is_some() {
-        return Err(io::Error::other("the device belongs to a Linux bridge, bond or the like"));
+        return Err(io::Error::other(
+            "the device belongs to a Linux bridge, bond or the like",
+        ));
     }
     let device = Device::attach(link.ifindex)?;
     if let Err(error) = disable_lro(name) {
@@ -192,21 +234,31 @@ fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
     let (shield, warning) = match Shield::attach(rtnl, link.ifindex) {
         Ok(shield) => (Some(shield), None),
         Err(error) => {
-            let warning = format!("the host's own stack also sees this device's frames ({error}); CAP_BPF would help");
+            let warning = format!(
+                "the host's own stack also sees this device's frames ({error}); CAP_BPF would help"
+            );
             tracing::warn!(port = name, "{warning}");
             (None, Some(warning))
         }
     };
     let speed = link_speed(name).ok();
-    Ok((Attached { device, link, speed, shield }, warning))
+    Ok((
+        Attached {
+            device,
+            link,
+            speed,
+            shield,
+        },
+        warning,
+    ))
 }
 
 fn open_internal(spec: &PortSpec, rtnl: &mut Rtnl, bridge: &str) -> io::Result<Opened> {
     let tap = Tap::open(&spec.name)?;
     let gone = || io::Error::from_raw_os_error(NO_SUCH_DEVICE);
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
-    let configured =
-        apply(spec, &link, rtnl).and_then(|()| rtnl.set_alias(link.ifindex, &format!("internal port of {bridge}")));
+    let configured = apply(spec, &link, rtnl)
+        .and_then(|()| rtnl.set_alias(link.ifindex, &format!("internal port of {bridge}")));
     let warning = configured.err().map(|error| {
         let warning = format!("mac, mtu or alias cannot be set: {error}");
         tracing::warn!(bridge, port = spec.name, "{warning}");
@@ -214,7 +266,15 @@ fn open_internal(spec: &PortSpec, rtnl: &mut Rtnl, bridge: &str) -> io::Result<O
     });
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
     let speed = link_speed(&spec.name).ok();
-    Ok((Attached { device: Device::from_tap(tap), link, speed, shield: None }, warning))
+    Ok((
+        Attached {
+            device: Device::from_tap(tap),
+            link,
+            speed,
+            shield: None,
+        },
+        warning,
+    ))
 }
 
 fn apply(spec: &PortSpec, link: &LinkInfo, rtnl: &mut Rtnl) -> io::Result<()> {
@@ -252,5 +312,7 @@ fn features(speed: &LinkSpeed) -> u32 {
         (Some(_), _) => 1 << 10,
         (None, _) => 0,
     };
-    rate | u32::from(speed.copper) << 11 | u32::from(speed.fibre) << 12 | u32::from(speed.autoneg) << 13
+    rate | u32::from(speed.copper) << 11
+        | u32::from(speed.fibre) << 12
+        | u32::from(speed.autoneg) << 13
 }

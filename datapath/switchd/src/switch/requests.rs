@@ -15,19 +15,24 @@ impl Switch {
         match request {
             SwitchRequest::EnsureBridge(spec) => self.ensure_bridge(spec),
             SwitchRequest::RemoveBridge(name) => {
-                let Some(index) = self.bridge_index(&name) else { return Ok(json!({ "removed": false })) };
+                let Some(index) = self.bridge_index(&name) else {
+                    return Ok(json!({ "removed": false }));
+                };
                 self.drop_bridge(index);
                 tracing::info!(bridge = name, "bridge removed");
                 Ok(json!({ "removed": true }))
             }
-            SwitchRequest::ListBridges => Ok(self.bridges.iter().flatten().map(describe_bridge).collect()),
+            SwitchRequest::ListBridges => {
+                Ok(self.bridges.iter().flatten().map(describe_bridge).collect())
+            }
             SwitchRequest::EnsurePort { bridge, port } => self.ensure_port(&bridge, port),
             SwitchRequest::RemovePort { bridge, name } => self.remove_port(&bridge, &name),
             SwitchRequest::ListPorts(bridge) => {
                 let bridge = self.bridge(&bridge)?;
                 let mut ports: Vec<_> = bridge.io.ports().map(|(_, port)| port.info()).collect();
                 ports.sort_by_key(|port| port.ofport);
-                serde_json::to_value(ports).map_err(|error| RpcError::new("internal", error.to_string()))
+                serde_json::to_value(ports)
+                    .map_err(|error| RpcError::new("internal", error.to_string()))
             }
             SwitchRequest::PortStats(bridge) => Ok(port_stats(self.bridge(&bridge)?)),
             SwitchRequest::Drops(bridge) => {
@@ -38,17 +43,23 @@ impl Switch {
                 }
                 Ok(drops)
             }
-            SwitchRequest::Trace { bridge, in_port, frame } => {
+            SwitchRequest::Trace {
+                bridge,
+                in_port,
+                frame,
+            } => {
                 let now = self.now();
                 let bridge = self.bridge(&bridge)?;
                 let trace = bridge.agent.trace(in_port, &frame, now);
-                serde_json::to_value(trace).map_err(|error| RpcError::new("internal", error.to_string()))
+                serde_json::to_value(trace)
+                    .map_err(|error| RpcError::new("internal", error.to_string()))
             }
         }
     }
 
     fn bridge(&mut self, name: &str) -> Result<&mut Bridge, RpcError> {
-        self.find_bridge(name).ok_or_else(|| RpcError::no_such_bridge(name))
+        self.find_bridge(name)
+            .ok_or_else(|| RpcError::no_such_bridge(name))
     }
 
     fn ensure_bridge(&mut self, spec: BridgeSpec) -> Result<Value, RpcError> {
@@ -56,17 +67,20 @@ impl Switch {
             bridge.spec.datapath_id == spec.datapath_id && bridge.spec.name != spec.name
         });
         if let Some(other) = other {
-            let message = format!("datapath id {:016x} is used by bridge {}", spec.datapath_id, other.spec.name);
+            let message = format!(
+                "datapath id {:016x} is used by bridge {}",
+                spec.datapath_id, other.spec.name
+            );
             return Err(RpcError::new("in-use", message));
         }
         let now = self.now();
-        let answer = |created: bool| {
-            json!({ "name": spec.name, "datapathId": format!("{:016x}", spec.datapath_id), "created": created })
-        };
+        let answer = |created: bool| json!({ "name": spec.name, "datapathId": format!("{:016x}", spec.datapath_id), "created": created });
         if let Some(index) = self.bridge_index(&spec.name) {
             if let Some(bridge) = &mut self.bridges[index] {
                 let changed_id = bridge.spec.datapath_id != spec.datapath_id;
-                bridge.agent.configure(agent_config(&spec), now, &mut bridge.io);
+                bridge
+                    .agent
+                    .configure(agent_config(&spec), now, &mut bridge.io);
                 if changed_id {
                     // Peers know the bridge by its datapath id: they have to meet it anew.
                     for outbox in bridge.io.outboxes.values() {
@@ -78,71 +92,116 @@ impl Switch {
             return Ok(answer(false));
         }
         let agent = Agent::new(agent_config(&spec), now);
-        let bridge = Some(Bridge { spec: spec.clone(), agent, io: BridgeIo::default() });
+        let bridge = Some(Bridge {
+            spec: spec.clone(),
+            agent,
+            io: BridgeIo::default(),
+        });
         match self.bridges.iter().position(Option::is_none) {
             Some(free) => self.bridges[free] = bridge,
             None => self.bridges.push(bridge),
         }
-        tracing::info!(bridge = spec.name, dpid = format!("{:016x}", spec.datapath_id), "bridge created");
+        tracing::info!(
+            bridge = spec.name,
+            dpid = format!("{:016x}", spec.datapath_id),
+            "bridge created"
+        );
         Ok(answer(true))
     }
 
     /// Ends a bridge: its ports go, its connections are closed.
     pub(super) fn drop_bridge(&mut self, index: usize) {
-        let Some(mut bridge) = self.bridges[index].take() else { return };
+        let Some(mut bridge) = self.bridges[index].take() else {
+            return;
+        };
         self.conns.retain(|_, owner| *owner != index);
         for outbox in bridge.io.outboxes.values() {
             outbox.finish();
         }
         let slots: Vec<_> = bridge.io.ports().map(|(slot, _)| slot).collect();
         for port in slots.into_iter().filter_map(|slot| bridge.io.remove(slot)) {
-            port.remove(&mut self.rtnl, &bridge.spec.name, self.stopping && self.keep_interfaces);
+            port.remove(
+                &mut self.rtnl,
+                &bridge.spec.name,
+                self.stopping && self.keep_interfaces,
+            );
         }
     }
 
     fn ensure_port(&mut self, bridge: &str, spec: PortSpec) -> Result<Value, RpcError> {
-        let index = self.bridge_index(bridge).ok_or_else(|| RpcError::no_such_bridge(bridge))?;
+        let index = self
+            .bridge_index(bridge)
+            .ok_or_else(|| RpcError::no_such_bridge(bridge))?;
         if let Some((owner, slot)) = self.port_named(&spec.name) {
             if owner != index {
-                let owner = self.bridges[owner].as_ref().map_or("?", |bridge| bridge.spec.name.as_str());
-                return Err(RpcError::new("in-use", format!("{} is a port of bridge {owner}", spec.name)));
+                let owner = self.bridges[owner]
+                    .as_ref()
+                    .map_or("?", |bridge| bridge.spec.name.as_str());
+                return Err(RpcError::new(
+                    "in-use",
+                    format!("{} is a port of bridge {owner}", spec.name),
+                ));
             }
             if let Some(info) = self.change_port(index, slot, &spec)? {
                 return Ok(info);
             }
         }
-        let Some(bridge) = &mut self.bridges[index] else { return Err(RpcError::no_such_bridge(bridge)) };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return Err(RpcError::no_such_bridge(bridge));
+        };
         let is_local = spec.name == bridge.spec.name && spec.device_type == DeviceType::Internal;
         let ofport = match spec.ofport {
             Some(number) => number,
             None if is_local => OFPP_LOCAL,
-            None => bridge.io.free_number().ok_or_else(|| RpcError::new("full", "no port number is free"))?,
+            None => bridge
+                .io
+                .free_number()
+                .ok_or_else(|| RpcError::new("full", "no port number is free"))?,
         };
         if let Some(port) = bridge.io.slot(ofport).and_then(|slot| bridge.io.port(slot)) {
             let message = format!("port number {ofport} is that of {}", port.spec.name);
             return Err(RpcError::new("in-use", message));
         }
-        let slot =
-            bridge.io.insert(Port::new(spec, ofport)).ok_or_else(|| RpcError::new("full", "too many ports"))?;
+        let slot = bridge
+            .io
+            .insert(Port::new(spec, ofport))
+            .ok_or_else(|| RpcError::new("full", "too many ports"))?;
         self.attach(index, slot);
         self.port_info(index, slot, "added")
     }
 
     /// Changes a port that exists; `None` if it had to be taken away, to be made anew.
-    fn change_port(&mut self, index: usize, slot: usize, spec: &PortSpec) -> Result<Option<Value>, RpcError> {
-        let Some(port) = self.bridges[index].as_mut().and_then(|bridge| bridge.io.port(slot)) else {
+    fn change_port(
+        &mut self,
+        index: usize,
+        slot: usize,
+        spec: &PortSpec,
+    ) -> Result<Option<Value>, RpcError> {
+        let Some(port) = self.bridges[index]
+            .as_mut()
+            .and_then(|bridge| bridge.io.port(slot))
+        else {
             return Ok(None);
         };
         let other_number = spec.ofport.is_some_and(|number| number != port.ofport);
         if other_number || spec.device_type != port.spec.device_type {
             let taken = spec.ofport.filter(|_| other_number).is_some_and(|number| {
-                self.bridges[index].as_ref().is_some_and(|bridge| bridge.io.slot(number).is_some())
+                self.bridges[index]
+                    .as_ref()
+                    .is_some_and(|bridge| bridge.io.slot(number).is_some())
             });
             if taken {
                 let number = spec.ofport.unwrap_or_default();
-                return Err(RpcError::new("in-use", format!("port number {number} is that of another port")));
+                return Err(RpcError::new(
+                    "in-use",
+                    format!("port number {number} is that of another port"),
+                ));
             }
-            self.drop_port(index, slot, other_number && spec.device_type == DeviceType::Internal);
+            self.drop_port(
+                index,
+                slot,
+                other_number && spec.device_type == DeviceType::Internal,
+            );
             return Ok(None);
         }
         port.spec.mac = spec.mac;
@@ -150,38 +209,68 @@ impl Switch {
         if port.attached.is_none() {
             self.attach(index, slot);
         } else if let Err(error) = port.apply_settings(&mut self.rtnl) {
-            return Err(RpcError::new("refused", format!("mac or mtu of {} cannot be set: {error}", spec.name)));
+            return Err(RpcError::new(
+                "refused",
+                format!("mac or mtu of {} cannot be set: {error}", spec.name),
+            ));
         }
         self.drain_links();
-        let port = self.bridges[index].as_ref().and_then(|bridge| Some(bridge.io.ports().find(|(s, _)| *s == slot)?.1));
+        let port = self.bridges[index]
+            .as_ref()
+            .and_then(|bridge| Some(bridge.io.ports().find(|(s, _)| *s == slot)?.1));
         Ok(port.and_then(|port| serde_json::to_value(port.info()).ok()))
     }
 
-    fn port_info(&mut self, index: usize, slot: usize, change: &'static str) -> Result<Value, RpcError> {
-        let port = self.bridges[index].as_mut().and_then(|bridge| bridge.io.port(slot));
-        let info = port.map(|port| port.info()).ok_or_else(|| RpcError::new("internal", "the port is gone"))?;
-        let value = serde_json::to_value(&info).map_err(|error| RpcError::new("internal", error.to_string()))?;
+    fn port_info(
+        &mut self,
+        index: usize,
+        slot: usize,
+        change: &'static str,
+    ) -> Result<Value, RpcError> {
+        let port = self.bridges[index]
+            .as_mut()
+            .and_then(|bridge| bridge.io.port(slot));
+        let info = port
+            .map(|port| port.info())
+            .ok_or_else(|| RpcError::new("internal", "the port is gone"))?;
+        let value = serde_json::to_value(&info)
+            .map_err(|error| RpcError::new("internal", error.to_string()))?;
         self.publish(index, info, change);
         Ok(value)
     }
 
     fn remove_port(&mut self, bridge: &str, name: &str) -> Result<Value, RpcError> {
-        let index = self.bridge_index(bridge).ok_or_else(|| RpcError::no_such_bridge(bridge))?;
-        let slot = self.bridges[index].as_ref().and_then(|bridge| bridge.io.find(name));
-        let Some(slot) = slot else { return Ok(json!({ "removed": false })) };
+        let index = self
+            .bridge_index(bridge)
+            .ok_or_else(|| RpcError::no_such_bridge(bridge))?;
+        let slot = self.bridges[index]
+            .as_ref()
+            .and_then(|bridge| bridge.io.find(name));
+        let Some(slot) = slot else {
+            return Ok(json!({ "removed": false }));
+        };
         self.drop_port(index, slot, false);
         Ok(json!({ "removed": true }))
     }
 
     fn drop_port(&mut self, index: usize, slot: usize, keep_interface: bool) {
-        let Some(bridge) = &mut self.bridges[index] else { return };
-        let Some(port) = bridge.io.remove(slot) else { return };
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
+        let Some(port) = bridge.io.remove(slot) else {
+            return;
+        };
         if port.announced.is_some() {
             bridge.agent.port_removed(port.ofport, &mut bridge.io);
         }
         let mut info = port.info();
         info.present = false;
-        tracing::info!(bridge = bridge.spec.name, port = info.name, ofport = info.ofport, "port removed");
+        tracing::info!(
+            bridge = bridge.spec.name,
+            port = info.name,
+            ofport = info.ofport,
+            "port removed"
+        );
         port.remove(&mut self.rtnl, &bridge.spec.name, keep_interface);
         self.publish(index, info, "removed");
     }
@@ -221,7 +310,11 @@ fn describe_bridge(bridge: &Bridge) -> Value {
 }
 
 fn reasons(drops: &weft_pipeline::DropCounters) -> Value {
-    drops.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count))).collect::<serde_json::Map<_, _>>().into()
+    drops
+        .iter()
+        .map(|(reason, count)| (reason.name().to_owned(), json!(count)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn port_stats(bridge: &Bridge) -> Value {
