@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
 use super::Control;
@@ -16,6 +17,8 @@ use crate::target::Target;
 
 /// Silence after which a TCP peer is asked for a sign of life.
 const PROBE: Duration = Duration::from_secs(60);
+/// A peer has this long for its TLS handshake.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A unix socket at a path, readable by its owner only, removed when dropped.
 pub struct BoundSocket {
@@ -196,10 +199,15 @@ impl Acceptor {
                         let context = acceptor.context(Some(PROBE));
                         let ended = match (&acceptor.control.inner.tls, tls) {
                             (_, false) => connection::serve(context, stream, || {}).await,
-                            (Some(ends), true) => match ends.acceptor.accept(stream).await {
-                                Ok(stream) => connection::serve(context, stream, || {}).await,
-                                Err(error) => connection::Ended::Io(error),
-                            },
+                            (Some(ends), true) => {
+                                match timeout(TLS_TIMEOUT, ends.acceptor.accept(stream)).await {
+                                    Ok(Ok(stream)) => {
+                                        connection::serve(context, stream, || {}).await
+                                    }
+                                    Ok(Err(error)) => connection::Ended::Io(error),
+                                    Err(_) => connection::Ended::Io(io::ErrorKind::TimedOut.into()),
+                                }
+                            }
                             (None, true) => connection::Ended::ByUs,
                         };
                         tracing::info!(bridge, %peer, reason = %ended, "connection ended");
