@@ -8,6 +8,7 @@ const bin = (name) => `${root}node_modules/.bin/${name}`;
 /** @type {[what: string, command: string, args: string[]][]} */
 const steps = [
   ['TypeScript types', bin('tsc'), ['-b']],
+  ['types of node-openflow’s tests', bin('tsc'), ['-p', 'openflow/test/tsconfig.json']],
   ['TypeScript format', bin('prettier'), ['--check', '--log-level=warn', '.']],
   ['TypeScript lint', bin('eslint'), ['.', '--max-warnings=0']],
   [

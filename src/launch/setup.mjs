@@ -8,7 +8,7 @@ import { delimiter } from 'node:path';
 import { PlainError, mustRun, readCommand, root, runMain } from './tools.mjs';
 
 /** The oldest Rust that builds the datapath (datapath/Cargo.toml, rust-version). */
-const rustMinimum = { major: 1, minor: 85 };
+const rustMinimum = { major: 1, minor: 88 };
 
 /** What runs and builds the switch: a program that shows that the package is there → the Debian package. */
 const toRun = { ip: 'iproute2', cc: 'gcc', tc: 'iproute2' };
