@@ -4,6 +4,7 @@
  */
 import type { Host, Lab } from './lab.js';
 import { OpenVSwitch } from './ovs.js';
+import type { PortSetup, Tag } from './vlan-oracle.js';
 
 export interface SwitchKind {
   readonly name: 'weft-datapath' | 'ovs-vswitchd';
@@ -15,6 +16,8 @@ export interface SwitchKind {
   start(lab: Lab, ports: string[], internal?: string[]): Promise<void>;
   /** What a host needs before TCP works: Open vSwitch's userspace datapath does not finish checksums. */
   prepareHost(host: Host): Promise<void>;
+  /** Whether the switch itself, whatever its flows, handles such a frame right. */
+  canForward(ingress: PortSetup, tags: Tag[], egress: PortSetup): boolean;
 }
 
 const own: SwitchKind = {
@@ -24,6 +27,7 @@ const own: SwitchKind = {
     await lab.must('POST', '/v1/bridges', { name: 'br0' });
   },
   prepareHost: async () => {},
+  canForward: () => true,
 };
 
 const foreign: SwitchKind = {
@@ -52,6 +56,10 @@ const foreign: SwitchKind = {
   prepareHost: async (host) => {
     await host.run('ethtool', '-K', 'eth0', 'tx', 'off');
   },
+  // Open vSwitch keeps two VLAN headers of a frame and forgets a third; and its userspace datapath may forward a frame
+  // by the cached verdict on one with another tag behind the first, which matters where that tag decides.
+  canForward: (ingress, tags, egress) =>
+    tags.length < 2 || (ingress.vlanMode !== 'dot1q-tunnel' && egress.cvlans === undefined),
 };
 
 export const switchKinds = [own, foreign];
