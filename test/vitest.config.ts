@@ -14,7 +14,12 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'openflow/**/*.test.ts', 'test/model/**/*.test.ts', 'test/api/**/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'openflow/**/*.test.ts',
+            'test/model/**/*.test.ts',
+            'test/api/**/*.test.ts',
+          ],
           exclude: ['**/node_modules/**', '**/dist/**'],
         },
       },
