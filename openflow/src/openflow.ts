@@ -58,9 +58,9 @@ export function encode(message: MessageInput): Buffer {
 
 /** The bytes a message takes, without keeping them. */
 export function sizeOf(message: MessageInput): number {
-  writer.pos = 0;
+  writer.begin();
   Message.write(writer, message);
-  return writer.pos;
+  return writer.length;
 }
 
 /**
@@ -105,7 +105,7 @@ export function decodeAs<T>(codec: Pick<Codec<T>, 'read'>, bytes: Uint8Array): T
  * @throws OpenFlowEncodeError
  */
 export function encodeAs<T, I>(codec: Codec<T, I>, value: I): Buffer {
-  writer.pos = 0;
+  writer.begin();
   codec.write(writer, value);
-  return writer.take(0);
+  return writer.take();
 }

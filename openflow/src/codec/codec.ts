@@ -16,6 +16,8 @@ export interface Codec<T, I = T> {
   readonly fixedSize: number | undefined;
   readonly read: (r: Reader) => T;
   readonly write: (w: Writer, value: I) => void;
+  /** For enumerations and flags: the number that stands for the value on the wire. */
+  readonly toNumber?: (value: I) => number;
   /** From the JSON form. Checks only what writing will not. */
   readonly fromJson: (json: unknown) => I;
 }

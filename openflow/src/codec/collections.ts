@@ -88,6 +88,7 @@ export function union<T extends { readonly type: string }, I extends { readonly 
   const variants = [...byKey.values()];
   if (typeof otherwise !== 'function') variants.push(otherwise as unknown as Member);
   const byTag = new Map(variants.map((variant) => [variant.tag, variant]));
+  const writers = new Map(variants.map(({ tag, write }) => [tag, write]));
   return {
     schema: { kind: 'union', name, variants: variants as unknown as readonly AnyCodec[] },
     fixedSize: undefined,
@@ -99,9 +100,9 @@ export function union<T extends { readonly type: string }, I extends { readonly 
       return (otherwise as unknown as Member).read(r);
     },
     write: (w, v) => {
-      const found = byTag.get(v.type);
+      const found = writers.get(v.type);
       if (found === undefined) throw new OpenFlowEncodeError(`${describe(v.type)} is not a type of ${name}`);
-      found.write(w, v);
+      found(w, v);
     },
     fromJson: (json) => {
       const found = isRecord(json) && typeof json['type'] === 'string' ? byTag.get(json['type']) : undefined;

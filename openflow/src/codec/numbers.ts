@@ -66,6 +66,11 @@ export function enumeration<const V extends Names>(
   const write = writers[bits];
   const names = new Map<number, Name>(Object.entries(values).map(([key, value]) => [value, key]));
   const numbers = new Map<Name, number>(Object.entries(values));
+  const toNumber = (v: Name): number => {
+    const n = typeof v === 'number' ? v : numbers.get(v);
+    if (n === undefined) throw new OpenFlowEncodeError(`${describe(v)} is not a value of ${name}`);
+    return n;
+  };
   return {
     schema: { kind: 'enum', bits, name, values },
     fixedSize: bits / 8,
@@ -74,11 +79,8 @@ export function enumeration<const V extends Names>(
       const v = read(r);
       return names.get(v) ?? v;
     },
-    write: (w, v) => {
-      const n = typeof v === 'number' ? v : numbers.get(v);
-      if (n === undefined) throw new OpenFlowEncodeError(`${describe(v)} is not a value of ${name}`);
-      write(w, n);
-    },
+    toNumber,
+    write: (w, v) => write(w, toNumber(v)),
     fromJson: (json) => json as Name,
   };
 }
@@ -96,6 +98,16 @@ export function flags<const V extends Names>(
   const write = writers[bits];
   const entries = Object.entries(values);
   const numbers = new Map<Flag, number>(entries);
+  const toNumber = (set: readonly Flag[]): number => {
+    if (!Array.isArray(set)) throw new OpenFlowEncodeError(`expected a list of ${name}`);
+    let v = 0;
+    for (const flag of set as readonly Flag[]) {
+      const bit = typeof flag === 'number' ? flag : numbers.get(flag);
+      if (bit === undefined) throw new OpenFlowEncodeError(`${describe(flag)} is not a flag of ${name}`);
+      v = (v | bit) >>> 0;
+    }
+    return v;
+  };
   return {
     schema: { kind: 'flags', bits, name, values },
     fixedSize: bits / 8,
@@ -112,16 +124,8 @@ export function flags<const V extends Names>(
       if (rest !== 0) set.push(rest);
       return set;
     },
-    write: (w, set) => {
-      if (!Array.isArray(set)) throw new OpenFlowEncodeError(`expected a list of ${name}`);
-      let v = 0;
-      for (const flag of set as readonly Flag[]) {
-        const bit = typeof flag === 'number' ? flag : numbers.get(flag);
-        if (bit === undefined) throw new OpenFlowEncodeError(`${describe(flag)} is not a flag of ${name}`);
-        v = (v | bit) >>> 0;
-      }
-      write(w, v);
-    },
+    toNumber,
+    write: (w, set) => write(w, toNumber(set)),
     fromJson: (json) => json as Flag[],
   };
 }
@@ -217,7 +221,7 @@ export function typeBefore(back: number, value: number): Hidden {
 }
 
 function beforeBody(w: Writer, back: number): number {
-  if (w.pos < back) throw new OpenFlowEncodeError('a body can be encoded within its message only');
+  if (w.length < back) throw new OpenFlowEncodeError('a body can be encoded within its message only');
   return w.pos - back;
 }
 

@@ -1,14 +1,23 @@
-/** A cursor over a scratch buffer of one message's greatest size. Lengths are written back once they are known. */
+/** A cursor over memory with room for one message of the greatest size. Lengths are written back once they are known. */
 
 import { OpenFlowEncodeError } from './errors.js';
 
 /** The 16-bit length of the header allows no more (OF 1.3.5 §7.1). */
 export const MAX_MESSAGE_BYTES = 0xffff;
 
+/**
+ * Messages are written one after another into chunks of this size, and each is handed out as a view: half the cost of
+ * copying it into memory of its own. A chunk lives as long as any message in it, as with Node's own pool of buffers.
+ */
+const CHUNK_BYTES = 4 * (MAX_MESSAGE_BYTES + 1);
+
 export class Writer {
   pos = 0;
-  readonly bytes = new Uint8Array(MAX_MESSAGE_BYTES + 1);
-  readonly view = new DataView(this.bytes.buffer);
+  bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  view = viewOf(this.bytes);
+  /** Where the message starts, and where it must end. */
+  #start = 0;
+  #limit = MAX_MESSAGE_BYTES;
 
   u8(v: number): void {
     if ((v & 0xff) !== v) throw outOfRange(v, 8);
@@ -37,27 +46,49 @@ export class Writer {
 
   zeros(n: number): void {
     const p = this.advance(n);
-    this.bytes.fill(0, p, p + n);
+    // Padding is short: the call of a built-in would cost more than the loop.
+    if (n > 32) this.bytes.fill(0, p, p + n);
+    else for (let i = p; i < p + n; i++) this.bytes[i] = 0;
   }
 
   /** Reserves `n` bytes and returns where they start. */
   advance(n: number): number {
     const p = this.pos;
-    if (p + n > MAX_MESSAGE_BYTES) throw new OpenFlowEncodeError(`longer than ${MAX_MESSAGE_BYTES} bytes`);
+    if (p + n > this.#limit) throw new OpenFlowEncodeError(`longer than ${MAX_MESSAGE_BYTES} bytes`);
     this.pos = p + n;
     return p;
   }
 
-  /** A copy of what has been written since `start`. */
-  take(start: number): Buffer {
-    const n = this.pos - start;
-    const out = Buffer.allocUnsafe(n);
-    out.set(this.bytes.subarray(start, this.pos));
-    return out;
+  /** Bytes written since {@link begin}. */
+  get length(): number {
+    return this.pos - this.#start;
+  }
+
+  /** Starts a message. What was written and not taken is forgotten. */
+  begin(): void {
+    this.pos = this.#start;
+  }
+
+  /** What has been written since {@link begin}; the bytes are the caller's from now on. */
+  take(): Buffer {
+    const taken = this.bytes.subarray(this.#start, this.pos);
+    if (this.pos + MAX_MESSAGE_BYTES > CHUNK_BYTES) {
+      this.bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      this.view = viewOf(this.bytes);
+      this.pos = 0;
+    }
+    this.#start = this.pos;
+    this.#limit = this.pos + MAX_MESSAGE_BYTES;
+    return taken;
   }
 }
 
-function outOfRange(v: unknown, bits: number): OpenFlowEncodeError {
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** The error for a value that does not fit. */
+export function outOfRange(v: unknown, bits: number): OpenFlowEncodeError {
   return new OpenFlowEncodeError(`${describe(v)} is not an unsigned ${bits}-bit integer`);
 }
 

@@ -24,6 +24,8 @@ export interface OxmField<T = unknown> {
   /** Experimenter id, in class 0xffff. */
   readonly experimenter: number | undefined;
   readonly codec: Codec<T>;
+  /** The OXM header without mask: class, field, payload length (§7.2.3.2). */
+  readonly header: number;
   /** Bytes of a value on the wire. */
   readonly bytes: number;
   /** Bits that have a meaning; the others must be zero. */
@@ -70,11 +72,13 @@ function define<T>(
   experimenter?: number,
 ): Wire<T> {
   const bytes = codec.fixedSize ?? 0;
+  const payload = bytes + (experimenter === undefined ? 0 : 4);
   return {
     oxmClass,
     field,
     experimenter,
     codec,
+    header: ((oxmClass << 16) | (field << 9) | payload) >>> 0,
     bytes,
     bits: extra.bits ?? bytes * 8,
     maskable: extra.mask ?? false,
@@ -274,6 +278,5 @@ export function fieldByName(name: string): OxmField | undefined {
 
 /** The OXM header of a field: class, field, has-mask bit and payload length (§7.2.3.2). */
 export function headerOf(field: Omit<OxmField, 'codec'>, hasMask: boolean): number {
-  const length = field.bytes * (hasMask ? 2 : 1) + (field.experimenter === undefined ? 0 : 4);
-  return ((field.oxmClass << 16) | (field.field << 9) | (hasMask ? 0x100 : 0) | length) >>> 0;
+  return hasMask ? field.header + 0x100 + field.bytes : field.header;
 }
