@@ -9,11 +9,15 @@ import { setUp } from './setup.mjs';
 import { Supervisor } from './supervisor.mjs';
 import { PlainError, datapathBinary, root, runMain } from './tools.mjs';
 
-const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT] [--log-format pretty|json] [--keep-interfaces]
+const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT] [--remote TARGET]
+       [--log-format pretty|json] [--keep-interfaces]
 
   --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
   --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
   --http HOST:PORT   the REST API (WEFT_HTTP; default 127.0.0.1:8080)
+  --remote TARGET    serve the database there too (ptcp:6640:127.0.0.1, pssl:, punix:); may be repeated
+  --private-key FILE, --certificate FILE, --ca-cert FILE
+                     PEM, for pssl:
   --log-format F     default: pretty on a terminal, json otherwise
   --keep-interfaces  leave internal interfaces (and their addresses) in place on a clean stop
 `;
@@ -25,6 +29,10 @@ function readOptions() {
         rundir: { type: 'string', default: process.env.OVS_RUNDIR ?? '/run/openvswitch' },
         db: { type: 'string', default: process.env.WEFT_DB ?? '/var/lib/weft/conf.db' },
         http: { type: 'string', default: process.env.WEFT_HTTP ?? '127.0.0.1:8080' },
+        remote: { type: 'string', multiple: true, default: [] },
+        'private-key': { type: 'string' },
+        certificate: { type: 'string' },
+        'ca-cert': { type: 'string' },
         'log-format': { type: 'string', default: process.stdout.isTTY ? 'pretty' : 'json' },
         'keep-interfaces': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -127,12 +135,19 @@ await runMain(async () => {
       options.http,
       '--log-format',
       format,
+      ...options.remote.flatMap((target) => ['--remote', target]),
+      .../** @type {const} */ (['private-key', 'certificate', 'ca-cert']).flatMap((name) =>
+        options[name] === undefined ? [] : [`--${name}`, options[name]],
+      ),
     ],
     log,
   );
   /** @type {Promise<number>} */
   const interrupted = new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve(0));
+    // An npm that is killed outright takes nobody along: without this the daemons would be left behind.
+    const npm = process.env.npm_lifecycle_event ? process.ppid : null;
+    if (npm) setInterval(() => process.ppid !== npm && resolve(0), 500).unref();
   });
   const status = await Promise.race([interrupted, datapath.start(), controller.start()]);
   await controller.stop();
