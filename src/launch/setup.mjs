@@ -20,6 +20,7 @@ const toTest = {
   tshark: 'tshark',
   tcpdump: 'tcpdump',
   clang: 'clang',
+  'g++': 'g++',
   iperf3: 'iperf3',
   ethtool: 'ethtool',
   ping: 'iputils-ping',
