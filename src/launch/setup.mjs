@@ -109,7 +109,8 @@ export async function setUp({ tests = false } = {}) {
   // gcc without the C library's headers cannot link a Rust program.
   if (!existsSync('/usr/include/stdlib.h')) missing.add('libc6-dev');
   // Debian 12 keeps a current toolchain in these two, beside its old default one.
-  if (!hasRust()) ['rustc-web', 'cargo-web'].forEach((name) => missing.add(name));
+  if (!hasRust())
+    ['rustc-web', 'cargo-web', ...(tests ? ['rustfmt-web'] : [])].forEach((name) => missing.add(name));
   await installDebianPackages([...missing]);
   await installNodePackages();
 }
