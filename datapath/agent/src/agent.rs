@@ -19,6 +19,9 @@ use crate::standalone;
 /// Longest time between two looks for flows that have timed out.
 const EXPIRY_INTERVAL: Nanos = 1_000_000_000;
 
+/// Shortest time between two: each looks at all flows with timeouts.
+const EXPIRY_PAUSE: Nanos = 50_000_000;
+
 /// What a connection has under way.
 #[derive(Default)]
 pub(crate) struct Session {
@@ -301,9 +304,16 @@ impl Agent {
     /// Evicts what has timed out. Call at or after [`Agent::next_deadline`].
     pub fn tick(&mut self, now: Nanos, host: &mut dyn Host) {
         // At least once a second, as flows with timeouts may come from packets too (learn actions).
-        self.next_expiry = self.pipeline.expire(now).or(Some(now + EXPIRY_INTERVAL));
+        let next = self.pipeline.expire(now).unwrap_or(now + EXPIRY_INTERVAL);
+        self.next_expiry = Some(next.max(now + EXPIRY_PAUSE));
+        self.tell_expired(now, host);
         self.expire_bundles(now, host);
         self.publish_removed(host);
+    }
+
+    /// Looks for flows that have timed out as soon as possible.
+    pub(crate) fn expire_soon(&mut self, now: Nanos) {
+        self.next_expiry = Some(now);
     }
 
     /// When [`Agent::tick`] has something to do next.

@@ -97,7 +97,13 @@ impl Agent {
             Body::BarrierRequest => Ok(vec![Body::BarrierReply]),
             Body::FeaturesRequest => Ok(vec![Body::FeaturesReply(self.features(conn))]),
             Body::GetConfigRequest => Ok(vec![Body::GetConfigReply(self.switch_config(conn))]),
-            Body::SetConfig(config) => self.set_config(conn, config),
+            Body::SetConfig(config) => {
+                self.set_config(conn, config)?;
+                if self.role(conn) != Some(Role::Slave) {
+                    self.tell_changed(conn, std::iter::once(&message.body), now, host);
+                }
+                DONE
+            }
             Body::RoleRequest(request) => self.role_request(conn, request),
             Body::GetAsyncRequest => Ok(vec![Body::GetAsyncReply(self.asynchronous(conn))]),
             Body::SetAsync(config) => self.set_async(conn, config),
@@ -106,9 +112,11 @@ impl Agent {
             | Body::GroupMod(_)
             | Body::PortMod(_)
             | Body::TableMod(_)
-            | Body::MeterMod(_) => self
-                .modify(conn, &message.body, now, host)
-                .map(|()| Vec::new()),
+            | Body::MeterMod(_) => {
+                self.modify(conn, &message.body, now, host)?;
+                self.tell_changed(conn, std::iter::once(&message.body), now, host);
+                DONE
+            }
             Body::MultipartRequest(request) => {
                 self.multipart(conn, message.xid, request, now, host)
             }
@@ -186,14 +194,19 @@ impl Agent {
             ));
         }
         if self.role(conn) != Some(Role::Slave) {
-            self.frag_flags = config.flags;
-            self.pipeline
-                .set_drop_fragments(config.flags == config_flags::FRAG_DROP);
+            self.set_fragments(config.flags);
         }
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.miss_send_len = config.miss_send_len;
         }
         DONE
+    }
+
+    /// Sets how fragments are treated (`OFPC_FRAG_*`).
+    pub(crate) fn set_fragments(&mut self, flags: u16) {
+        self.frag_flags = flags;
+        self.pipeline
+            .set_drop_fragments(flags == config_flags::FRAG_DROP);
     }
 
     /// §7.3.9.

@@ -49,12 +49,12 @@ pub(crate) fn meter_features() -> MeterFeatures {
     }
 }
 
-/// Fields that can be matched: each once, in the standard's form where there is one.
+/// Fields that the pipeline has: each once, in the standard's form where there is one.
 fn match_fields() -> impl Iterator<Item = OxmField> {
     OxmField::ALL
         .iter()
         .copied()
-        .filter(|field| field.canonical() == *field)
+        .filter(|field| field.canonical() == *field && weft_pipeline::has_field(*field))
 }
 
 fn settable_fields() -> Vec<OxmId> {

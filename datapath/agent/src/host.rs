@@ -1,7 +1,7 @@
 //! What the agent needs of the shell around it.
 
 use weft_frame::Packet;
-use weft_openflow::Message;
+use weft_openflow::{Body, Message};
 
 use crate::config::ConnId;
 
@@ -55,6 +55,13 @@ pub trait Host {
 
     /// Counters of a port's device; `None`: there is no device at the moment.
     fn port_counters(&self, port_no: u32) -> Option<PortCounters>;
+
+    /// Users have changed the switch for longer than a message lasts, by flow-, group-, meter-, port- or table-mods (those of
+    /// a committed bundle come at once) or by setting how fragments are treated; or a flow of theirs has ended by itself,
+    /// which is told as a request to delete it. A shell that keeps all this can bring it back with
+    /// [`Agent::restore`](crate::Agent::restore); others need not care. Whatever tells the user of success is sent after
+    /// this call.
+    fn changed(&mut self, _changes: &[&Body], _now: Nanos) {}
 
     /// Closes a connection once what is queued has been written.
     fn disconnect(&mut self, conn: ConnId);

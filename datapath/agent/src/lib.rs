@@ -13,6 +13,7 @@
 //!   configuration. A management connection hears nothing unasked until it sends SET_CONFIG with a
 //!   miss_send_len that is not zero, or SET_ASYNC; what is raised in the bridge program's tables is for
 //!   program connections only.
+//! * Users' flows, groups and meters can outlive the process: see [`Host::changed`] and [`Agent::restore`].
 
 mod agent;
 pub mod asynchronous;
@@ -30,8 +31,10 @@ mod ports;
 mod recorder;
 pub mod role;
 mod standalone;
+mod survival;
 
 pub use agent::Agent;
 pub use config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
 pub use host::{Host, Nanos, PortCounters};
 pub use role::Role;
+pub use survival::Snapshot;

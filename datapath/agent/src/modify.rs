@@ -215,6 +215,12 @@ impl Agent {
             return Err(OfError::new(ErrorCode::BundleFailedMsgFailed, detail));
         }
         self.pipeline.commit();
+        self.tell_changed(
+            conn,
+            messages.iter().map(|message| &message.body),
+            now,
+            host,
+        );
         recorder.replay(host);
         Ok(())
     }

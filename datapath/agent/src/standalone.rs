@@ -16,7 +16,7 @@ const LEARNED_TABLE: u8 = 253;
 /// Seconds until an address is forgotten (`mac-aging-time` of Open vSwitch).
 const AGEING_SECONDS: u16 = 300;
 /// Cookie of the flow that forwards while no controller can be reached.
-const FAIL_OPEN_COOKIE: u64 = 0x5745_4654_4f50_454e;
+pub(crate) const FAIL_OPEN_COOKIE: u64 = 0x5745_4654_4f50_454e;
 /// `in_port` of a resubmit that keeps it (`OFPP_IN_PORT` in 16 bits).
 const SAME_IN_PORT: u16 = 0xfff8;
 /// 01:80:C2:00:00:00 to 0F, never forwarded by a bridge (IEEE 802.1Q §8.6.3).

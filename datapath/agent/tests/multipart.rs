@@ -253,6 +253,33 @@ fn features_of(answers: Vec<Body>) -> Vec<TableFeatures> {
 }
 
 #[test]
+fn tables_claim_just_the_fields_that_flows_can_match() {
+    use weft_openflow::{TableProperty, oxm::CLASS_BASIC};
+    let (mut bridge, conn) = Bridge::plain();
+    let request = multipart(MultipartRequestBody::TableFeatures(vec![]));
+    let tables = features_of(bridge.ask(conn, request));
+    let claimed: Vec<OxmField> = tables[0]
+        .properties
+        .iter()
+        .find_map(|property| match property {
+            TableProperty::Match(ids) => Some(ids.iter().filter_map(|id| id.known()).collect()),
+            _ => None,
+        })
+        .unwrap();
+    for field in OxmField::ALL.iter().filter(|f| f.canonical() == **f) {
+        // Prerequisites are another matter: the field alone is accepted, or refused for the lack of them.
+        let mut request = flow(0, 1, vec![]);
+        request.match_ = Match::any().with(*field, 0u8);
+        let refused = bridge.ask(conn, Body::FlowMod(request)).iter().any(|answer| {
+            matches!(answer, Body::Error(error) if error.error_code() == Some(ErrorCode::BadMatchBadField))
+        });
+        assert_eq!(claimed.contains(field), !refused, "{field:?}");
+        let standard = field.info().class == CLASS_BASIC;
+        assert!(!standard || claimed.contains(field), "{field:?}");
+    }
+}
+
+#[test]
 fn table_features_can_be_read_and_given_back() {
     let (mut bridge, conn) = Bridge::plain();
     let request = |tables| multipart(MultipartRequestBody::TableFeatures(tables));

@@ -6,6 +6,9 @@ use crate::meter::{Meters, Verdict};
 use crate::ports::Ports;
 use weft_frame::Packet;
 
+/// Shortest frame without FCS (IEEE 802.3 §3.2.8).
+const MIN_FRAME: usize = 60;
+
 /// Where packets leave the pipeline.
 pub trait Sink {
     /// Transmit on a port that exists and may forward (`OFPP_LOCAL` is one). The packet is only lent: later outputs
@@ -30,11 +33,33 @@ pub(crate) struct Execution<'a> {
 
 impl Execution<'_> {
     /// Runs actions on the packet.
-    pub fn run(&mut self, mut actions: &[DpAction], packet: &mut Packet, sink: &mut impl Sink) {
+    ///
+    /// A frame of legal length leaves with legal length: what pops took away is made up for by padding, as by a bridge
+    /// that strips a tag (IEEE 802.1Q annex G). A frame that came in too short stays so, as veth and tap
+    /// devices know no minimum.
+    pub fn run(&mut self, actions: &[DpAction], packet: &mut Packet, sink: &mut impl Sink) {
+        let min_len = if packet.len() >= MIN_FRAME {
+            MIN_FRAME
+        } else {
+            0
+        };
+        self.steps(actions, packet, min_len, sink);
+    }
+
+    fn steps(
+        &mut self,
+        mut actions: &[DpAction],
+        packet: &mut Packet,
+        min_len: usize,
+        sink: &mut impl Sink,
+    ) {
         while let [action, rest @ ..] = actions {
             actions = rest;
             match action {
-                DpAction::Output { port_no, queue_id } => sink.output(*port_no, *queue_id, packet),
+                DpAction::Output { port_no, queue_id } => {
+                    packet.pad(min_len);
+                    sink.output(*port_no, *queue_id, packet);
+                }
                 DpAction::Apply(HeaderOp::Meter { meter_id, .. }) => {
                     if !self.meter(*meter_id, packet) {
                         return;
@@ -43,7 +68,10 @@ impl Execution<'_> {
                 DpAction::Apply(op) => {
                     op.apply(packet);
                 }
-                DpAction::Controller(info) => sink.packet_in(packet, info),
+                DpAction::Controller(info) => {
+                    packet.pad(min_len);
+                    sink.packet_in(packet, info);
+                }
                 DpAction::Fork(count) => {
                     let (branch, rest) = rest.split_at((*count as usize).min(rest.len()));
                     let mut copy = self
@@ -52,7 +80,7 @@ impl Execution<'_> {
                         .pop()
                         .unwrap_or_else(|| Packet::with_capacity(2048));
                     copy.copy_from(packet);
-                    self.run(branch, &mut copy, sink);
+                    self.steps(branch, &mut copy, min_len, sink);
                     self.spares.0.push(copy);
                     actions = rest;
                 }

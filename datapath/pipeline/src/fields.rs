@@ -12,6 +12,11 @@ pub(crate) struct Place {
     pub present: u64,
 }
 
+/// Whether this switch has the field: it can be matched, and set if it is a settable one.
+pub fn has_field(field: OxmField) -> bool {
+    place(field).is_some()
+}
+
 /// The place of a field; `None` for fields this switch does not have.
 pub(crate) fn place(oxm: OxmField) -> Option<Place> {
     use OxmField as F;

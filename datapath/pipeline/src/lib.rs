@@ -49,6 +49,7 @@ pub use config::{Config, PROGRAM_TABLE};
 pub use datapath::{Credits, DpAction, HeaderOp, PacketIn, Translation};
 pub use drops::{DropCounters, DropReason};
 pub use execute::Sink;
+pub use fields::has_field;
 pub use group::{GroupView, MAX_GROUPS};
 pub use meter::{MAX_BANDS, MAX_METERS, MeterView, PROGRAM_IDS, raise_drop_precedence};
 pub use pipeline::{Owner, Pipeline};

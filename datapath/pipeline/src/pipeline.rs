@@ -280,11 +280,25 @@ impl Pipeline {
         }
         self.credit();
         let before = self.tables.flows.len();
-        let next = self.tables.expire(now);
+        let noted = self.own_tables(Owner::User).end;
+        let next = self.tables.expire(noted, now);
         if self.tables.flows.len() != before {
             self.invalidate();
         }
         next.map(|next| next.min(now + EXPIRE_INTERVAL))
+    }
+
+    /// Takes the users' flows that have ended by themselves since the last call, as requests to delete them.
+    pub fn take_expired(&mut self) -> Vec<FlowMod> {
+        std::mem::take(&mut self.tables.expired)
+    }
+
+    /// Starts all idle timeouts anew: for flows that come back from an earlier life, in which they may have been in
+    /// use to its end.
+    pub fn restart_idle(&mut self, now: u64) {
+        for flow in self.tables.flows.values_mut() {
+            flow.last_used = now;
+        }
     }
 
     /// Takes the flow-removed notices since the last call.

@@ -171,6 +171,8 @@ pub(crate) struct Tables {
     pub flows: Slab<Flow>,
     timed: Vec<FlowId>,
     pub removed: Vec<Removed>,
+    /// Flows that ended by themselves, as requests to delete them.
+    pub expired: Vec<FlowMod>,
     /// How to take back what was changed, while a transaction runs.
     pub journal: Option<Vec<Undo>>,
     max_flows: usize,
@@ -188,6 +190,7 @@ impl Tables {
             flows: Slab::default(),
             timed: Vec::new(),
             removed: Vec::new(),
+            expired: Vec::new(),
             journal: None,
             max_flows,
         }
@@ -389,8 +392,8 @@ impl Tables {
         }
     }
 
-    /// Removes the flows whose time is up; says when the next one's will be.
-    pub fn expire(&mut self, now: u64) -> Option<u64> {
+    /// Removes the flows whose time is up, noting those of the tables before `noted`; says when the next one's will be.
+    pub fn expire(&mut self, noted: usize, now: u64) -> Option<u64> {
         let mut due = Vec::new();
         let mut next = None;
         for id in &self.timed {
@@ -404,6 +407,15 @@ impl Tables {
             }
         }
         for (id, reason) in due {
+            if let Some(flow) = self.flows.get(id)
+                && usize::from(flow.table_id) < noted
+            {
+                self.expired.push(FlowMod {
+                    priority: flow.priority,
+                    match_: flow.matching.unpack(),
+                    ..FlowMod::new(FlowModCommand::DeleteStrict, flow.table_id)
+                });
+            }
             self.remove(id, reason, now);
         }
         next

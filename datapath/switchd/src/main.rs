@@ -10,11 +10,13 @@ mod logging;
 mod outbox;
 mod rpc;
 mod rundir;
+mod survival;
 mod switch;
 mod target;
 mod types;
 mod wire;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,7 +79,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let rundir = Rundir::take(&options.rundir)?;
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
-    let switch = start_switch(queue)?;
+    let switch = start_switch(queue, rundir.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -115,8 +117,11 @@ fn check_privileges() -> Result<(), Failure> {
     .into())
 }
 
-fn start_switch(queue: CommandQueue) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
-    let switch = Switch::new(queue)?;
+fn start_switch(
+    queue: CommandQueue,
+    rundir: &Path,
+) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
+    let switch = Switch::new(queue, rundir.to_owned())?;
     Ok(std::thread::Builder::new()
         .name("switch".to_owned())
         .spawn(move || switch.run())?)
@@ -161,12 +166,9 @@ async fn control(
 async fn start_bridge(control: &Control, spec: &BridgeSpec) -> Result<(), Failure> {
     let refused =
         |error: rpc::RpcError| Failure::from(format!("bridge {}: {}", spec.name, error.message));
-    // Ports first, so that a controller that connects at once sees them all.
-    let mut quiet = spec.clone();
-    quiet.controllers.clear();
-    quiet.listeners.clear();
+    // The switch's side first, then ports, so that a controller that connects at once sees them all.
     control
-        .call(Request::EnsureBridge(quiet))
+        .call(Request::Switch(SwitchRequest::EnsureBridge(spec.clone())))
         .await
         .map_err(refused)?;
     let mut events = control.subscribe();

@@ -24,7 +24,8 @@ pub enum Target {
     Unix(PathBuf),
     /// `ptcp:[PORT][:ADDRESS]` or, with `tls`, `pssl:…`
     PassiveTcp {
-        /// Address to listen on; all of IPv4 if not given, as in Open vSwitch.
+        /// Address to listen on. If none is given: for `pssl:`, whose peers show certificates, all of IPv4, as in Open
+        /// vSwitch; for `ptcp:`, which lets in whoever comes, this machine only.
         address: IpAddr,
         /// TCP port.
         port: u16,
@@ -80,6 +81,7 @@ impl FromStr for Target {
                     port.parse().map_err(|_| bad())?
                 };
                 let address = match address.trim_start_matches('[').trim_end_matches(']') {
+                    "" if method == "ptcp" => IpAddr::V4(Ipv4Addr::LOCALHOST),
                     "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                     text => text.parse().map_err(|_| bad())?,
                 };
@@ -162,7 +164,9 @@ mod tests {
             ("tcp:::1", "tcp:[::1]:6653"),
             ("ssl:10.0.0.1", "ssl:10.0.0.1:6653"),
             ("unix:/run/x.sock", "unix:/run/x.sock"),
-            ("ptcp:", "ptcp:6653:0.0.0.0"),
+            ("ptcp:", "ptcp:6653:127.0.0.1"),
+            ("ptcp:6654", "ptcp:6654:127.0.0.1"),
+            ("ptcp:6654:0.0.0.0", "ptcp:6654:0.0.0.0"),
             ("ptcp:6654:127.0.0.1", "ptcp:6654:127.0.0.1"),
             ("ptcp:6654:[::1]", "ptcp:6654:[::1]"),
             ("pssl:6654", "pssl:6654:0.0.0.0"),

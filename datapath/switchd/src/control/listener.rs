@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
@@ -19,6 +20,9 @@ use crate::target::Target;
 const PROBE: Duration = Duration::from_secs(60);
 /// A peer has this long for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of one listener at a time, those in their handshake included: whoever opens more shall not use up the
+/// descriptors that ports need.
+const CONNECTION_LIMIT: usize = 64;
 
 /// A unix socket at a path, readable by its owner only, removed when dropped.
 pub struct BoundSocket {
@@ -31,9 +35,15 @@ impl BoundSocket {
     pub fn bind(path: &Path) -> io::Result<BoundSocket> {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error)),
-            _ => {}
+        match fs::symlink_metadata(path) {
+            Ok(there) if there.file_type().is_socket() => fs::remove_file(path).map_err(named)?,
+            // The path comes from the configuration: it must not be a way to delete files.
+            Ok(_) => {
+                let error = "there is a file of that name that is no socket";
+                return Err(named(io::Error::new(io::ErrorKind::AlreadyExists, error)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(named(error)),
         }
         // Made under another name, so that nobody can connect before its mode is set.
         let fresh = path.with_file_name(format!(".{}.{}", file_name(path), std::process::id()));
@@ -88,6 +98,9 @@ impl Bound {
         match target {
             Target::PassiveUnix(path) => Ok(Bound::Unix(BoundSocket::bind(path)?)),
             Target::PassiveTcp { address, port, tls } => {
+                if !tls && !address.is_loopback() {
+                    tracing::warn!(%target, "whoever reaches this address controls the bridge; pssl: asks for a certificate");
+                }
                 let listener = TcpListener::bind((*address, *port))
                     .await
                     .map_err(|error| io::Error::new(error.kind(), format!("{target}: {error}")))?;
@@ -112,6 +125,7 @@ impl Bound {
             bridge: bridge.to_owned(),
             info,
             stop: stopped,
+            room: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
         };
         let socket = match self {
             Bound::Tcp { listener, tls } => {
@@ -150,9 +164,23 @@ struct Acceptor {
     bridge: String,
     info: ConnectionInfo,
     stop: watch::Receiver<bool>,
+    room: Arc<Semaphore>,
 }
 
 impl Acceptor {
+    /// Room for one more connection. A peer that finds none is sent away by closing its connection.
+    fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = self.room.clone().try_acquire_owned().ok();
+        if permit.is_none() {
+            tracing::warn!(
+                bridge = self.bridge,
+                limit = CONNECTION_LIMIT,
+                "too many connections"
+            );
+        }
+        permit
+    }
+
     fn context(&self, probe: Option<Duration>) -> Context {
         Context {
             switch: self.control.inner.switch.clone(),
@@ -172,8 +200,10 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, _)) => {
+                    let Some(permit) = self.admit() else { continue };
                     let acceptor = self.clone();
                     tokio::spawn(async move {
+                        let _permit = permit;
                         let ended = connection::serve(acceptor.context(None), stream, || {}).await;
                         tracing::debug!(bridge = acceptor.bridge, reason = %ended, "local connection ended");
                     });
@@ -191,8 +221,10 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(permit) = self.admit() else { continue };
                     let acceptor = self.clone();
                     tokio::spawn(async move {
+                        let _permit = permit;
                         let bridge = &acceptor.bridge;
                         tracing::info!(bridge, %peer, "connection accepted");
                         let _ = stream.set_nodelay(true);
@@ -222,5 +254,29 @@ impl Acceptor {
     async fn pause(&self, error: &io::Error) {
         tracing::warn!(bridge = self.bridge, %error, "cannot accept");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_its_owners_and_takes_the_place_of_sockets_only() {
+        let path = std::env::temp_dir().join(format!("weft-listener-{}", std::process::id()));
+        fs::write(&path, "precious").unwrap();
+        let error = BoundSocket::bind(&path).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_file(&path).unwrap();
+        // Left by a process that died: nobody listens any more.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let socket = BoundSocket::bind(&path).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        drop(socket);
+        assert!(!path.exists());
     }
 }

@@ -160,6 +160,20 @@ impl Control {
         let wanted = self.listeners_of(&spec);
         let missing: Vec<_> = {
             let bridges = self.bridges();
+            let taken = bridges
+                .iter()
+                .filter(|(name, _)| **name != spec.name)
+                .find_map(|(name, other)| {
+                    let target = wanted
+                        .keys()
+                        .find(|target| other.listeners.contains_key(target))?;
+                    Some((name, target))
+                });
+            if let Some((name, target)) = taken {
+                // A second socket at the same path would silently take the place of the first.
+                let message = format!("bridge {name} listens on {target}");
+                return Err(RpcError::new("in-use", message));
+            }
             let have = bridges.get(&spec.name);
             let is_missing =
                 |target: &Target| have.is_none_or(|have| !have.listeners.contains_key(target));
@@ -223,6 +237,10 @@ impl Control {
                     Controller::start(self, &spec.name, target.clone(), entry.reached.clone());
                 entry.controllers.insert(target.clone(), controller);
             }
+        }
+        if entry.spec.controllers != spec.controllers || entry.spec.fail_mode != spec.fail_mode {
+            // What was said of the controllers there were, or to another fail mode, does not hold for these.
+            entry.reached.send_modify(|_| {});
         }
         entry.spec = spec;
         Ok(answer)
@@ -302,7 +320,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells the switch thread when a bridge has been without controllers for long, and when one is back.
+/// Tells the switch thread when a bridge has been without controllers for long, and when one is back. A change of
+/// `reached` that leaves it at zero is one of the configuration: the time begins anew.
 async fn watch_reachability(
     switch: SwitchHandle,
     bridge: String,
@@ -336,5 +355,6 @@ async fn watch_reachability(
             // The bridge is gone.
             return;
         }
+        told &= *reached.borrow() > 0;
     }
 }

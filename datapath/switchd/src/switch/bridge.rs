@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weft_agent::{Agent, ConnId, Host, PortCounters};
+use weft_agent::{Agent, ConnId, Host, Nanos, PortCounters};
 use weft_frame::Packet;
 use weft_openflow::{Body, Message};
 
 use super::port::Port;
 use crate::outbox::Outbox;
+use crate::survival::FlowLog;
 use crate::types::{BridgeSpec, OFPP_LOCAL, OFPP_MAX};
 use crate::wire::Outgoing;
 
@@ -42,6 +43,10 @@ pub struct BridgeIo {
     pub in_port: u32,
     /// Packet-ins dropped because a controller does not keep up.
     pub packet_in_drops: u64,
+    /// What users have changed, kept for a next life.
+    pub log: Option<FlowLog>,
+    /// `OFPPC_*` that ports had in an earlier life, by number, until they are back.
+    pub restored_config: HashMap<u32, u32>,
     /// Devices to bring up or down, asked for by `OFPT_PORT_MOD`.
     pub admin_changes: Vec<(u32, bool)>,
     /// Connections to be closed once written out.
@@ -120,6 +125,13 @@ impl BridgeIo {
         Some(port)
     }
 
+    /// Writes down what users have changed, before anybody is told that it is done.
+    fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
     /// Sends what waits on the ports.
     pub fn flush(&mut self) {
         while let Some(slot) = self.dirty.pop() {
@@ -135,6 +147,7 @@ impl BridgeIo {
 
 impl Host for BridgeIo {
     fn send(&mut self, conn: ConnId, message: Message) {
+        self.flush_log();
         let Some(outbox) = self.outboxes.get(&conn) else {
             return;
         };
@@ -148,6 +161,7 @@ impl Host for BridgeIo {
     }
 
     fn send_encoded(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        self.flush_log();
         if let Some(outbox) = self.outboxes.get(&conn) {
             outbox.push(Outgoing::Encoded(bytes));
         }
@@ -195,6 +209,12 @@ impl Host for BridgeIo {
             tx_errors: counters.tx_errors,
             ..PortCounters::default()
         })
+    }
+
+    fn changed(&mut self, changes: &[&Body], now: Nanos) {
+        if let Some(log) = &mut self.log {
+            log.append(changes, now);
+        }
     }
 
     fn disconnect(&mut self, conn: ConnId) {

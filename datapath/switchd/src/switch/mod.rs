@@ -9,15 +9,18 @@ mod bridge;
 mod links;
 mod port;
 mod requests;
+mod restore;
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::time::{ClockId, clock_gettime};
 use weft_agent::{ConnId, ConnectionInfo};
 use weft_netdev::{LinkMonitor, Rtnl, RxBatch};
 
@@ -52,7 +55,8 @@ pub struct Switch {
     /// Connections that a long reply is being made for.
     replying: Vec<ConnId>,
     batch: RxBatch,
-    epoch: Instant,
+    /// Where users' flows are kept for a next life.
+    rundir: PathBuf,
     retry_at: Option<Instant>,
     stopping: bool,
     keep_interfaces: bool,
@@ -60,7 +64,7 @@ pub struct Switch {
 
 impl Switch {
     /// A switch without bridges.
-    pub fn new(queue: CommandQueue) -> io::Result<Switch> {
+    pub fn new(queue: CommandQueue, rundir: PathBuf) -> io::Result<Switch> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let monitor = LinkMonitor::new()?;
         epoll::add(
@@ -84,7 +88,7 @@ impl Switch {
             conns: HashMap::new(),
             replying: Vec::new(),
             batch: RxBatch::default(),
-            epoch: Instant::now(),
+            rundir,
             retry_at: None,
             stopping: false,
             keep_interfaces: false,
@@ -124,18 +128,21 @@ impl Switch {
             self.resume_replies();
             self.tick();
             self.flush();
+            self.keep_logs();
         };
         self.close();
         result
     }
 
+    /// Nanoseconds of a clock that the next process will share: see `survival`.
     fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 
     /// Until something is due without any event.
     fn timeout(&self) -> Option<Timespec> {
-        if self.can_reply() {
+        if self.can_reply() || self.rewriting() {
             return Some(Timespec {
                 tv_sec: 0,
                 tv_nsec: 0,
@@ -416,7 +423,7 @@ impl Switch {
     /// Gives all devices back.
     fn close(&mut self) {
         for index in 0..self.bridges.len() {
-            self.drop_bridge(index);
+            self.drop_bridge(index, self.keep_interfaces);
         }
     }
 }

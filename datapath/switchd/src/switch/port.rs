@@ -149,6 +149,11 @@ impl Port {
         }
     }
 
+    /// `OFPPC_*` but for `OFPPC_PORT_DOWN`.
+    pub fn config(&self) -> u32 {
+        self.config
+    }
+
     /// What passed so far.
     pub fn counters(&self) -> Counters {
         match &self.attached {

@@ -1,11 +1,12 @@
 //! Requests of the control channel that concern the switch.
 
 use serde_json::{Value, json};
-use weft_agent::{Agent, BridgeConfig};
+use weft_agent::BridgeConfig;
 
 use super::Switch;
-use super::bridge::{Bridge, BridgeIo};
+use super::bridge::Bridge;
 use super::port::Port;
+use super::restore::settings;
 use crate::rpc::{RpcError, SwitchRequest};
 use crate::types::{BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, PortSpec};
 
@@ -18,7 +19,7 @@ impl Switch {
                 let Some(index) = self.bridge_index(&name) else {
                     return Ok(json!({ "removed": false }));
                 };
-                self.drop_bridge(index);
+                self.drop_bridge(index, false);
                 tracing::info!(bridge = name, "bridge removed");
                 Ok(json!({ "removed": true }))
             }
@@ -81,6 +82,10 @@ impl Switch {
                 bridge
                     .agent
                     .configure(agent_config(&spec), now, &mut bridge.io);
+                if let Some(log) = &mut bridge.io.log {
+                    log.configure(settings(&spec), now);
+                    log.flush();
+                }
                 if changed_id {
                     // Peers know the bridge by its datapath id: they have to meet it anew.
                     for outbox in bridge.io.outboxes.values() {
@@ -91,12 +96,7 @@ impl Switch {
             }
             return Ok(answer(false));
         }
-        let agent = Agent::new(agent_config(&spec), now);
-        let bridge = Some(Bridge {
-            spec: spec.clone(),
-            agent,
-            io: BridgeIo::default(),
-        });
+        let bridge = Some(self.new_bridge(&spec, now));
         match self.bridges.iter().position(Option::is_none) {
             Some(free) => self.bridges[free] = bridge,
             None => self.bridges.push(bridge),
@@ -109,8 +109,9 @@ impl Switch {
         Ok(answer(true))
     }
 
-    /// Ends a bridge: its ports go, its connections are closed.
-    pub(super) fn drop_bridge(&mut self, index: usize) {
+    /// Ends a bridge: its ports go, its connections are closed. If `keep`, internal interfaces stay for a next life, and so
+    /// does what users had installed.
+    pub(super) fn drop_bridge(&mut self, index: usize, keep: bool) {
         let Some(mut bridge) = self.bridges[index].take() else {
             return;
         };
@@ -120,11 +121,14 @@ impl Switch {
         }
         let slots: Vec<_> = bridge.io.ports().map(|(slot, _)| slot).collect();
         for port in slots.into_iter().filter_map(|slot| bridge.io.remove(slot)) {
-            port.remove(
-                &mut self.rtnl,
-                &bridge.spec.name,
-                self.stopping && self.keep_interfaces,
-            );
+            port.remove(&mut self.rtnl, &bridge.spec.name, keep);
+        }
+        if let Some(mut log) = bridge.io.log.take() {
+            if keep {
+                log.flush();
+            } else {
+                log.remove();
+            }
         }
     }
 
@@ -162,9 +166,13 @@ impl Switch {
             let message = format!("port number {ofport} is that of {}", port.spec.name);
             return Err(RpcError::new("in-use", message));
         }
+        let mut port = Port::new(spec, ofport);
+        if let Some(config) = bridge.io.restored_config.remove(&ofport) {
+            port.set_config(config);
+        }
         let slot = bridge
             .io
-            .insert(Port::new(spec, ofport))
+            .insert(port)
             .ok_or_else(|| RpcError::new("full", "too many ports"))?;
         self.attach(index, slot);
         self.port_info(index, slot, "added")
@@ -254,12 +262,14 @@ impl Switch {
     }
 
     fn drop_port(&mut self, index: usize, slot: usize, keep_interface: bool) {
+        let now = self.now();
         let Some(bridge) = &mut self.bridges[index] else {
             return;
         };
         let Some(port) = bridge.io.remove(slot) else {
             return;
         };
+        bridge.io.forget_port_config(&port, now);
         if port.announced.is_some() {
             bridge.agent.port_removed(port.ofport, &mut bridge.io);
         }
@@ -276,7 +286,7 @@ impl Switch {
     }
 }
 
-fn agent_config(spec: &BridgeSpec) -> BridgeConfig {
+pub(super) fn agent_config(spec: &BridgeSpec) -> BridgeConfig {
     BridgeConfig {
         fail_mode: spec.fail_mode,
         controllers: spec.controllers.len(),
