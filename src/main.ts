@@ -9,9 +9,14 @@ import { buildApp } from './api/app.js';
 import type { App } from './api/plugin.js';
 import { ListenError, isLoopback, listen, parseListenAddress } from './api/server.js';
 import { Configuration } from './config/index.js';
+import type { Reading } from './config/index.js';
+import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
+import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listener.js';
+import type { PassiveTarget, TlsIdentity } from './ovsdb/server/listener.js';
+import { OvsdbServer } from './ovsdb/server/index.js';
 import { Store } from './ovsdb/store.js';
 import { createSwitchDriver } from './switches/index.js';
 
@@ -24,6 +29,10 @@ interface Options {
   readonly db: string;
   readonly http: string;
   readonly httpTokenFile?: string;
+  readonly remote: readonly string[];
+  readonly privateKey?: string;
+  readonly certificate?: string;
+  readonly caCert?: string;
   readonly logFormat: 'pretty' | 'json';
   readonly logLevel: string;
 }
@@ -50,6 +59,17 @@ function readOptions(): Options {
         'WEFT_HTTP_TOKEN_FILE',
       ),
     )
+    .addOption(
+      new Option(
+        '--remote <target>',
+        'serve the database there too: ptcp:[PORT][:HOST], pssl:[PORT][:HOST], punix:PATH; may be repeated',
+      )
+        .default([])
+        .argParser((target: string, others: string[]) => [...others, target]),
+    )
+    .addOption(new Option('--private-key <file>', 'PEM, for pssl:'))
+    .addOption(new Option('--certificate <file>', 'PEM, for pssl:'))
+    .addOption(new Option('--ca-cert <file>', 'PEM: who signs the certificates of clients, for pssl:'))
     .addOption(
       new Option('--log-format <format>').choices(['pretty', 'json']).default(isTerminal ? 'pretty' : 'json'),
     )
@@ -84,8 +104,32 @@ async function readToken(path: string | undefined): Promise<string | undefined> 
   return token.trim();
 }
 
+/** Where the database is served, `db.sock` in the run directory first. */
+function readRemotes({ rundir, remote }: Options): PassiveTarget[] {
+  const others = remote.map((text) => {
+    const target = parsePassiveTarget(text);
+    if (!target)
+      throw new PlainError(
+        `--remote ${text}: ptcp:[PORT][:HOST], pssl:[PORT][:HOST] or punix:PATH is wanted`,
+      );
+    return target;
+  });
+  return [{ kind: 'unix', path: `${rundir}/db.sock` }, ...others];
+}
+
+async function readTls({ privateKey, certificate, caCert }: Options): Promise<TlsIdentity | undefined> {
+  if (privateKey === undefined || certificate === undefined || caCert === undefined) return undefined;
+  const read = (path: string) =>
+    readFile(path, 'utf8').catch((error: Error) => {
+      throw new PlainError(`${path} cannot be read: ${error.message}`);
+    });
+  return { key: await read(privateKey), cert: await read(certificate), ca: await read(caCert) };
+}
+
 async function main(options: Options, log: Logger): Promise<void> {
   const address = parseListenAddress(options.http);
+  const remotes = readRemotes(options);
+  const tls = await readTls(options);
   const token = await readToken(options.httpTokenFile);
   if (!isLoopback(address) && token === undefined) {
     throw new PlainError(
@@ -101,7 +145,8 @@ async function main(options: Options, log: Logger): Promise<void> {
     schema: openVSwitchSchema,
     log: (line) => log.info(line),
   });
-  const configuration = await Configuration.open(new Store(journal, randomUUID), { log, version: VERSION });
+  const store = new Store(journal, randomUUID);
+  const configuration = await Configuration.open(store, { log, version: VERSION });
   const orchestrator = new Orchestrator({
     socketPath: `${options.rundir}/weft-datapath.sock`,
     log,
@@ -118,37 +163,33 @@ async function main(options: Options, log: Logger): Promise<void> {
     loopbackOnly: address.kind === 'tcp' && isLoopback(address) && token === undefined,
     ...(token === undefined ? {} : { token }),
   });
-  stopOnSignals({ app, orchestrator, configuration, log });
+  const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
+  const reporter = new CurrentReporter(orchestrator, configuration);
+  const listeners: Listener[] = [];
+  stopOnSignals({ app, listeners, reporter, orchestrator, configuration, log });
 
   const url = await listen(app, address);
-  configuration.subscribe((reading) => {
+  const configure = (reading: Reading) => {
     orchestrator.configure(reading);
-    void reportCurrent(orchestrator, configuration);
-  });
-  orchestrator.configure(configuration.reading);
+    reporter.follow(reading);
+  };
+  configuration.subscribe(configure);
+  configure(configuration.reading);
   orchestrator.start();
+  for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
   log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
-}
-
-/** `cur_cfg` follows `next_cfg` once every switch forwards so. */
-async function reportCurrent(orchestrator: Orchestrator, configuration: Configuration): Promise<void> {
-  const { nextCfg } = configuration;
-  try {
-    await orchestrator.synced(60_000);
-    await configuration.setCurrent(nextCfg);
-  } catch {
-    // A switch is away: a later configuration, or its return, brings cur_cfg up to date.
-  }
 }
 
 interface Running {
   readonly app: App;
+  readonly listeners: readonly Listener[];
+  readonly reporter: CurrentReporter;
   readonly orchestrator: Orchestrator;
   readonly configuration: Configuration;
   readonly log: Logger;
 }
 
-function stopOnSignals({ app, orchestrator, configuration, log }: Running): void {
+function stopOnSignals({ app, listeners, reporter, orchestrator, configuration, log }: Running): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) return;
@@ -156,7 +197,8 @@ function stopOnSignals({ app, orchestrator, configuration, log }: Running): void
     log.info({ signal }, 'stopping');
     // Should a peer keep a connection from closing, the supervisor need not insist.
     setTimeout(() => process.exit(0), 4_000).unref();
-    await app.close();
+    reporter.stop();
+    await Promise.all([app.close(), ...listeners.map((listener) => listener.close())]);
     await orchestrator.stop();
     await configuration.close();
     log.info('stopped');
@@ -179,7 +221,10 @@ try {
   await main(options, log);
 } catch (error) {
   const isPlain =
-    error instanceof PlainError || error instanceof ListenError || error instanceof JournalError;
+    error instanceof PlainError ||
+    error instanceof ListenError ||
+    error instanceof RemoteError ||
+    error instanceof JournalError;
   if (isPlain) process.stderr.write(`weftd: ${error.message}\n`);
   else if (log) log.fatal({ err: error }, 'weftd could not start');
   else process.stderr.write(`weftd: ${error instanceof Error ? error.message : String(error)}\n`);

@@ -5,6 +5,7 @@ import {
   macFromUuid,
   mapOfTexts,
   numberOf,
+  ofportOf,
   numbersOf,
   portRow,
   textOf,
@@ -84,7 +85,7 @@ export function viewPort(
     ofportRequest: (iface && numberOf(iface, 'ofport_request')) ?? null,
     mac: (iface && textOf(iface, 'mac')) ?? null,
     mtuRequest: (iface && numberOf(iface, 'mtu_request')) ?? null,
-    ofport: port.name === bridge ? LOCAL_OFPORT : ((iface && numberOf(iface, 'ofport')) ?? null),
+    ofport: port.name === bridge ? LOCAL_OFPORT : ((iface && ofportOf(iface, new Map())) ?? null),
     status: viewDevice(services, bridge, port.interfaces[0]?.name ?? port.name, iface),
     ...(pending === null ? {} : { pending }),
   };

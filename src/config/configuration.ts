@@ -6,9 +6,9 @@ import type { Answer, Store } from '../ovsdb/store.js';
 import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
 import { numberOf } from './fields.js';
 import { readNetwork } from './network.js';
-import type { Reading } from './network.js';
+import type { Fault, Reading } from './network.js';
 import { assignOfports } from './ofports.js';
-import { statusOperations } from './status.js';
+import { faultyStatus, statusOperations } from './status.js';
 import type { BridgeStatus, InterfaceStatus } from './status.js';
 
 /** Tables whose rows say what the network should be. */
@@ -38,6 +38,8 @@ export class Configuration {
   #statusTimer: NodeJS.Timeout | null = null;
   #writing: Promise<unknown> = Promise.resolve();
   #diskError: OvsdbError | null = null;
+  /** Port numbers of interfaces that do not work at present, by uuid. */
+  readonly #reserved = new Map<string, number>();
 
   private constructor(
     readonly store: Store,
@@ -82,11 +84,6 @@ export class Configuration {
     return this.#diskError?.message ?? null;
   }
 
-  get nextCfg(): number {
-    const [root] = this.database.rows('Open_vSwitch').values();
-    return root ? (numberOf(root, 'next_cfg') ?? 0) : 0;
-  }
-
   /** Hears of every new network, in order. */
   subscribe(listener: (reading: Reading) => void): () => void {
     this.#listeners.add(listener);
@@ -117,7 +114,7 @@ export class Configuration {
     const bridges = [...this.#bridgeStatus.values()];
     this.#interfaceStatus.clear();
     this.#bridgeStatus.clear();
-    const operations = statusOperations(this.database, interfaces, bridges);
+    const operations = statusOperations(this.database, interfaces, bridges, this.#reserved);
     if (operations.length > 0) await this.transact(operations);
   }
 
@@ -162,20 +159,26 @@ export class Configuration {
       this.#stale = false;
       await this.#assign();
       this.#read();
+      this.setStatus(
+        this.#reading.faults.filter(isFatal).map(({ name, message }) => faultyStatus(name, message)),
+      );
       for (const listener of this.#listeners) listener(this.#reading);
     }
     this.#refreshing = null;
   }
 
   async #assign(): Promise<void> {
-    const operations = assignOfports(this.database);
+    for (const uuid of this.#reserved.keys()) {
+      if (!this.database.row('Interface', uuid)) this.#reserved.delete(uuid);
+    }
+    const operations = assignOfports(this.database, this.#reserved);
     if (operations.length === 0) return;
     const { error } = await this.transact(operations);
     if (error) this.options.log.error({ err: error }, 'port numbers could not be stored');
   }
 
   #read(): void {
-    this.#reading = readNetwork(this.database);
+    this.#reading = readNetwork(this.database, this.#reserved);
     const report = JSON.stringify(this.#reading.faults);
     if (report === this.#reported) return;
     this.#reported = report;
@@ -186,7 +189,12 @@ export class Configuration {
 }
 
 /** Columns that Weft itself writes, apart from ephemeral ones. */
-const OWN_COLUMNS = new Set(['Interface.error', 'Open_vSwitch.cur_cfg']);
+const OWN_COLUMNS = new Set(['Interface.error', 'Interface.ofport', 'Open_vSwitch.cur_cfg']);
+
+/** The interface cannot be at all. */
+function isFatal({ table, column }: Fault): boolean {
+  return table === 'Interface' && (column === 'type' || column === 'name');
+}
 
 function isConfiguration({ table, old, new: row }: Change): boolean {
   if (!CONFIGURATION.has(table)) return false;
@@ -202,5 +210,5 @@ function isConfiguration({ table, old, new: row }: Change): boolean {
 
 const STATE = new Set([
   ...['mac_in_use', 'ifindex', 'mtu', 'admin_state', 'link_state', 'link_speed', 'link_resets', 'duplex'],
-  ...['status', 'statistics', 'datapath_id'],
+  ...['status', 'statistics', 'datapath_id', 'is_connected', 'role'],
 ]);

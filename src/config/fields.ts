@@ -27,3 +27,12 @@ export function mapOfTexts(row: Row, column: string): Map<string, string> {
   const { keys = [], values = [] } = row.fields[column] ?? {};
   return new Map(keys.map((key, i) => [String(key), String(values?.[i])]));
 }
+
+/**
+ * The port number of an interface: the column, or, while that says -1 (the interface does not work), the number that is
+ * reserved for it.
+ */
+export function ofportOf(row: Row, reserved: ReadonlyMap<string, number>): number | undefined {
+  const ofport = numberOf(row, 'ofport');
+  return ofport !== undefined && ofport > 0 ? ofport : reserved.get(row.uuid);
+}

@@ -6,5 +6,5 @@ export * from './identity.js';
 export * from './intents.js';
 export * from './network.js';
 export { assignOfports } from './ofports.js';
-export { statusOperations } from './status.js';
+export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';

@@ -24,7 +24,7 @@ import type {
   VlanMode,
 } from '../domain/index.js';
 import type { Database, Row } from '../ovsdb/index.js';
-import { flagOf, mapOfTexts, numberOf, numbersOf, textOf, textsOf } from './fields.js';
+import { flagOf, mapOfTexts, numberOf, numbersOf, ofportOf, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
 
 /** OFPP_LOCAL as the 16-bit number that Interface.ofport holds, in Open vSwitch's words. */
@@ -41,6 +41,8 @@ export interface Fault {
 
 export interface Reading {
   readonly network: Network;
+  /** The number that clients have given this configuration (Open_vSwitch.next_cfg). */
+  readonly nextCfg: number;
   readonly faults: readonly Fault[];
   /** Settings of interfaces beyond the domain's, which the datapath needs, by interface uuid. */
   readonly interfaces: ReadonlyMap<string, InterfaceSettings>;
@@ -50,8 +52,9 @@ export interface InterfaceSettings {
   readonly mtuRequest: number | null;
 }
 
-export function readNetwork(database: Database): Reading {
-  return new Reader(database).read();
+/** @param reserved port numbers of interfaces that do not work at present, by uuid (ofports.ts) */
+export function readNetwork(database: Database, reserved: ReadonlyMap<string, number> = new Map()): Reading {
+  return new Reader(database, reserved).read();
 }
 
 /** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
@@ -61,11 +64,16 @@ class Reader {
   readonly #faults: Fault[] = [];
   readonly #interfaces = new Map<string, InterfaceSettings>();
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly reserved: ReadonlyMap<string, number>,
+  ) {}
 
   read(): Reading {
     const bridges: Bridge[] = [];
+    let nextCfg = 0;
     for (const root of this.database.rows('Open_vSwitch').values()) {
+      nextCfg = numberOf(root, 'next_cfg') ?? 0;
       for (const uuid of textsOf(root, 'bridges')) {
         const row = this.database.row('Bridge', uuid);
         if (row) bridges.push(this.#bridge(row));
@@ -73,7 +81,7 @@ class Reader {
     }
     bridges.sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#checkDatapathIds(bridges);
-    return { network: { bridges }, faults: this.#faults, interfaces: this.#interfaces };
+    return { network: { bridges }, nextCfg, faults: this.#faults, interfaces: this.#interfaces };
   }
 
   #bridge(row: Row): Bridge {
@@ -203,12 +211,12 @@ class Reader {
     const wanted = unicast(textOf(row, 'mac'), (message) => fault('mac', message));
     this.#interfaces.set(row.uuid, { mtuRequest: numberOf(row, 'mtu_request') ?? null });
     const isOurs = connection.kind === 'weft';
-    const ofport = numberOf(row, 'ofport');
+    const ofport = ofportOf(row, this.reserved);
     return {
       name,
       uuid: row.uuid,
       type,
-      ofport: !isOurs ? null : isLocal ? LOCAL_PORT : ofport !== undefined && ofport > 0 ? ofport : null,
+      ofport: !isOurs ? null : isLocal ? LOCAL_PORT : (ofport ?? null),
       mac: wanted ?? (type === 'internal' && isOurs ? (isLocal ? bridgeMac : macFromUuid(row.uuid)) : null),
     };
   }

@@ -3,16 +3,24 @@
  * free, else the lowest free one from 1. A request that comes later moves the interface, unless the number is taken.
  */
 import type { Database, Json, Row } from '../ovsdb/index.js';
-import { mapOfTexts, numberOf, textOf, textsOf } from './fields.js';
+import { mapOfTexts, numberOf, ofportOf, textOf, textsOf } from './fields.js';
 import { LOCAL_OFPORT } from './network.js';
 
-/** The operations that give every interface of Weft's own bridges its number; none if all have one. */
-export function assignOfports(database: Database): Json[] {
+/**
+ * The operations that give every interface of Weft's own bridges its number; none if all have one.
+ * @param reserved numbers of interfaces that do not work at present, by uuid: their column says -1, as Open vSwitch's
+ *   tools expect, and their number is remembered here, which this brings up to date
+ */
+export function assignOfports(database: Database, reserved = new Map<string, number>()): Json[] {
   const operations: Json[] = [];
   for (const bridge of database.rows('Bridge').values()) {
     if (mapOfTexts(bridge, 'other_config').has('openflow-connection')) continue;
-    for (const [row, ofport] of assignOnBridge(database, bridge)) {
+    for (const [row, ofport] of assignOnBridge(database, bridge, reserved)) {
       if (numberOf(row, 'ofport') === ofport) continue;
+      if (reserved.has(row.uuid)) {
+        reserved.set(row.uuid, ofport);
+        continue;
+      }
       operations.push({
         op: 'update',
         table: 'Interface',
@@ -24,7 +32,11 @@ export function assignOfports(database: Database): Json[] {
   return operations;
 }
 
-function assignOnBridge(database: Database, bridge: Row): Map<Row, number> {
+function assignOnBridge(
+  database: Database,
+  bridge: Row,
+  reserved: ReadonlyMap<string, number>,
+): Map<Row, number> {
   const name = textOf(bridge, 'name');
   const interfaces = textsOf(bridge, 'ports')
     .flatMap((uuid) => textsOf(database.row('Port', uuid) ?? bridge, 'interfaces'))
@@ -43,16 +55,16 @@ function assignOnBridge(database: Database, bridge: Row): Map<Row, number> {
   taken.add(LOCAL_OFPORT);
   // Nobody loses its number to the wish of another: first who has what it wants, then who moves to a number that nobody
   // has, then who stays, and only then the new ones.
-  const held = new Set(interfaces.map((row) => numberOf(row, 'ofport')));
+  const held = new Set(interfaces.map((row) => ofportOf(row, reserved)));
   const wantsToMove = (row: Row) =>
-    ![undefined, numberOf(row, 'ofport')].includes(numberOf(row, 'ofport_request'));
-  const isNew = (row: Row) => numberOf(row, 'ofport') === undefined;
-  for (const row of interfaces) if (!wantsToMove(row)) take(row, numberOf(row, 'ofport'));
+    ![undefined, ofportOf(row, reserved)].includes(numberOf(row, 'ofport_request'));
+  const isNew = (row: Row) => ofportOf(row, reserved) === undefined;
+  for (const row of interfaces) if (!wantsToMove(row)) take(row, ofportOf(row, reserved));
   for (const row of interfaces) {
     const wanted = numberOf(row, 'ofport_request');
     if (!isNew(row) && !held.has(wanted)) take(row, wanted);
   }
-  for (const row of interfaces) take(row, numberOf(row, 'ofport'));
+  for (const row of interfaces) take(row, ofportOf(row, reserved));
   for (const row of interfaces) take(row, numberOf(row, 'ofport_request'));
   let next = 1;
   for (const row of interfaces) {

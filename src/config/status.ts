@@ -2,10 +2,12 @@
 import { LOCAL_PORT } from '../domain/index.js';
 import type { Database, Json, Row } from '../ovsdb/index.js';
 import { datumFromJson, equalDatums } from '../ovsdb/index.js';
+import { ofportOf } from './fields.js';
 
 /** Null: not known, or there is no such thing. */
 export interface InterfaceStatus {
   readonly name: string;
+  /** Null: the number that the configuration has for it. -1: the interface does not work. */
   readonly ofport: number | null;
   readonly ifindex: number | null;
   readonly mac: string | null;
@@ -21,14 +23,24 @@ export interface BridgeStatus {
   readonly datapathId: string;
 }
 
+/** Of an interface that does not work. */
+export function faultyStatus(name: string, error: string): InterfaceStatus {
+  const unknown = { ifindex: null, mac: null, mtu: null, adminUp: null, linkUp: null, speedMbps: null };
+  return { name, ofport: -1, ...unknown, error };
+}
+
 const optional = (value: Json): Json => value ?? ['set', []];
 const upDown = (isUp: boolean | null): Json => (isUp === null ? ['set', []] : isUp ? 'up' : 'down');
 
-/** The operations that bring the columns up to date; only for what differs. */
+/**
+ * The operations that bring the columns up to date; only for what differs.
+ * @param reserved see {@link assignOfports}; brought up to date
+ */
 export function statusOperations(
   database: Database,
   interfaces: Iterable<InterfaceStatus>,
   bridges: Iterable<BridgeStatus>,
+  reserved = new Map<string, number>(),
 ): Json[] {
   const operations: Json[] = [];
   const update = (table: 'Interface' | 'Bridge', name: string, columns: Record<string, Json>) => {
@@ -45,11 +57,29 @@ export function statusOperations(
       link_state: upDown(status.linkUp),
       link_speed: optional(status.speedMbps === null ? null : status.speedMbps * 1_000_000),
       error: optional(status.error),
-      ...(status.ofport === null || status.ofport === LOCAL_PORT ? {} : { ofport: status.ofport }),
+      ...ofportColumn(database, status, reserved),
     });
   }
   for (const { name, datapathId } of bridges) update('Bridge', name, { datapath_id: datapathId });
   return operations;
+}
+
+/** An interface that does not work has -1, and gets its number back when it does. */
+function ofportColumn(
+  database: Database,
+  { name, ofport }: InterfaceStatus,
+  reserved: Map<string, number>,
+): { ofport?: number } {
+  const row = database.find('Interface', 'name', name);
+  if (!row || ofport === LOCAL_PORT) return {};
+  const number = ofportOf(row, reserved);
+  if (ofport === -1) {
+    if (number !== undefined) reserved.set(row.uuid, number);
+    return { ofport };
+  }
+  reserved.delete(row.uuid);
+  if (ofport !== null) return { ofport };
+  return number === undefined ? {} : { ofport: number };
 }
 
 function differing(

@@ -9,11 +9,15 @@ const PROGRAM_TABLE = 64;
 export interface DesiredBridge {
   readonly params: BridgeParams;
   readonly ports: readonly PortParams[];
+  /** The row that each port comes from, by its name. */
+  readonly uuids: ReadonlyMap<string, string>;
 }
 
 export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, InterfaceSettings>): DesiredBridge {
   const isPassive = (target: string) => /^p(tcp|ssl|unix):/.test(target);
+  const interfaces = bridge.ports.flatMap((port) => port.interfaces);
   return {
+    uuids: new Map(interfaces.map(({ name, uuid }) => [name, uuid])),
     params: {
       name: bridge.name,
       datapathId: bridge.datapathId,
@@ -22,19 +26,17 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
       listeners: bridge.controllers.filter(isPassive),
       programTable: PROGRAM_TABLE,
     },
-    ports: bridge.ports.flatMap((port) =>
-      port.interfaces.map(({ name, type, ofport, mac, uuid }): PortParams => {
-        const mtu = settings.get(uuid)?.mtuRequest ?? null;
-        return {
-          bridge: bridge.name,
-          name,
-          type,
-          ...(ofport === null ? {} : { ofport }),
-          ...(mac === null ? {} : { mac }),
-          ...(mtu === null ? {} : { mtu }),
-        };
-      }),
-    ),
+    ports: interfaces.map(({ name, type, ofport, mac, uuid }): PortParams => {
+      const mtu = settings.get(uuid)?.mtuRequest ?? null;
+      return {
+        bridge: bridge.name,
+        name,
+        type,
+        ...(ofport === null ? {} : { ofport }),
+        ...(mac === null ? {} : { mac }),
+        ...(mtu === null ? {} : { mtu }),
+      };
+    }),
   };
 }
 

@@ -4,6 +4,7 @@
  * compared anew, since the datapath may be another process.
  */
 import type { Bridge } from '../domain/index.js';
+import { faultyStatus } from '../config/index.js';
 import type { BridgeStatus, InterfaceStatus, Reading } from '../config/index.js';
 import type { Log, SwitchDriver } from '../switches/driver.js';
 import { DatapathClient } from './client.js';
@@ -42,6 +43,8 @@ export class Orchestrator {
   readonly #faults = new Map<string, string>();
   /** Why a port is not, by name. */
   readonly #portFaults = new Map<string, string>();
+  /** The row whose status was last told, by interface name: another row of that name has to be told anew. */
+  readonly #told = new Map<string, string>();
   readonly #waiters = new Set<() => void>();
   #reading: Reading | null = null;
   /** Counts desired states, and which of them the datapath has. */
@@ -102,17 +105,9 @@ export class Orchestrator {
    * @throws Error that says what is missing, after `timeoutMs` or as soon as it is clear
    */
   async synced(timeoutMs: number, bridge?: string, port?: string): Promise<void> {
-    const wanted = this.#wanted;
     const endMs = performance.now() + timeoutMs;
     const bridges = (this.#reading?.network.bridges ?? []).filter(({ name }) => bridge === undefined || name === bridge);
-    const needsDatapath = bridge === undefined || bridges.length === 0 || bridges.some(isOurs);
-    while (this.#done < wanted && needsDatapath) {
-      const fault = this.#client.isConnected ? this.#faults.get('') : undefined;
-      if (fault !== undefined) throw new Error(fault);
-      const leftMs = endMs - performance.now();
-      if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
-      await this.#nextTurn(leftMs);
-    }
+    if (bridge === undefined || bridges.length === 0 || bridges.some(isOurs)) await this.#brought(endMs);
     await Promise.all(
       bridges.map(async ({ name }) => {
         const fault = this.#faults.get(name) ?? this.#portFaults.get(port ?? '');
@@ -120,6 +115,36 @@ export class Orchestrator {
         await this.#drivers.get(name)?.synced(Math.max(1, Math.round(endMs - performance.now())));
       }),
     );
+  }
+
+  /**
+   * Like {@link synced} of all bridges, except that a bridge that cannot be made does not count: its own interface has
+   * been given the error, as an interface has that cannot be attached.
+   * @throws Error that says what is missing, after `timeoutMs` or as soon as it is clear
+   */
+  async settled(timeoutMs: number): Promise<void> {
+    const endMs = performance.now() + timeoutMs;
+    const bridges = this.#reading?.network.bridges ?? [];
+    await this.#brought(endMs);
+    await Promise.all(
+      bridges
+        .filter(({ name }) => !this.#faults.has(name))
+        .map(async ({ name }) => {
+          await this.#drivers.get(name)?.synced(Math.max(1, Math.round(endMs - performance.now())));
+        }),
+    );
+  }
+
+  /** Resolves when the datapath has taken the present desired state, but for what it refuses. */
+  async #brought(endMs: number): Promise<void> {
+    const wanted = this.#wanted;
+    while (this.#done < wanted) {
+      const fault = this.#client.isConnected ? this.#faults.get('') : undefined;
+      if (fault !== undefined) throw new Error(fault);
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
+      await this.#nextTurn(leftMs);
+    }
   }
 
   driver(bridge: string): SwitchDriver | undefined {
@@ -198,6 +223,8 @@ export class Orchestrator {
         if (!this.#client.isConnected) throw error;
         this.options.log.error({ bridge: name, err: error }, `bridge ${name} could not be configured`);
         this.#faults.set(name, (error as Error).message);
+        this.options.onStatus([faultyStatus(name, (error as Error).message)], []);
+        this.#told.delete(name);
       }
     }
     await this.#drive(ours);
@@ -235,7 +262,7 @@ export class Orchestrator {
     }
   }
 
-  async #ensure({ params, ports }: DesiredBridge): Promise<void> {
+  async #ensure({ params, ports, uuids }: DesiredBridge): Promise<void> {
     let acknowledged = this.#acknowledged.get(params.name);
     const wanted = JSON.stringify(params);
     if (acknowledged?.params !== wanted) {
@@ -251,7 +278,14 @@ export class Orchestrator {
     await Promise.all(
       ports.map(async (port) => {
         const json = JSON.stringify(port);
-        if (known.get(port.name) === json) return;
+        const uuid = uuids.get(port.name) ?? '';
+        const isTold = this.#told.get(port.name) === uuid;
+        this.#told.set(port.name, uuid);
+        const have = infos.get(port.name);
+        if (known.get(port.name) === json && have) {
+          if (!isTold) statuses.push(interfaceStatus(have));
+          return;
+        }
         try {
           const info = await this.#client.call('port.ensure', port);
           known.set(port.name, json);
@@ -262,7 +296,7 @@ export class Orchestrator {
           const message = (error as Error).message;
           this.options.log.warn({ bridge: params.name, port: port.name }, `port ${port.name}: ${message}`);
           this.#portFaults.set(port.name, `port ${port.name}: ${message}`);
-          statuses.push(absentStatus(port.name, message));
+          statuses.push(faultyStatus(port.name, message));
         }
       }),
     );
@@ -302,7 +336,8 @@ export class Orchestrator {
     driver.subscribe((event) => {
       if (event.kind !== 'connected' && event.kind !== 'port' && event.kind !== 'in-sync') return;
       const statuses = driver.ports().map((port): InterfaceStatus => {
-        return { ...absentStatus(port.name, null), ofport: port.ofport, mac: port.mac, adminUp: port.isAdminUp, linkUp: port.isLinkUp };
+        const { ofport, mac, isAdminUp: adminUp, isLinkUp: linkUp } = port;
+        return { name: port.name, ofport, ifindex: null, mac, mtu: null, adminUp, linkUp, speedMbps: null, error: null };
       });
       const { datapathId } = driver.status();
       this.options.onStatus(statuses, datapathId === null ? [] : [{ name: driver.bridge, datapathId }]);
@@ -344,12 +379,10 @@ function isOurs({ connection }: Bridge): boolean {
 }
 
 function interfaceStatus(info: PortInfo): InterfaceStatus {
-  if (!info.present) return absentStatus(info.name, info.error ?? 'No such device');
+  if (!info.present) {
+    return faultyStatus(info.name, `could not open network device ${info.name} (${info.error ?? 'No such device'})`);
+  }
   const { name, ifindex, mac, mtu, adminUp, linkUp, speedMbps, error } = info;
   // The number is the configuration's, which told it to the datapath.
   return { name, ofport: null, ifindex, mac, mtu, adminUp, linkUp, speedMbps, error: error ?? null };
-}
-
-function absentStatus(name: string, error: string | null): InterfaceStatus {
-  return { name, ofport: null, ifindex: null, mac: null, mtu: null, adminUp: null, linkUp: null, speedMbps: null, error };
 }

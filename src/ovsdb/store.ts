@@ -27,6 +27,8 @@ export class Store {
   /** Executed, and not yet known to be on disk; oldest first. */
   readonly #pending: (readonly Change[])[] = [];
 
+  #latestCommit: Promise<OvsdbError | null> = Promise.resolve(null);
+
   constructor(
     readonly journal: Journal,
     private readonly newUuid: () => string,
@@ -35,6 +37,11 @@ export class Store {
   /** What has been executed; the latest of it may not be on disk yet. */
   get database(): Database {
     return this.journal.database;
+  }
+
+  /** What has been executed and listeners have not heard of yet, oldest first. */
+  get pending(): readonly (readonly Change[])[] {
+    return this.#pending;
   }
 
   /**
@@ -51,8 +58,13 @@ export class Store {
       const outcome = execute(this.database, operations, { newUuid: this.newUuid, ...options });
       const { results, error, changes, waitsForMs } = outcome;
       if (changes) {
-        if (changes.length === 0) return { results, error, changes };
-        const refused = await this.#commit(changes, outcome.comment);
+        if (changes.length === 0) {
+          // What was read must be on disk as well; if the disk refuses it, it was never there.
+          if (this.#pending.length > 0 && (await this.#latestCommit)) continue;
+          return { results, error, changes };
+        }
+        this.#latestCommit = this.#commit(changes, outcome.comment);
+        const refused = await this.#latestCommit;
         if (!refused) return { results, error, changes };
         return { results: [...results, refused.toJSON()], error: refused, changes: [] };
       }

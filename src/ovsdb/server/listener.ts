@@ -1,0 +1,170 @@
+/** The server's sockets: unix, TCP and TLS, named as in ovsdb(7), "Passive Connection Methods". A shell. */
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { createServer, connect } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { OvsdbServer } from './server.js';
+
+/** What a client may leave untaken before it is given time (bytes). */
+const CONGESTED_BYTES = 1 << 20;
+const KEEPALIVE_MS = 30_000;
+const HANDSHAKE_MS = 10_000;
+
+export type PassiveTarget =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp' | 'ssl'; readonly port: number; readonly host: string | undefined };
+
+/** PEM texts. Clients need a certificate that `ca` has signed. */
+export interface TlsIdentity {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+}
+
+/** Cannot be listened on; the message is one line for the user. */
+export class RemoteError extends Error {
+  override readonly name = 'RemoteError';
+}
+
+/** `punix:PATH`, `ptcp:[PORT][:HOST]`, `pssl:[PORT][:HOST]`; null: none of these. The port by default is 6640. */
+export function parsePassiveTarget(text: string): PassiveTarget | null {
+  const unix = /^punix:(.+)$/.exec(text);
+  if (unix?.[1] !== undefined) return { kind: 'unix', path: unix[1] };
+  const groups = /^p(?<kind>tcp|ssl):(?<port>\d{1,5})?(?::(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]]+)))?$/.exec(
+    text,
+  )?.groups;
+  const port = Number(groups?.['port'] ?? 6640);
+  if (!groups || port > 65535) return null;
+  return { kind: groups['kind'] === 'ssl' ? 'ssl' : 'tcp', port, host: groups['v6'] ?? groups['host'] };
+}
+
+export class Listener {
+  readonly #sockets = new Set<Socket>();
+  #count = 0;
+
+  private constructor(
+    private readonly server: OvsdbServer,
+    private readonly target: PassiveTarget,
+    private readonly acceptor: Server,
+  ) {}
+
+  /** @throws RemoteError */
+  static async open(server: OvsdbServer, target: PassiveTarget, tls?: TlsIdentity): Promise<Listener> {
+    if (target.kind === 'ssl' && !tls) {
+      throw new RemoteError('pssl: needs a private key, a certificate and a CA certificate');
+    }
+    if (target.kind === 'unix') await removeStaleSocket(target.path);
+    const acceptor =
+      target.kind === 'ssl'
+        ? createTlsServer({
+            ...tls,
+            requestCert: true,
+            rejectUnauthorized: true,
+            handshakeTimeout: HANDSHAKE_MS,
+            minVersion: 'TLSv1.2',
+          })
+        : createServer();
+    const listener = new Listener(server, target, acceptor);
+    acceptor.on(target.kind === 'ssl' ? 'secureConnection' : 'connection', (socket: Socket) => {
+      listener.#accept(socket);
+    });
+    acceptor.on('tlsClientError', (error: Error, socket: Socket) => {
+      server.log.warn({}, `${socket.remoteAddress ?? 'a client'}: no TLS connection: ${error.message}`);
+    });
+    await new Promise<void>((resolve, reject) => {
+      acceptor.once('error', (error: Error) =>
+        reject(new RemoteError(`${nameOf(target)}: ${error.message}`)),
+      );
+      if (target.kind === 'unix') acceptor.listen(target.path, resolve);
+      else
+        acceptor.listen(
+          { port: target.port, ...(target.host === undefined ? {} : { host: target.host }) },
+          resolve,
+        );
+    });
+    // Who configures the switch is root, as with Open vSwitch.
+    if (target.kind === 'unix') await chmod(target.path, 0o600);
+    acceptor.on('error', (error: Error) =>
+      server.log.warn({ err: error }, `${nameOf(target)}: ${error.message}`),
+    );
+    return listener;
+  }
+
+  /** The TCP port in use, which matters if 0 was asked for. */
+  get port(): number | null {
+    const address = this.acceptor.address();
+    return typeof address === 'object' && address ? address.port : null;
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.acceptor.close(() => resolve());
+      for (const socket of this.#sockets) socket.destroy();
+    });
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#count++;
+    const { kind } = this.target;
+    const name =
+      kind === 'unix'
+        ? `unix#${this.#count}`
+        : `${kind} ${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`;
+    if (kind !== 'unix') socket.setKeepAlive(true, KEEPALIVE_MS).setNoDelay(true);
+    const session = this.server.connect({
+      name,
+      get isCongested() {
+        return socket.writableLength > CONGESTED_BYTES;
+      },
+      send: (text) => {
+        if (socket.writable) socket.write(text);
+      },
+      end: () => {
+        socket.removeAllListeners('data');
+        // Whoever does not even take the rest is cut off.
+        socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
+        socket.end();
+        socket.resume();
+      },
+    });
+    socket.on('data', (chunk) => {
+      session.receive(chunk);
+      if (session.isBehind) socket.pause();
+    });
+    socket.on('drain', () => {
+      session.drained();
+      if (!session.isBehind) socket.resume();
+    });
+    socket.on('error', (error) => this.server.log.warn({ client: name }, `${name}: ${error.message}`));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      session.ended();
+    });
+  }
+}
+
+function nameOf(target: PassiveTarget): string {
+  return target.kind === 'unix'
+    ? target.path
+    : `p${target.kind}:${target.port}${target.host ? `:${target.host}` : ''}`;
+}
+
+/** A socket that nobody answers on is left from a process that died. @throws RemoteError where somebody answers */
+async function removeStaleSocket(path: string): Promise<void> {
+  const isThere = await lstat(path).then(
+    (stats) => stats.isSocket(),
+    () => false,
+  );
+  if (!isThere) return;
+  const isServed = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => resolve(false));
+  });
+  if (isServed)
+    throw new RemoteError(`${path} is served by another program; stop it or choose another --rundir`);
+  await unlink(path).catch(() => undefined);
+}
