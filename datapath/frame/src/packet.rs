@@ -150,6 +150,21 @@ impl Packet {
         true
     }
 
+    /// Lengthens the frame with zero bytes to at least `len` bytes.
+    pub fn pad(&mut self, len: usize) {
+        if self.len() >= len {
+            return;
+        }
+        let end = self.start + len;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        // Behind the frame lies what an earlier one left there.
+        self.buffer[self.end..end].fill(0);
+        self.end = end;
+        self.layout = None;
+    }
+
     /// Where the headers lie; found anew when edits have moved them.
     pub fn layout(&mut self) -> Layout {
         if let Some(layout) = self.layout {
@@ -229,6 +244,18 @@ mod tests {
         assert!(!packet.insert(4, 4));
         assert!(!packet.remove(1, 3));
         assert_eq!(packet.bytes(), &[1, 2, 3]);
+    }
+
+    #[test]
+    fn padding_is_zero_whatever_was_in_the_buffer() {
+        let mut packet = Packet::from_frame(&[9; 8]);
+        packet.truncate(3);
+        packet.pad(6);
+        assert_eq!(packet.bytes(), &[9, 9, 9, 0, 0, 0]);
+        packet.pad(2);
+        assert_eq!(packet.len(), 6);
+        packet.pad(200);
+        assert_eq!(&packet.bytes()[3..], &[0; 197]);
     }
 
     #[test]

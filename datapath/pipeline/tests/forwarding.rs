@@ -48,6 +48,25 @@ fn nothing_matches_nothing_leaves() {
     assert_eq!(bridge.drops().get(DropReason::Malformed), 1);
 }
 
+/// IEEE 802.1Q annex G: a frame of legal length is not made a runt by what is popped; a short one stays as it is.
+#[test]
+fn legal_frames_leave_with_legal_length() {
+    let mut bridge = bridge();
+    let pop = apply(vec![Action::PopMpls { ethertype: 0x0800 }, out(2)]);
+    let matching = Match::any().with(OxmField::EthType, 0x8847u16);
+    add(&mut bridge, flow(0, 1, matching, vec![pop]));
+    // (length that comes in, length that leaves): 60 is the minimum without FCS
+    for (before, after) in [(18, 14), (59, 55), (60, 60), (63, 60), (64, 60), (65, 61)] {
+        let header = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0x47, 0, 0, 1, 64];
+        let mut frame = header.to_vec();
+        frame.resize(before, 1);
+        let mut expected = [&header[..12], &[8, 0], &frame[18..]].concat();
+        expected.resize(after, 0);
+        let left = send(&mut bridge, 1, &frame);
+        assert_eq!(left.outputs, [(2, expected)], "{before}");
+    }
+}
+
 #[test]
 fn reserved_ports() {
     let mut bridge = bridge();
