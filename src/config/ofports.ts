@@ -60,9 +60,15 @@ function assignOnBridge(
     ![undefined, ofportOf(row, reserved)].includes(numberOf(row, 'ofport_request'));
   const isNew = (row: Row) => ofportOf(row, reserved) === undefined;
   for (const row of interfaces) if (!wantsToMove(row)) take(row, ofportOf(row, reserved));
-  for (const row of interfaces) {
-    const wanted = numberOf(row, 'ofport_request');
-    if (!isNew(row) && !held.has(wanted)) take(row, wanted);
+  // A move frees a number that another may be waiting for.
+  for (let moved = true; moved;) {
+    moved = false;
+    for (const row of interfaces) {
+      const wanted = numberOf(row, 'ofport_request');
+      if (assigned.has(row) || isNew(row) || held.has(wanted)) continue;
+      take(row, wanted);
+      if (assigned.has(row)) moved = held.delete(ofportOf(row, reserved)) || moved;
+    }
   }
   for (const row of interfaces) take(row, ofportOf(row, reserved));
   for (const row of interfaces) take(row, numberOf(row, 'ofport_request'));
