@@ -28,7 +28,9 @@ export function macAddressAt(bytes: Uint8Array, offset: number): MacAddress {
 
 /** Whether the I/G bit is set (IEEE 802 §8.2.2): multicast and broadcast addresses. */
 export function isMulticast(mac: MacAddress): boolean {
-  return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+  // The low bit of the second hex digit: of '1' … '9' that of its character code, of 'a' … 'f' the opposite.
+  const code = mac.charCodeAt(1);
+  return (code & 1) !== (code > 0x39 ? 1 : 0);
 }
 
 /** Six bytes, in transmission order. */

@@ -10,10 +10,10 @@
  * ```
  */
 
-const MAGIC = 0x5745n;
+const MAGIC = 0x5745;
 
 /** Matches every flow of every program: `cookie & mask === value`. */
-export const OWN_COOKIES = { value: MAGIC << 48n, mask: 0xffff_0000_0000_0000n } as const;
+export const OWN_COOKIES = { value: BigInt(MAGIC) << 48n, mask: 0xffff_0000_0000_0000n } as const;
 
 /** Rule kind 0 of every program: the miss rule of a table. */
 export const MISS_KIND = 0;
@@ -25,14 +25,13 @@ export interface CookieParts {
 }
 
 export function packCookie({ program, kind, detail }: CookieParts): bigint {
-  return (
-    (MAGIC << 48n) | (BigInt(program & 0xff) << 40n) | (BigInt(kind & 0xff) << 32n) | BigInt(detail >>> 0)
-  );
+  const upper = MAGIC * 0x10000 + (program & 0xff) * 0x100 + (kind & 0xff);
+  return (BigInt(upper) << 32n) | BigInt(detail >>> 0);
 }
 
 /** The parts of a cookie made by `packCookie`, or undefined for anybody else's. */
 export function unpackCookie(cookie: bigint): CookieParts | undefined {
-  if (cookie >> 48n !== MAGIC) return undefined;
+  if (cookie >> 48n !== BigInt(MAGIC)) return undefined;
   return {
     program: Number((cookie >> 40n) & 0xffn),
     kind: Number((cookie >> 32n) & 0xffn),

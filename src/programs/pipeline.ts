@@ -45,7 +45,7 @@ interface Slot {
 const slotKey = (program: Program, table: string): string => `${program.name}/${table}`;
 
 export class Pipeline {
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots: ReadonlyMap<Program, Map<string, Slot>>;
   readonly #byId = new Map<number, Slot>();
   readonly #programs: readonly Program[];
   readonly #kinds: ReadonlyMap<Program, ReadonlyMap<string, number>>;
@@ -55,6 +55,7 @@ export class Pipeline {
   /** @throws ProgramError when two programs share a number, or the switch has too few tables. */
   constructor(programs: readonly Program[], options: PipelineOptions) {
     this.#programs = programs;
+    this.#slots = new Map(programs.map((program) => [program, new Map<string, Slot>()]));
     this.#kinds = new Map(programs.map((p) => [p, new Map(p.kinds.map((kind, i) => [kind, i + 1]))]));
     for (const [i, program] of programs.entries()) {
       const twin = programs
@@ -77,12 +78,12 @@ export class Pipeline {
     }
     for (const [i, { program, declaration }] of placed.entries()) {
       const slot = { program, declaration, tableId: options.firstTable + i, next: new Set(declaration.next) };
-      this.#slots.set(slotKey(program, declaration.name), slot);
+      this.#slots.get(program)?.set(declaration.name, slot);
       this.#byId.set(slot.tableId, slot);
     }
     this.#entries = programs.map((program) => {
       const first = placed.find((it) => it.program === program);
-      return first && this.#slots.get(slotKey(program, first.declaration.name))?.tableId;
+      return first && this.tableId(program, first.declaration.name);
     });
   }
 
@@ -92,7 +93,7 @@ export class Pipeline {
 
   /** Number of `table`, or undefined where it dropped out. */
   tableId(program: Program, table: string): number | undefined {
-    return this.#slots.get(slotKey(program, table))?.tableId;
+    return this.#slots.get(program)?.get(table)?.tableId;
   }
 
   /** Name of a table of `program`. */
@@ -136,7 +137,7 @@ export class Pipeline {
 
   /** @throws ProgramError when the flow is not what its table declares. */
   resolve(program: Program, flow: Flow, numbers: Numbers): ResolvedFlow {
-    const slot = this.#slots.get(slotKey(program, flow.table));
+    const slot = this.#slots.get(program)?.get(flow.table);
     if (slot === undefined)
       throw new ProgramError(`${program.name}: no table ${flow.table} in this pipeline`);
     const kind = this.#kinds.get(program)?.get(flow.kind);
@@ -201,7 +202,7 @@ export class Pipeline {
     if (name === NEXT_PROGRAM) {
       return this.#entries.slice(this.#programs.indexOf(program) + 1).find((entry) => entry !== undefined);
     }
-    const slot = this.#slots.get(slotKey(program, name));
+    const slot = this.#slots.get(program)?.get(name);
     if (slot) return slot.tableId;
     const dropped = program.tables.find((table) => table.name === name);
     return dropped?.miss.kind === 'next' ? this.#goto(program, dropped.miss.table) : undefined;

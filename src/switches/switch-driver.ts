@@ -54,6 +54,8 @@ const OWN_FIRST_TABLE = 64;
 const PACKET_IN_BYTES = 64;
 const RETRY_MS = { first: 500, most: 30_000 } as const;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Packet-ins of one switch are worked on so long in one go before others (REST, other switches) have their turn. */
+const PACKET_IN_SLICE_MS = 10;
 
 type Work = 'compare' | 'configure';
 
@@ -86,6 +88,8 @@ export class OpenFlowDriver implements SwitchDriver {
   #retryTimer: NodeJS.Timeout | undefined;
   #lastError: string | null = null;
   #inSync = false;
+  /** When the packet-ins of this turn of the event loop began. */
+  #sliceStartMs: number | undefined;
 
   constructor(options: DriverOptions) {
     const { bridge, rundir } = options;
@@ -383,7 +387,23 @@ export class OpenFlowDriver implements SwitchDriver {
     if (this.#connection?.isWritable !== true) return;
     const inPort = match.in_port;
     if (typeof inPort !== 'number') return;
-    this.#react(() => this.#runner.packetIn(tableId, { inPort, match: match as Match, data }, now()));
+    const nowMs = now();
+    this.#react(() => this.#runner.packetIn(tableId, { inPort, match: match as Match, data }, nowMs));
+    this.#yieldAfterSlice(this.#connection, nowMs);
+  }
+
+  /**
+   * Node reads a socket on and on while there is something in it. A switch that says more than is worked off in time
+   * is held back by TCP instead, and drops packet-ins at its end, fairly among its ports.
+   */
+  #yieldAfterSlice(connection: Connection, nowMs: number): void {
+    if (this.#sliceStartMs === undefined) {
+      this.#sliceStartMs = nowMs;
+      setImmediate(() => {
+        this.#sliceStartMs = undefined;
+        connection.resume();
+      });
+    } else if (nowMs - this.#sliceStartMs > PACKET_IN_SLICE_MS) connection.pause();
   }
 
   #flowRemoved({ cookie, tableId, match, reason }: FlowRemoved): void {

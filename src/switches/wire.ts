@@ -42,7 +42,9 @@ export function messageOf(command: Command): MessageInput {
 
 function flowMod(command: 'ADD' | 'MODIFY_STRICT', flow: ResolvedFlow): MessageInput {
   // The programs' value types are looser than the codec's, which checks each value as it encodes.
-  return { type: 'FLOW_MOD', command, ...flow } as MessageInput;
+  const { cookie, tableId, idleTimeout, hardTimeout, priority, flags, match, instructions } = flow;
+  const settings = { cookie, tableId, command, idleTimeout, hardTimeout, priority, flags };
+  return { type: 'FLOW_MOD', ...settings, match, instructions } as MessageInput;
 }
 
 function groupMod(command: 'ADD' | 'MODIFY', { groupId, type, buckets }: ResolvedGroup): MessageInput {

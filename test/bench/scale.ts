@@ -25,8 +25,8 @@ async function startWeft(lab: Lab): Promise<Subject> {
     await lab.must('POST', '/v1/bridges/br0/ports', { name, vlanMode: 'trunk' });
   return {
     learnedCount: async () => {
-      const { body } = await lab.rest('GET', '/v1/bridges/br0/fdb');
-      return (Array.isArray(body) ? body : (body as { entries: unknown[] }).entries).length;
+      const { status } = (await lab.must('GET', '/v1/bridges/br0')) as { status: { macs: number } };
+      return status.macs;
     },
     setTrunks: async (port, trunks) => {
       await lab.must('PUT', `/v1/bridges/br0/ports/${port}`, { name: port, vlanMode: 'trunk', trunks });

@@ -27,9 +27,9 @@ import {
   OpenFlowDecodeError,
   decode,
   encode,
+  encodeUnder,
   errorMessage,
   mayAnswer,
-  withXid,
   xidOf,
 } from './wire.js';
 import type {
@@ -215,7 +215,7 @@ export class Session {
   /** Sends a message; a missing or zero xid is filled in. Returns the xid. @throws OpenFlowEncodeError */
   send(message: MessageInput): number {
     const xid = message.xid === undefined || message.xid === 0 ? this.#takeXid() : message.xid;
-    this.#write(encode(withXid(message, xid)));
+    this.#write(encodeUnder(message, xid));
     return xid;
   }
 
@@ -230,7 +230,7 @@ export class Session {
     options: { timeoutMs?: number; parts?: boolean } = {},
   ): Token {
     const xid = this.#takeXid();
-    const bytes = encode(withXid(message, xid));
+    const bytes = encodeUnder(message, xid);
     const timeoutMs = options.timeoutMs ?? this.config.requestTimeoutMs;
     const kind =
       message.type !== 'MULTIPART_REQUEST' ? 'single' : options.parts === true ? 'parts' : 'multipart';
@@ -250,7 +250,7 @@ export class Session {
     for (const message of messages) {
       const xid = this.#takeXid();
       xids.push(xid);
-      encoded.push(encode(withXid(message, xid)));
+      encoded.push(encodeUnder(message, xid));
     }
     const token = this.#takeXid();
     const timeoutMs = options.timeoutMs ?? this.config.requestTimeoutMs;

@@ -56,9 +56,11 @@ export function errorMessage(
   return { type: 'ERROR', xid, errorType, code, data };
 }
 
-/** The message under that xid. */
-export function withXid(message: MessageInput, xid: number): MessageInput {
-  return message.xid === xid ? message : { ...message, xid };
+/** The message's bytes under that xid, which is written over the message's own. @throws OpenFlowEncodeError */
+export function encodeUnder(message: MessageInput, xid: number): Buffer {
+  const bytes = encode(message);
+  bytes.writeUInt32BE(xid, 4);
+  return bytes;
 }
 
 /** Messages that only ever answer a request (§7.1, Table: "controller/switch" replies). */

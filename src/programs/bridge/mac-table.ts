@@ -70,8 +70,12 @@ export type Refusal =
   | 'learning-disabled'
   | 'rate-limited';
 
-export const LEARN_RATE_PER_S = 10_000;
-export const LEARN_BURST = 20_000;
+/**
+ * A port may make known twice a default table's worth of addresses at once, as when a trunk comes up, and from then
+ * on 2000 a second: a flood of made-up addresses costs the controller a fraction of a processor, not all of one.
+ */
+export const LEARN_RATE_PER_S = 2_000;
+export const LEARN_BURST = 16_384;
 
 /**
  * Packet-ins already under way when a rule was installed repeat what is known. Later ones mean that the rule is
