@@ -321,8 +321,8 @@ impl Reader<'_> {
             if kind == wanted
                 && length == 8
                 && let Some(address) = mac(message, option + 2)
+                && let Ok(offset) = u16::try_from(at + option + 2)
             {
-                let offset = (at + option + 2) as u16;
                 if wanted == 1 {
                     self.key.0[23] |= address << 16;
                     self.layout.nd_sll_at = offset;
