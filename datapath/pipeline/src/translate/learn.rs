@@ -9,10 +9,16 @@ use weft_openflow::{
     OxmId, OxmTlv, flow_mod_flags,
 };
 
+/// Most flows that one packet learns or refreshes.
+const MAX_LEARNED: usize = 256;
+
 impl Walk<'_, '_> {
     /// Learns; a flow that is there already, and the same, only has its timeouts started anew, which a cached
     /// translation can do too.
     pub(super) fn learn(&mut self, learn: &Learn) {
+        if self.learned.len() + self.credits.refreshed.len() >= MAX_LEARNED {
+            return;
+        }
         let request = self.learned_flow(learn);
         let Ok(compiled) = compile(&request.match_) else {
             return;
