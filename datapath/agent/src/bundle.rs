@@ -11,7 +11,7 @@ use weft_openflow::{ErrorCode, bundle_flags};
 const KNOWN_FLAGS: u16 = bundle_flags::ATOMIC | bundle_flags::ORDERED;
 /// Bundles one connection may have open.
 const MAX_BUNDLES: usize = 64;
-/// Messages one bundle may hold.
+/// Messages all bundles of one connection may hold together.
 const MAX_MESSAGES: usize = 1 << 20;
 
 struct Bundle<M, T> {
@@ -84,6 +84,11 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
         if !self.by_id.contains_key(&id) {
             self.open(id, flags, expires)?;
         }
+        let held: usize = self
+            .by_id
+            .values()
+            .map(|bundle| bundle.messages.len())
+            .sum();
         let bundle = self
             .by_id
             .get_mut(&id)
@@ -92,7 +97,7 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
             ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
             ErrorCode::BundleFailedBadFlags
-        } else if bundle.messages.len() >= MAX_MESSAGES {
+        } else if held >= MAX_MESSAGES {
             ErrorCode::BundleFailedMsgTooMany
         } else {
             bundle.messages.push(message);
