@@ -12,7 +12,7 @@ import {
   type ResolvedGroup,
   type ResolvedMeter,
 } from '../programs/index.js';
-import { GroupNumbers } from './numbers.js';
+import { GroupNumbers, PROGRAM_METERS, type MeterRange } from './numbers.js';
 import { flowEntry, type FlowEntry, type SwitchTables } from './tables.js';
 
 export interface ProgramFlows {
@@ -26,13 +26,6 @@ export interface Want extends SwitchTables {
   readonly groupReasons: ReadonlyMap<number, { readonly program: string; readonly reason: string }>;
 }
 
-export interface MeterRange {
-  readonly first: number;
-  readonly count: number;
-}
-
-const ALL_METERS: MeterRange = { first: 0x57000000, count: 0x1000000 };
-
 /**
  * Numbers everything, checks it, and adds the miss rules of the tables.
  * @param installed groups on the switch, whose numbers are kept.
@@ -42,7 +35,7 @@ export function compile(
   pipeline: Pipeline,
   wanted: readonly ProgramFlows[],
   installed: Iterable<ResolvedGroup>,
-  meterRange: MeterRange = ALL_METERS,
+  meterRange: MeterRange = PROGRAM_METERS,
 ): Want {
   const flows = new Map<string, FlowEntry>();
   const reasons = new Map<string, string>();
@@ -65,6 +58,8 @@ export function compile(
 
   for (const { program, set } of wanted) {
     const meterIds = new Map<string, number>();
+    if (meters.size + (set.meters?.length ?? 0) > meterRange.count)
+      throw new ProgramError(`${program.name} wants more meters than the switch has`);
     for (const { name, flags, bands } of [...(set.meters ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       let meterId = meterRange.first + (hashText(`${program.name}/${name}`) % meterRange.count);
       while (meters.has(meterId))

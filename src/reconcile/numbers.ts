@@ -12,6 +12,29 @@ const NAMED = 0x57800000;
 export const LAST_PROGRAM_GROUP = 0x57ffffff;
 const SPAN = 0x800000;
 
+/** Meter ids that are the programs'. */
+export interface MeterRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** On our own datapath: apart from users' meters, as with groups. */
+export const PROGRAM_METERS: MeterRange = { first: FIRST_PROGRAM_GROUP, count: 0x1000000 };
+
+/**
+ * On a switch that takes only ids below `maxMeter` (`ofp_meter_features.max_meter`, OF 1.3.5 §7.3.5.14, as Open
+ * vSwitch reads it): the upper half of them. Meters carry no cookie, so the lower half is left to everybody else.
+ */
+export function metersWithin(maxMeter: number): MeterRange {
+  if (maxMeter > LAST_PROGRAM_GROUP) return PROGRAM_METERS;
+  const first = Math.max(1, Math.floor(maxMeter / 2));
+  return { first, count: Math.max(0, maxMeter - first) };
+}
+
+export function isMeterOf({ first, count }: MeterRange, meterId: number): boolean {
+  return meterId >= first && meterId < first + count;
+}
+
 export function isProgramGroup(groupId: number): boolean {
   return groupId >= FIRST_PROGRAM_GROUP && groupId <= LAST_PROGRAM_GROUP;
 }

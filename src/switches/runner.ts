@@ -25,6 +25,7 @@ import {
   equalFlows,
   flowEntry,
   plan,
+  PROGRAM_METERS,
   type Command,
   type FlowEntry,
   type MeterRange,
@@ -63,7 +64,7 @@ export class ProgramRunner {
   readonly #running: readonly Running[];
   readonly #settings: Readonly<Record<string, number>>;
   #pipeline: Pipeline;
-  #meterRange: MeterRange | undefined;
+  #meterRange = PROGRAM_METERS;
   #context: ProgramContext;
   /** What configuration asks for and the switch has, as far as plans were carried out. */
   #want: Want = NOTHING_WANTED;
@@ -96,12 +97,17 @@ export class ProgramRunner {
     return this.#running.find((it) => it.program === program)?.state;
   }
 
+  /** Ids that meters get on this switch. */
+  get meterRange(): MeterRange {
+    return this.#meterRange;
+  }
+
   wantsMeters(): boolean {
     return this.#flowSets(this.#context).some(({ set }) => (set.meters ?? []).length > 0);
   }
 
   /** Fits the tables into a switch that has just connected. @throws ProgramError when it has too few. */
-  layOut(options: Omit<PipelineOptions, 'unused'>, meters?: MeterRange): void {
+  layOut(options: Omit<PipelineOptions, 'unused'>, meters: MeterRange = PROGRAM_METERS): void {
     this.#meterRange = meters;
     const unused = unusedTables(this.#flowSets(this.#context));
     this.#pipeline = new Pipeline(

@@ -7,6 +7,7 @@
 import {
   keepConnected,
   OpenFlowEncodeError,
+  RequestError,
   type Client,
   type Connection,
   type FlowRemoved,
@@ -25,10 +26,14 @@ import {
   type Program,
 } from '../programs/index.js';
 import {
+  isMeterOf,
   isProgramGroup,
+  metersWithin,
   planSize,
+  PROGRAM_METERS,
   switchTables,
   type Command,
+  type MeterRange,
   type Phase,
   type SwitchTables,
 } from '../reconcile/index.js';
@@ -320,7 +325,8 @@ export class OpenFlowDriver implements SwitchDriver {
     for (const port of descriptions.entries.map(portOf)) this.#ports.set(port.ofport, port);
     const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
     const firstTable = this.#isForeign ? 0 : OWN_FIRST_TABLE;
-    this.#runner.layOut({ firstTable, tableCount: connection.features?.nTables ?? 254 });
+    const meters = this.#isForeign ? await metersOf(connection) : PROGRAM_METERS;
+    this.#runner.layOut({ firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
     const have = await this.#read(connection);
     const flows = [...have.flows.values()].map(({ flow }) => flow);
     this.#tellNotices(this.#runner.adopt(bridge, flows, now()));
@@ -345,7 +351,9 @@ export class OpenFlowDriver implements SwitchDriver {
     return switchTables(
       flows.entries.map(flowOf),
       groups.entries.filter(({ groupId }) => isProgramGroup(groupId)).map(groupOf),
-      (meters?.entries ?? []).filter(({ meterId }) => isProgramGroup(meterId)).map(meterOf),
+      (meters?.entries ?? [])
+        .filter(({ meterId }) => isMeterOf(this.#runner.meterRange, meterId))
+        .map(meterOf),
     );
   }
 
@@ -455,6 +463,20 @@ export class OpenFlowDriver implements SwitchDriver {
 
   #tell(event: SwitchEvent): void {
     for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** The meter ids that a switch has for us; none where it answers with an error. */
+async function metersOf(connection: Connection): Promise<MeterRange> {
+  try {
+    const { maxMeter } = await connection.multipart(
+      { type: 'METER_FEATURES' },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+    return metersWithin(maxMeter);
+  } catch (error) {
+    if (error instanceof RequestError && error.kind === 'refused') return metersWithin(0);
+    throw error;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   type Dpid,
   type LogicalPort,
 } from '../../src/domain/index.js';
+import { defineProgram, NEXT_PROGRAM, type Program } from '../../src/programs/index.js';
 import { createSwitchDriver, type SwitchDriver, type SwitchEvent } from '../../src/switches/index.js';
 import { Lab, until, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
@@ -221,5 +222,59 @@ describe('the bridge program on ovs-vswitchd', () => {
     await until('port is back', () => driver.ports().some(({ name }) => name === 'pb'));
     await driver.synced(10_000);
     await a.reaches('192.0.2.2');
+  });
+
+  it('numbers meters so that Open vSwitch takes them', async () => {
+    await ovs.addBridge('br1');
+    await ovs.vsctl('set-fail-mode', 'br1', 'secure');
+    const police = defineProgram({
+      name: 'police',
+      id: 100,
+      kinds: ['limit'],
+      tables: [
+        {
+          name: 'police',
+          does: 'limits what enters',
+          match: {},
+          miss: { kind: 'drop', reason: 'never' },
+          next: [NEXT_PROGRAM],
+        },
+      ],
+      init: () => undefined,
+      flows: () => ({
+        meters: [{ name: 'all', flags: ['PKTPS'], bands: [{ type: 'DROP', rate: 1000 }], reason: 'limit' }],
+        flows: [
+          {
+            table: 'police',
+            priority: 1,
+            match: {},
+            instructions: [
+              { type: 'METER', meter: 'all' },
+              { type: 'GOTO_TABLE', table: NEXT_PROGRAM },
+            ],
+            kind: 'limit',
+            reason: 'limit',
+          },
+        ],
+      }),
+    });
+    const connection = { kind: 'openflow', target: `unix:${ovs.rundir}/br1.mgmt` } as const;
+    const start = async (): Promise<SwitchDriver> => {
+      const options = { rundir: ovs.rundir, log: quiet, programs: [police as Program] };
+      const metered = createSwitchDriver({
+        ...options,
+        bridge: newBridge({ name: 'br1', datapathId: dpid, connection }),
+      });
+      metered.start();
+      await metered.synced(20_000);
+      return metered;
+    };
+    await (await start()).stop();
+    const meters = await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'dump-meters', connection.target);
+    expect(meters).toMatch(/^meter=\d+ pktps bands=\ntype=drop rate=1000$/m);
+    // Found again, it is left as it is.
+    const again = await start();
+    expect(again.status().sent).toMatchObject({ flowAdds: 0, flowModifies: 0, flowDeletes: 0 });
+    await again.stop();
   });
 });
