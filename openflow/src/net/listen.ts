@@ -84,12 +84,15 @@ export async function listen(
   const parsed = parsePassiveTarget(target);
   const server = parsed.kind === 'pssl' ? tlsServer(options) : net.createServer();
   if (parsed.kind === 'punix') await removeStale(parsed.path);
+  // Plain TCP has no protection of its own: open to others only by naming an address.
+  const host =
+    parsed.kind === 'punix' ? undefined : (parsed.host ?? (parsed.kind === 'ptcp' ? '127.0.0.1' : undefined));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(
       parsed.kind === 'punix'
         ? { path: parsed.path }
-        : { port: parsed.port, ...(parsed.host === undefined ? {} : { host: parsed.host }) },
+        : { port: parsed.port, ...(host === undefined ? {} : { host }) },
       () => {
         server.off('error', reject);
         resolve();

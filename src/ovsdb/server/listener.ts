@@ -77,8 +77,11 @@ export class Listener {
       );
       if (target.kind === 'unix') acceptor.listen(target.path, resolve);
       else
+        // Plain TCP has no protection of its own: open to others only by naming an address.
         acceptor.listen(
-          { port: target.port, ...(target.host === undefined ? {} : { host: target.host }) },
+          target.kind === 'ssl' && target.host === undefined
+            ? { port: target.port }
+            : { port: target.port, host: target.host ?? '127.0.0.1' },
           resolve,
         );
     });
