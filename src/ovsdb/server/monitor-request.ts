@@ -21,9 +21,11 @@ export function monitorFromJson(
   for (const [table, requests] of tableRequests(json, schema)) {
     const columns = new Map<string, MonitoredColumn>();
     const conditions: Condition[] = [];
+    const select = { initial: false, insert: false, delete: false, modify: false };
     for (const request of requests) {
       const read = requestFromJson(request, table, version);
       if (read.condition) conditions.push(read.condition);
+      for (const kind of KINDS) select[kind] ||= read.select[kind];
       for (const column of read.columns) {
         if (columns.has(column.name)) {
           throw new RequestError('syntax error', `column ${column.name} mentioned more than once`, request);
@@ -34,6 +36,7 @@ export function monitorFromJson(
     tables.set(table.name, {
       name: table.name,
       columns: [...columns.values()],
+      select,
       condition: anyOf(conditions),
     });
   }
@@ -79,7 +82,7 @@ function requestFromJson(
   json: Json,
   table: TableSchema,
   version: MonitorVersion,
-): { columns: MonitoredColumn[]; condition: Condition | null } {
+): { columns: MonitoredColumn[]; select: Select; condition: Condition | null } {
   if (!isObject(json))
     throw new RequestError('syntax error', 'a monitor request must be a JSON object', json);
   refuseOthers(json, version === 1 ? ['columns', 'select'] : ['columns', 'select', 'where'], table);
@@ -97,7 +100,7 @@ function requestFromJson(
     }
     return { name, type: typeOf(table, name), select };
   });
-  return { columns, condition: conditionOf(json['where'], table) };
+  return { columns, select, condition: conditionOf(json['where'], table) };
 }
 
 function selectFromJson(json: Json | undefined, table: TableSchema): Select {

@@ -24,7 +24,10 @@ export interface MonitoredColumn {
 
 export interface MonitoredTable {
   readonly name: string;
+  /** May be none: then only the rows' being there is told. */
   readonly columns: readonly MonitoredColumn[];
+  /** What any of the requests for the table selects. */
+  readonly select: Select;
   /** Rows that satisfy one of these clauses; null: all rows. */
   readonly condition: Condition | null;
 }
@@ -114,7 +117,7 @@ function put(
   now: Row | null,
 ): void {
   const uuid = (now ?? before)?.uuid;
-  if (uuid === undefined || !table.columns.some(({ select }) => select[kind])) return;
+  if (uuid === undefined || !table.select[kind]) return;
   const columns = table.columns.filter(({ select }) => select[kind]);
   const update =
     version === 1 ? fullUpdate(columns, before, now) : differenceUpdate(columns, kind, before, now);
