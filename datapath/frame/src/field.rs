@@ -77,7 +77,7 @@ pub const CONJ_ID: Field = at(4, 32, 32);
 pub const REGS: u8 = 16;
 /// Register `n` (NXM), `n` below [`REGS`].
 pub const fn reg(n: u8) -> Field {
-    at(5 + n / 2, if n % 2 == 0 { 32 } else { 0 }, 32)
+    at(5 + n / 2, if n.is_multiple_of(2) { 32 } else { 0 }, 32)
 }
 /// Extended register `n`: registers `2n` (most significant) and `2n + 1`.
 pub const fn xreg(n: u8) -> Field {

@@ -188,7 +188,7 @@ fn write(
 
 /// Fields of the transport message may lie at any even offset from its begin; neighbour-discovery addresses do.
 fn update_aligned(packet: &mut Packet, layout: &Layout, at: usize, old: &[u8], new: &[u8]) {
-    if (at - usize::from(layout.l4_at)) % 2 == 0 {
+    if (at - usize::from(layout.l4_at)).is_multiple_of(2) {
         update_transport(packet, layout, false, old, new);
     }
 }

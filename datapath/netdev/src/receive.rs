@@ -67,10 +67,10 @@ impl RxBatch {
         self.packets.swap(self.filled, index);
         let packet = &mut self.packets[self.filled];
         packet.received(frame_len, offload);
-        if let Some(tag) = tag {
-            if packet.insert(12, tag.len()) {
-                packet.bytes_mut()[12..16].copy_from_slice(&tag);
-            }
+        if let Some(tag) = tag
+            && packet.insert(12, tag.len())
+        {
+            packet.bytes_mut()[12..16].copy_from_slice(&tag);
         }
         counters.rx_packets += 1;
         counters.rx_bytes += packet.len() as u64;

@@ -303,12 +303,13 @@ fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
             params.name
         )));
     }
-    if let Some(number) = params.ofport {
-        if !(1..=OFPP_MAX).contains(&number) && number != OFPP_LOCAL {
-            return Err(RpcError::invalid(format!(
-                "ofport {number} is not 1 to {OFPP_MAX} or {OFPP_LOCAL}"
-            )));
-        }
+    if let Some(number) = params.ofport
+        && !(1..=OFPP_MAX).contains(&number)
+        && number != OFPP_LOCAL
+    {
+        return Err(RpcError::invalid(format!(
+            "ofport {number} is not 1 to {OFPP_MAX} or {OFPP_LOCAL}"
+        )));
     }
     let mac = match &params.mac {
         None => None,
@@ -335,7 +336,7 @@ fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let nibble = |digit: u8| char::from(digit).to_digit(16);

@@ -208,6 +208,21 @@ fn remove(path: &Path) {
     }
 }
 
+/// Removes the files of all bridges.
+pub fn remove_all(rundir: &Path) {
+    let Ok(entries) = fs::read_dir(rundir) else {
+        return;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "flows")
+        {
+            remove(&path);
+        }
+    }
+}
+
 /// Where a bridge's file is.
 pub fn path_of(rundir: &Path, bridge: &str) -> PathBuf {
     rundir.join(format!("{bridge}.flows"))

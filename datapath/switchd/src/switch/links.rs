@@ -1,5 +1,6 @@
 //! Devices that come, go, change and are renamed, and what that means to ports.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use rustix::event::epoll;
@@ -65,8 +66,17 @@ impl Switch {
     }
 
     fn link_removed(&mut self, ifindex: u32, why: &str) {
-        if let Some((index, slot)) = self.port_of_device(ifindex) {
-            self.detach(index, slot, why);
+        let Some((index, slot)) = self.port_of_device(ifindex) else {
+            return;
+        };
+        self.detach(index, slot, why);
+        let internal = self.bridges[index]
+            .as_mut()
+            .and_then(|bridge| bridge.io.port(slot))
+            .is_some_and(|port| port.spec.device_type == DeviceType::Internal);
+        if internal {
+            // Somebody has deleted what is ours to make. Its addresses are lost, as when it was made first.
+            self.attach(index, slot);
         }
     }
 
@@ -79,41 +89,26 @@ impl Switch {
                 return;
             }
         };
-        let attached: Vec<u32> = self
-            .bridges
-            .iter()
-            .flatten()
-            .flat_map(|bridge| bridge.io.ports())
-            .filter_map(|(_, port)| Some(port.attached.as_ref()?.link.ifindex))
-            .collect();
-        for ifindex in attached {
-            if links.iter().all(|link| link.ifindex != ifindex) {
-                self.link_removed(ifindex, "No such device");
-            }
+        let present: HashSet<u32> = links.iter().map(|link| link.ifindex).collect();
+        let attached = self.devices.keys().copied();
+        for gone in attached
+            .filter(|ifindex| !present.contains(ifindex))
+            .collect::<Vec<_>>()
+        {
+            self.link_removed(gone, "No such device");
         }
         for link in links {
             self.link_changed(link);
         }
     }
 
-    fn port_where(&self, wanted: impl Fn(&super::port::Port) -> bool) -> Option<(usize, usize)> {
-        self.bridges.iter().enumerate().find_map(|(index, bridge)| {
-            let (slot, _) = bridge.as_ref()?.io.ports().find(|(_, port)| wanted(port))?;
-            Some((index, slot))
-        })
-    }
-
     /// Bridge and slot of the port of that name.
     pub(super) fn port_named(&self, name: &str) -> Option<(usize, usize)> {
-        self.port_where(|port| port.spec.name == name)
+        self.names.get(name).copied()
     }
 
     fn port_of_device(&self, ifindex: u32) -> Option<(usize, usize)> {
-        self.port_where(|port| {
-            port.attached
-                .as_ref()
-                .is_some_and(|attached| attached.link.ifindex == ifindex)
-        })
+        self.devices.get(&ifindex).copied()
     }
 
     /// Opens a port's device and lets frames in.
@@ -127,6 +122,7 @@ impl Switch {
         };
         port.attach(&mut self.rtnl, &name);
         if let Some(attached) = &port.attached {
+            self.devices.insert(attached.link.ifindex, (index, slot));
             let watched = epoll::add(
                 &self.epoll,
                 &attached.device,
@@ -154,6 +150,9 @@ impl Switch {
             return;
         };
         if let Some(port) = bridge.io.port(slot) {
+            if let Some(attached) = &port.attached {
+                self.devices.remove(&attached.link.ifindex);
+            }
             port.detach(&mut self.rtnl, &bridge.spec.name, why);
         }
         self.refresh(index, slot);

@@ -27,6 +27,7 @@ use weft_netdev::{LinkMonitor, Rtnl, RxBatch};
 use self::bridge::Bridge;
 use crate::command::{Command, CommandQueue};
 use crate::outbox::Outbox;
+use crate::survival;
 use crate::wire::{Incoming, Outgoing};
 
 /// Token of the command queue.
@@ -50,6 +51,10 @@ pub struct Switch {
     monitor: LinkMonitor,
     /// Bridges; the place of one never changes.
     bridges: Vec<Option<Bridge>>,
+    /// Bridge and slot of each port, by name: the kernel speaks of every device there is.
+    names: HashMap<String, (usize, usize)>,
+    /// The same of the devices that are open, by interface index.
+    devices: HashMap<u32, (usize, usize)>,
     /// Which bridge a connection belongs to.
     conns: HashMap<ConnId, usize>,
     /// Connections that a long reply is being made for.
@@ -85,6 +90,8 @@ impl Switch {
             rtnl: Rtnl::new()?,
             monitor,
             bridges: Vec::new(),
+            names: HashMap::new(),
+            devices: HashMap::new(),
             conns: HashMap::new(),
             replying: Vec::new(),
             batch: RxBatch::default(),
@@ -424,6 +431,10 @@ impl Switch {
     fn close(&mut self) {
         for index in 0..self.bridges.len() {
             self.drop_bridge(index, self.keep_interfaces);
+        }
+        if !self.keep_interfaces {
+            // Also those of bridges that nobody has asked for again.
+            survival::remove_all(&self.rundir);
         }
     }
 }

@@ -133,11 +133,11 @@ impl Port {
 
     /// The kernel said something of the device.
     pub fn link_changed(&mut self, link: LinkInfo) {
-        if let Some(attached) = &mut self.attached {
-            if attached.link != link {
-                attached.speed = link_speed(&link.name).ok();
-                attached.link = link;
-            }
+        if let Some(attached) = &mut self.attached
+            && attached.link != link
+        {
+            attached.speed = link_speed(&link.name).ok();
+            attached.link = link;
         }
     }
 

@@ -116,6 +116,8 @@ impl Switch {
             return;
         };
         self.conns.retain(|_, owner| *owner != index);
+        self.names.retain(|_, (owner, _)| *owner != index);
+        self.devices.retain(|_, (owner, _)| *owner != index);
         for outbox in bridge.io.outboxes.values() {
             outbox.finish();
         }
@@ -170,10 +172,12 @@ impl Switch {
         if let Some(config) = bridge.io.restored_config.remove(&ofport) {
             port.set_config(config);
         }
+        let name = port.spec.name.clone();
         let slot = bridge
             .io
             .insert(port)
             .ok_or_else(|| RpcError::new("full", "too many ports"))?;
+        self.names.insert(name, (index, slot));
         self.attach(index, slot);
         self.port_info(index, slot, "added")
     }
@@ -269,6 +273,10 @@ impl Switch {
         let Some(port) = bridge.io.remove(slot) else {
             return;
         };
+        self.names.remove(&port.spec.name);
+        if let Some(attached) = &port.attached {
+            self.devices.remove(&attached.link.ifindex);
+        }
         bridge.io.forget_port_config(&port, now);
         if port.announced.is_some() {
             bridge.agent.port_removed(port.ofport, &mut bridge.io);
