@@ -395,6 +395,63 @@ describe('ovsdb-client', () => {
   });
 });
 
+test("python3-openvswitch's IDL keeps a live copy", async () => {
+  const script = `
+import sys, ovs.poller, ovs.db.idl, ovs.stream
+remote = sys.argv[1]
+helper = ovs.db.idl.SchemaHelper("/usr/share/openvswitch/vswitch.ovsschema")
+helper.register_columns("Bridge", ["name", "other_config", "fail_mode"])
+idl = ovs.db.idl.Idl(remote, helper)
+shown = None
+while True:
+    idl.run()
+    rows = sorted((r.name, sorted(r.other_config.items()), r.fail_mode) for r in idl.tables["Bridge"].rows.values())
+    if idl.has_ever_connected() and rows != shown:
+        shown = rows
+        print(rows, flush=True)
+    poller = ovs.poller.Poller()
+    idl.wait(poller)
+    poller.block()
+`;
+  const child = spawn('/usr/bin/python3', ['-c', script, `unix:${sockets.weft}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const shows = (text: string) => until(text, () => output.trim().split('\n').at(-1) === text);
+  await vsctl('--no-wait', '--if-exists', 'del-br', 'x0');
+  await shows('[]');
+  await vsctl(
+    '--no-wait',
+    'add-br',
+    'live0',
+    '--',
+    'set',
+    'bridge',
+    'live0',
+    'other_config:a=1',
+    'other_config:b=2',
+  );
+  await shows("[('live0', [('a', '1'), ('b', '2')], [])]");
+  await vsctl(
+    '--no-wait',
+    'remove',
+    'bridge',
+    'live0',
+    'other_config',
+    'a',
+    '--',
+    'set-fail-mode',
+    'live0',
+    'secure',
+  );
+  await shows("[('live0', [('b', '2')], ['secure'])]");
+  await vsctl('--no-wait', 'del-br', 'live0');
+  await shows('[]');
+  child.kill('SIGTERM');
+});
+
 test('a malformed client is cut off, others go on', async () => {
   const socket = connect(sockets.weft);
   socket.on('error', () => undefined);
