@@ -1,6 +1,6 @@
 """Runs os-ken's switch tester (os_ken.tests.switch.tester); started by conformance.ts.
 
-    conformance.py [--as-shipped] CASES
+    conformance.py [--as-shipped] [--seconds N] CASES
 
 Without --as-shipped three faults of the tester itself are made good, none of which is about the switch tested:
 
@@ -9,8 +9,11 @@ Without --as-shipped three faults of the tester itself are made good, none of wh
 * It paces load by sleeping 10 ms between bursts and not counting the time that sending takes, so that it sends
   less than the case says, 10 to 15 % on a busy machine, where 10 % are the tolerance. Here the clock paces.
 * It writes each message of a constant load anew, which is too slow for 20,000 packets per second. Here once.
+
+With --seconds, cases of load (groups, meters) take that long instead of the 30 seconds they ask for.
 """
 
+import argparse
 import struct
 import sys
 import time
@@ -20,7 +23,7 @@ from os_ken.lib import hub
 from os_ken.lib.packet import sctp
 from os_ken.tests.switch import tester
 
-CONTINUE_INTERVAL_S = 0.01
+SEND_INTERVAL_S = 0.01
 
 
 def _crc32c_table():
@@ -82,7 +85,7 @@ def send_by_the_clock(self, case):
     rate = case["packet_counter_inc"] / tester.CONTINUOUS_THREAD_INTVL
     start, sent = time.monotonic(), 0
     while event is not None and self.ingress_event is event:
-        hub.sleep(CONTINUE_INTERVAL_S)
+        hub.sleep(SEND_INTERVAL_S)
         due = int((time.monotonic() - start) * rate)
         try:
             load.send(due - sent)
@@ -93,18 +96,32 @@ def send_by_the_clock(self, case):
         sent = due
 
 
+def shorten_load(seconds):
+    original = tester.OfTester._continuous_packet_send
+
+    def send(self, case):
+        case[tester.KEY_PACKETS][tester.KEY_DURATION_TIME] = seconds
+        original(self, case)
+
+    tester.OfTester._continuous_packet_send = send
+
+
 def main():
-    arguments = sys.argv[1:]
-    as_shipped = "--as-shipped" in arguments
-    cases = [argument for argument in arguments if argument != "--as-shipped"][0]
-    if not as_shipped:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--as-shipped", action="store_true")
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("cases")
+    options = parser.parse_args()
+    if options.seconds is not None:
+        shorten_load(options.seconds)
+    if not options.as_shipped:
         sctp.sctp._checksum = sctp_checksum
         tester.OfTester._send_packet_thread = send_by_the_clock
     sys.argv = [
         "conformance",
         "os_ken.tests.switch.tester",
         "--test-switch-dir",
-        cases,
+        options.cases,
         "--test-switch-target-version",
         "openflow13",
         "--test-switch-tester-version",
