@@ -111,10 +111,10 @@ impl Action {
             SET_FIELD => Self::read_set_field(r),
             EXPERIMENTER => {
                 let experimenter = u32::read(r)?;
-                if experimenter == NICIRA_EXPERIMENTER {
-                    if let Some(action) = NxAction::read_body(r)? {
-                        return Ok(Action::Nicira(action));
-                    }
+                if experimenter == NICIRA_EXPERIMENTER
+                    && let Some(action) = NxAction::read_body(r)?
+                {
+                    return Ok(Action::Nicira(action));
                 }
                 Ok(Action::Experimenter {
                     experimenter,
