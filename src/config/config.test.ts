@@ -7,12 +7,15 @@ import {
   addBridge,
   addPort,
   assignOfports,
+  faultyStatus,
   isInterfaceName,
+  isConnectionTarget,
   isTarget,
   macFromUuid,
   numberOf,
   readNetwork,
   removePort,
+  statusOperations,
 } from './index.js';
 
 let counter = 0;
@@ -239,6 +242,35 @@ describe('port numbers', () => {
   });
 });
 
+test('an interface that does not work says -1 and gets its own number back', () => {
+  const reserved = new Map<string, number>();
+  const number = (name: string) => numberOf(database.find('Interface', 'name', name) ?? missing, 'ofport');
+  const working = {
+    ifindex: 5,
+    mac: null,
+    mtu: 1500,
+    adminUp: true,
+    linkUp: true,
+    speedMbps: null,
+    error: null,
+  };
+  run(addPort(database, 'br0', { name: 'p2' }));
+  run(assignOfports(database, reserved));
+  expect([number('p1'), number('p2')]).toEqual([1, 2]);
+  run(statusOperations(database, [faultyStatus('p1', 'No such device')], [], reserved));
+  expect(number('p1')).toBe(-1);
+  // It is still its number: nobody else gets it, and the switch is told of it.
+  run(addPort(database, 'br0', { name: 'p3' }));
+  run(assignOfports(database, reserved));
+  expect([number('p1'), number('p3')]).toEqual([-1, 3]);
+  expect(assignOfports(database, reserved)).toEqual([]);
+  const [first] = readNetwork(database, reserved).network.bridges;
+  expect(first?.ports.find(({ name }) => name === 'p1')?.interfaces[0]?.ofport).toBe(1);
+  run(statusOperations(database, [{ name: 'p1', ofport: null, ...working }], [], reserved));
+  expect(number('p1')).toBe(1);
+  expect(reserved.size).toBe(0);
+});
+
 test('names and targets', () => {
   for (const name of ['br0', 'eth0.10', 'a-b_c', 'x'.repeat(15)]) expect(isInterfaceName(name)).toBe(true);
   for (const name of ['', '.', '..', 'a/b', 'a b', 'a:b', 'x'.repeat(16)])
@@ -246,4 +278,16 @@ test('names and targets', () => {
   for (const target of ['tcp:127.0.0.1:6653', 'ptcp:6654', 'ptcp:', 'ssl:h:1', 'punix:/x', 'unix:/x'])
     expect(isTarget(target)).toBe(true);
   for (const target of ['', 'http://x', 'tcp:', 'unix:']) expect(isTarget(target)).toBe(false);
+  for (const target of ['tcp:127.0.0.1:6653', 'ssl:h:1', 'tcp:[::1]:65535', 'unix:/x'])
+    expect(isConnectionTarget(target)).toBe(true);
+  for (const target of [
+    'tcp:h:0',
+    'tcp:h:65536',
+    'tcp:h',
+    'tcp:::1:6653',
+    'tcp:[::1:6653',
+    'ptcp:6653',
+    'unix:',
+  ])
+    expect(isConnectionTarget(target)).toBe(false);
 });

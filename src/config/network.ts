@@ -137,7 +137,7 @@ class Reader {
 
   #connection(text: string | undefined, fault: Report): Connection {
     if (text === undefined) return { kind: 'weft' };
-    if (/^(unix:.+|(tcp|ssl):.+:\d{1,5})$/.test(text)) return { kind: 'openflow', target: text };
+    if (isConnectionTarget(text)) return { kind: 'openflow', target: text };
     fault(
       'other_config:openflow-connection',
       `"${text}" is neither unix:PATH nor tcp:HOST:PORT nor ssl:HOST:PORT`,
@@ -260,6 +260,13 @@ type Report = (column: string, message: string) => void;
 /** What Linux takes as the name of an interface (dev_valid_name). */
 export function isInterfaceName(name: string): boolean {
   return /^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..';
+}
+
+/** A switch that can be connected to. node-openflow takes no others, and throws. */
+export function isConnectionTarget(text: string): boolean {
+  if (/^unix:.+$/.test(text)) return true;
+  const port = /^(?:tcp|ssl):(?:[^:[\]]+|\[[^[\]]+\]):(\d{1,5})$/.exec(text)?.[1];
+  return port !== undefined && Number(port) > 0 && Number(port) <= 65535;
 }
 
 /** Active and passive connections in Open vSwitch's words (ovsdb(7), "Connection Methods"). */
