@@ -47,7 +47,8 @@ export class Supervisor {
     child.once('error', (error) => {
       this.#child = null;
       this.log(`${this.name} cannot be started: ${error.message}`);
-      failed?.(1);
+      if (failed) failed(1);
+      else if (!this.#stopping) this.#restartLater();
     });
     child.once('exit', (code, signal) => {
       this.#child = null;
@@ -56,9 +57,13 @@ export class Supervisor {
       if (failed && code && ranMs < goodRunMs) return failed(code);
       if (ranMs > goodRunMs) this.#delayMs = firstDelayMs;
       this.log(`${this.name} ended (${signal ?? `exit status ${code}`}), restarting in ${this.#delayMs} ms`);
-      this.#timer = setTimeout(() => this.#run(null), this.#delayMs);
-      this.#delayMs = Math.min(this.#delayMs * 2, lastDelayMs);
+      this.#restartLater();
     });
+  }
+
+  #restartLater() {
+    this.#timer = setTimeout(() => this.#run(null), this.#delayMs);
+    this.#delayMs = Math.min(this.#delayMs * 2, lastDelayMs);
   }
 
   /** Asks the child to stop, insists after five seconds, resolves when it is gone. */
