@@ -15,6 +15,8 @@ const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT]
   --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
   --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
   --http HOST:PORT   the REST API (WEFT_HTTP; default 127.0.0.1:8080)
+  --http-token-file FILE
+                     the token that REST clients must send (WEFT_HTTP_TOKEN_FILE)
   --remote TARGET    serve the database there too (ptcp:6640:127.0.0.1, pssl:, punix:); may be repeated
   --private-key FILE, --certificate FILE, --ca-cert FILE
                      PEM, for pssl:
@@ -29,6 +31,7 @@ function readOptions() {
         rundir: { type: 'string', default: process.env.OVS_RUNDIR ?? '/run/openvswitch' },
         db: { type: 'string', default: process.env.WEFT_DB ?? '/var/lib/weft/conf.db' },
         http: { type: 'string', default: process.env.WEFT_HTTP ?? '127.0.0.1:8080' },
+        'http-token-file': { type: 'string' },
         remote: { type: 'string', multiple: true, default: [] },
         'private-key': { type: 'string' },
         certificate: { type: 'string' },
@@ -136,8 +139,8 @@ await runMain(async () => {
       '--log-format',
       format,
       ...options.remote.flatMap((target) => ['--remote', target]),
-      .../** @type {const} */ (['private-key', 'certificate', 'ca-cert']).flatMap((name) =>
-        options[name] === undefined ? [] : [`--${name}`, options[name]],
+      .../** @type {const} */ (['http-token-file', 'private-key', 'certificate', 'ca-cert']).flatMap(
+        (name) => (options[name] === undefined ? [] : [`--${name}`, options[name]]),
       ),
     ],
     log,
