@@ -88,7 +88,7 @@ async function installNodePackages() {
     .update(readFileSync(`${root}package-lock.json`))
     .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
-  await mustRun('npm ci', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+  await mustRun('npm ci', 'npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
     // npm passes its own settings of the outer `npm start` down; a nested npm must not inherit them.
     env: Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^npm_(config|package|lifecycle)/i.test(name)),

@@ -2,6 +2,7 @@
  * Small helpers shared by the launch scripts. They run before `npm install` has, so they use Node alone.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** The project's top folder, with a trailing slash. */
@@ -38,18 +39,32 @@ export function readCommand(command, args) {
 }
 
 /**
- * Runs a command with its output on ours.
+ * Runs a command with its output on ours. A signal that would end us ends the command first, so that nothing goes on
+ * behind our back, and callers can put right what they have begun.
  * @param {string} command
  * @param {string[]} args
  * @param {import('node:child_process').SpawnOptions} [options]
  * @returns {Promise<number>} the exit status; 128 + n for death by signal n
  */
-export function runCommand(command, args, options = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
-    child.once('error', (error) => reject(new PlainError(`cannot run ${command}: ${error.message}`)));
-    child.once('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
-  });
+export async function runCommand(command, args, options = {}) {
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options });
+  let isInterrupted = false;
+  const interrupt = (/** @type {NodeJS.Signals} */ signal) => {
+    isInterrupted = true;
+    child.kill(signal);
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    /** @type {[number | null, NodeJS.Signals | null]} */
+    const [code, signal] = await new Promise((resolve, reject) => {
+      child.once('error', (error) => reject(new PlainError(`cannot run ${command}: ${error.message}`)));
+      child.once('close', (...ended) => resolve(ended));
+    });
+    if (isInterrupted) throw new PlainError('interrupted');
+    return code ?? 128 + (constants.signals[signal ?? 'SIGTERM'] ?? 0);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
 }
 
 /**
