@@ -186,8 +186,13 @@ export class Orchestrator {
     const wanted = this.#wanted;
     const { bridges } = reading.network;
     // Foreign switches do not depend on the datapath.
-    await this.#drive(bridges.filter((bridge) => !isOurs(bridge)));
-    await this.#dropDrivers(bridges);
+    try {
+      await this.#drive(bridges.filter((bridge) => !isOurs(bridge)));
+      await this.#dropDrivers(bridges);
+    } catch (error) {
+      this.options.log.error({ err: error }, 'a switch that is not ours could not be driven');
+      this.#retryLater();
+    }
     if (!this.#client.isConnected) return;
     this.#faults.clear();
     this.#portFaults.clear();
