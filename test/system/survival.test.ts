@@ -62,7 +62,7 @@ test('flows, groups and meters of users are back within 2 s; what was deleted or
   await ofctl('add-flow', 'table=4,cookie=0x14,udp,actions=group:9');
   await ofctl('add-flow', 'table=4,cookie=0x15,tcp,idle_timeout=600,hard_timeout=900,actions=drop');
   await ofctl('add-flow', 'table=5,cookie=0x16,hard_timeout=1,actions=drop');
-  await ofctl('mod-port', 'pb', 'no-flood');
+  await ofctl('mod-port', 'pb', 'no-packet-in');
   await until(
     'the short-lived flow has ended',
     async () => !(await users()).some((line) => line.includes('0x16')),
@@ -79,7 +79,7 @@ test('flows, groups and meters of users are back within 2 s; what was deleted or
   expect(await users()).toEqual(before);
   await a.reaches('10.98.0.2', 2_000);
   await until('the port is back as configured', async () =>
-    /pb[^]*?NO_FLOOD/.test(await ofctl('dump-ports-desc')),
+    /pb[^]*?NO_PACKET_IN/.test(await ofctl('dump-ports-desc')),
   );
 
   // And once more, from the file that has been taken on.
