@@ -36,6 +36,8 @@ const QUEUE: u64 = 0;
 const LINKS: u64 = 1;
 /// Tokens of ports: bridge and slot, from here on.
 const PORTS: u64 = 1 << 16;
+/// Niceness of the switch thread.
+const PRIORITY: i32 = -10;
 /// Events taken from epoll at once.
 const EVENTS: usize = 256;
 /// Time given to commands in one round while frames wait.
@@ -104,6 +106,11 @@ impl Switch {
 
     /// Works until told to stop, or until the control thread is gone; then gives all devices back.
     pub fn run(mut self) -> io::Result<()> {
+        // As Open vSwitch's own start script does: hosts that keep the machine busy must not starve their switch.
+        // Priorities are per thread on Linux, so this is the switch thread's alone.
+        if let Err(error) = rustix::process::setpriority_process(None, PRIORITY) {
+            tracing::info!(%error, "the switch thread keeps the usual priority (CAP_SYS_NICE is missing)");
+        }
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         let result = loop {
             if self.stopping {
