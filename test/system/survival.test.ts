@@ -80,7 +80,9 @@ test('flows, groups and meters of users are back within 2 s; what was deleted or
   await a.reaches('10.98.0.2', 2_000);
   await until('the port is back as configured', async () =>
     /pb[^]*?NO_PACKET_IN/.test(await ofctl('dump-ports-desc')),
-  );
+  ).catch(async (error: Error) => {
+    throw new Error(`${error.message}\n${await ofctl('dump-ports-desc')}\n${lab.log.slice(-6000)}`);
+  });
 
   // And once more, from the file that has been taken on.
   await ofctl('del-flows', 'table=4,udp');
