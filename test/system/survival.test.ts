@@ -63,7 +63,9 @@ test('flows, groups and meters of users are back within 2 s; what was deleted or
   await ofctl('add-flow', 'table=4,cookie=0x15,tcp,idle_timeout=600,hard_timeout=900,actions=drop');
   await ofctl('add-flow', 'table=5,cookie=0x16,hard_timeout=1,actions=drop');
   await ofctl('mod-port', 'pb', 'no-packet-in');
-  await until('the port is configured', async () => /pb[^]*?NO_PACKET_IN/.test(await ofctl('dump-ports-desc')));
+  await until('the port is configured', async () =>
+    /pb[^]*?NO_PACKET_IN/.test(await ofctl('dump-ports-desc')),
+  );
   await until(
     'the short-lived flow has ended',
     async () => !(await users()).some((line) => line.includes('0x16')),
