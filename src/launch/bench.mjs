@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { build } from './build.mjs';
 import { setUp } from './setup.mjs';
-import { PlainError, root, runMain } from './tools.mjs';
+import { PlainError, requireRoot, root, runMain } from './tools.mjs';
 
 await runMain(async () => {
   const folder = `${root}test/bench/`;
@@ -18,8 +18,7 @@ await runMain(async () => {
   const unknown = wanted.filter((name) => !names.includes(name));
   if (unknown.length > 0)
     throw new PlainError(`no benchmark ${unknown.join(', ')}; there are: ${names.join(', ')}`);
-  if (process.getuid?.() !== 0)
-    throw new PlainError('root is needed: the benchmarks make network namespaces');
+  requireRoot(': the benchmarks make network namespaces');
   await setUp({ tests: true });
   await build();
   for (const name of wanted.length > 0 ? wanted : names) {

@@ -1,11 +1,10 @@
 /** `npm run demo`: the second tutorial's topology in network namespaces (test/demo). */
 import { build } from './build.mjs';
 import { setUp } from './setup.mjs';
-import { PlainError, root, runMain } from './tools.mjs';
+import { requireRoot, root, runMain } from './tools.mjs';
 
 await runMain(async () => {
-  if (process.getuid?.() !== 0)
-    throw new PlainError('root is needed: the demonstration makes network namespaces');
+  requireRoot(': the demonstration makes network namespaces');
   await setUp();
   await build();
   const { runDemo } = await import(`${root}dist/test/demo/tutorial.js`);

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter } from 'node:path';
-import { PlainError, mustRun, readCommand, root, runMain } from './tools.mjs';
+import { mustRun, PlainError, readCommand, requireRoot, root, runMain } from './tools.mjs';
 
 /** The oldest Rust that builds the datapath (datapath/Cargo.toml, rust-version). */
 const rustMinimum = { major: 1, minor: 88 };
@@ -55,8 +55,7 @@ function hasRust() {
 async function installDebianPackages(packages) {
   if (packages.length === 0) return;
   const list = packages.join(' ');
-  if (process.getuid?.() !== 0)
-    throw new PlainError(`root is needed to install the Debian packages: ${list}`);
+  requireRoot(` to install the Debian packages: ${list}`);
   if (!findProgram('apt-get')) throw new PlainError(`install these first (no apt-get here): ${list}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   // Without this, installing the Open vSwitch tools for the tests would start Open vSwitch itself,

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { setUp } from './setup.mjs';
 import { Supervisor } from './supervisor.mjs';
-import { PlainError, datapathBinary, root, runMain } from './tools.mjs';
+import { datapathBinary, PlainError, requireRoot, root, runMain } from './tools.mjs';
 
 const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT] [--remote TARGET]
        [--log-format pretty|json] [--keep-interfaces]
@@ -99,11 +99,7 @@ await runMain(async () => {
     process.stdout.write(usage);
     return 0;
   }
-  if (process.getuid?.() !== 0) {
-    throw new PlainError(
-      'root is needed: to open network devices (AF_PACKET, tap) and to install what is missing',
-    );
-  }
+  requireRoot(': to open network devices (AF_PACKET, tap) and to install what is missing');
   checkRundir(options.rundir);
   await checkListen(options.http);
   await setUp();

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { build } from './build.mjs';
 import { check } from './check.mjs';
 import { setUp } from './setup.mjs';
-import { PlainError, root, runCommand, runMain } from './tools.mjs';
+import { requireRoot, root, runCommand, runMain } from './tools.mjs';
 
 const fuzzSeconds = Number(process.env.WEFT_FUZZ_SECONDS ?? 20);
 
@@ -82,9 +82,7 @@ async function runStep(name, run) {
 }
 
 await runMain(async () => {
-  if (process.getuid?.() !== 0) {
-    throw new PlainError('root is needed: the system tests make network namespaces and open packet sockets');
-  }
+  requireRoot(': the system tests make network namespaces and open packet sockets');
   await setUp({ tests: true });
   await build();
   await runStep('static checks', check);

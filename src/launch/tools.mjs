@@ -15,6 +15,14 @@ export const datapathBinary = `${root}datapath/target/release/weft-datapath`;
 export class PlainError extends Error {}
 
 /**
+ * Fails unless root runs this.
+ * @param {string} why what it is needed for, after "root is needed"
+ */
+export function requireRoot(why) {
+  if (process.getuid?.() !== 0) throw new PlainError(`root is needed${why}`);
+}
+
+/**
  * Runs a script's main function; a {@link PlainError} becomes one line on stderr and exit status 1.
  * @param {() => Promise<number | void>} main
  */

@@ -1,7 +1,7 @@
 /** What the benchmarks share: medians, tables, memory, load. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot, sh, type Host } from '../system/lab.js';
+import { projectRoot, type Host } from '../system/lab.js';
 
 export const loadgen = join(projectRoot, 'datapath/target/release/weft-loadgen');
 
@@ -106,9 +106,4 @@ export async function tcpGbps(
     (JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
       .bits_per_second / 1e9
   );
-}
-
-/** Whether iperf3, python and the rest of a run stay within the machine: the number of processors. */
-export async function processors(): Promise<number> {
-  return Number(await sh('nproc'));
 }

@@ -1,6 +1,7 @@
 /**
  * What a VLAN-aware bridge must do with a frame, written down from the description of port modes in
- * ovs-vswitchd.conf.db(5) ("VLAN Configuration") and IEEE 802.1Q §6.9, independently of the programs under test.
+ * ovs-vswitchd.conf.db(5) ("VLAN Configuration") and IEEE 802.1Q §6.9, independently of the programs under test
+ * and of test/model/vlan-oracle.ts, on purpose: two authors read the text, and neither copied the other's mistake.
  */
 
 export interface Tag {
