@@ -11,6 +11,7 @@ import { fdbRoutes } from './routes/fdb.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
 import { tableRoutes } from './routes/tables.js';
+import { warningRoutes } from './routes/warnings.js';
 import type { Services } from './services.js';
 
 export interface AppOptions extends Services {
@@ -69,6 +70,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     portRoutes(app, options);
     fdbRoutes(app, options);
     tableRoutes(app, options);
+    warningRoutes(app, options);
   });
   await app.ready();
   return app;

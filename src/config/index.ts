@@ -8,3 +8,4 @@ export * from './network.js';
 export { assignOfports } from './ofports.js';
 export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';
+export * from './warnings.js';

@@ -4,3 +4,4 @@ export * from './identifiers.js';
 export * from './mac-address.js';
 export * from './network.js';
 export * from './vlan-set.js';
+export * from './drop-reasons.js';
