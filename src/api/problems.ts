@@ -28,6 +28,7 @@ export class ProblemError extends Error {
 const INTENT_STATUS: Readonly<Record<IntentErrorCode, number>> = {
   'no-such-bridge': 404,
   'no-such-port': 404,
+  'no-such-interface': 404,
   'no-such-entry': 404,
   'bridge-exists': 409,
   'port-exists': 409,
@@ -37,6 +38,7 @@ const INTENT_STATUS: Readonly<Record<IntentErrorCode, number>> = {
 const TITLES: Readonly<Record<IntentErrorCode, string>> = {
   'no-such-bridge': 'No such bridge',
   'no-such-port': 'No such port',
+  'no-such-interface': 'No such interface',
   'no-such-entry': 'No such entry',
   'bridge-exists': 'The bridge exists',
   'port-exists': 'The port exists',

@@ -5,6 +5,7 @@ export * from './fields.js';
 export * from './identity.js';
 export * from './intents.js';
 export * from './network.js';
+export * from './specs.js';
 export { assignOfports } from './ofports.js';
 export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';

@@ -57,6 +57,16 @@ export function readNetwork(database: Database, reserved: ReadonlyMap<string, nu
   return new Reader(database, reserved).read();
 }
 
+/** One bridge with its ports, as the database has it at this moment; `mac` is that of its own interface. */
+export function readBridge(database: Database, row: Row): Bridge & { readonly mac: MacAddress } {
+  return new Reader(database, new Map()).bridge(row);
+}
+
+/** One port, as the database has it at this moment. Null where none of its interfaces can work. */
+export function readPort(database: Database, bridge: Row, row: Row): LogicalPort | null {
+  return new Reader(database, new Map()).port(row, bridge);
+}
+
 /** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
 export const STATIC_MAC_PREFIX = 'static-mac:';
 
@@ -84,15 +94,31 @@ class Reader {
     return { network: { bridges }, nextCfg, faults: this.#faults, interfaces: this.#interfaces };
   }
 
+  bridge(row: Row): Bridge & { readonly mac: MacAddress } {
+    return { ...this.#bridge(row), mac: this.#bridgeMac(row, () => undefined) };
+  }
+
+  port(row: Row, bridge: Row): LogicalPort | null {
+    const ignore = () => undefined;
+    const connection = this.#connection(
+      mapOfTexts(bridge, 'other_config').get('openflow-connection'),
+      ignore,
+    );
+    return this.#port(row, textOf(bridge, 'name') ?? '', this.#bridgeMac(bridge, ignore), connection);
+  }
+
+  #bridgeMac(row: Row, fault: Report): MacAddress {
+    const given = mapOfTexts(row, 'other_config').get('hwaddr');
+    return unicast(given, (message) => fault('other_config:hwaddr', message)) ?? macFromUuid(row.uuid);
+  }
+
   #bridge(row: Row): Bridge {
     const name = textOf(row, 'name') ?? '';
     const other = mapOfTexts(row, 'other_config');
     const fault = this.#reporter('Bridge', row);
     if (!isInterfaceName(name)) fault('name', `"${name}" cannot be the name of a network interface`);
 
-    const mac =
-      unicast(other.get('hwaddr'), (message) => fault('other_config:hwaddr', message)) ??
-      macFromUuid(row.uuid);
+    const mac = this.#bridgeMac(row, fault);
     const wantedDpid = other.get('datapath-id');
     const datapathId = wantedDpid === undefined ? undefined : parseDpid(wantedDpid);
     if (wantedDpid !== undefined && (!datapathId || /^0+$/.test(datapathId))) {
