@@ -24,6 +24,9 @@ import type {
   VlanMode,
 } from '../domain/index.js';
 import type { Database, Row } from '../ovsdb/index.js';
+import { bondSettings, lacpPortSettings, lacpSettings } from './bonds.js';
+import { unicast } from './addresses.js';
+import type { Report } from './addresses.js';
 import { flagOf, mapOfTexts, numberOf, numbersOf, ofportOf, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
 
@@ -205,7 +208,10 @@ class Reader {
     if (vlanMode !== 'dot1q-tunnel' && !cvlans.isEmpty)
       fault('cvlans', `is ignored on a port of mode ${vlanMode}`);
     const ownTag = vlanMode === 'trunk' ? null : (tag ?? 0);
+    const lacp = lacpSettings(row, interfaces.length, fault);
     return {
+      ...(interfaces.length > 1 ? { bond: bondSettings(row, interfaces, fault) } : {}),
+      ...(lacp === undefined ? {} : { lacp }),
       name,
       uuid: row.uuid,
       interfaces: interfaces.sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -238,7 +244,9 @@ class Reader {
     this.#interfaces.set(row.uuid, { mtuRequest: numberOf(row, 'mtu_request') ?? null });
     const isOurs = connection.kind === 'weft';
     const ofport = ofportOf(row, this.reserved);
+    const lacp = lacpPortSettings(row, fault);
     return {
+      ...(lacp === undefined ? {} : { lacp }),
       name,
       uuid: row.uuid,
       type,
@@ -281,8 +289,6 @@ class Reader {
   }
 }
 
-type Report = (column: string, message: string) => void;
-
 /** What Linux takes as the name of an interface (dev_valid_name). */
 export function isInterfaceName(name: string): boolean {
   return /^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..';
@@ -298,16 +304,6 @@ export function isConnectionTarget(text: string): boolean {
 /** Active and passive connections in Open vSwitch's words (ovsdb(7), "Connection Methods"). */
 export function isTarget(text: string): boolean {
   return /^((p?unix):.+|(tcp|ssl):.+|(ptcp|pssl):(\d{1,5})?(:.+)?)$/.test(text);
-}
-
-function unicast(text: string | undefined, fault: (message: string) => void): MacAddress | undefined {
-  if (text === undefined) return undefined;
-  const mac = parseMacAddress(text);
-  if (!mac) fault(`"${text}" is no Ethernet address`);
-  else if (isMulticast(mac) || mac === '00:00:00:00:00:00')
-    fault(`${text} is not the address of one station`);
-  else return mac;
-  return undefined;
 }
 
 function qinqEthertype(text: string | undefined, fault: Report): 0x8100 | 0x88a8 {

@@ -52,6 +52,43 @@ export type PriorityTags = 'never' | 'if-nonzero' | 'always';
 
 export type InterfaceType = 'system' | 'internal';
 
+export type BondMode = 'active-backup' | 'balance-slb' | 'balance-tcp';
+
+/** How the interfaces of a bond share the traffic (ovs-vswitchd.conf.db(5), "Bonding Configuration"). */
+export interface BondSettings {
+  readonly mode: BondMode;
+  /** Name of the interface that is active whenever it can be (`other_config:bond-primary`, active-backup). */
+  readonly primary: string | null;
+  /** For so long a link must have been up, or down, to be believed; not with LACP. */
+  readonly updelayMs: number;
+  readonly downdelayMs: number;
+  /** 0: hashes are never moved for the sake of load. */
+  readonly rebalanceIntervalMs: number;
+  readonly hashBasis: number;
+  /** Take broadcasts and multicasts from every member, not the active one alone. */
+  readonly allMembersActive: boolean;
+}
+
+/** LACP on a port (ovs-vswitchd.conf.db(5), "lacp", "other_config:lacp-…"). */
+export interface LacpSettings {
+  /** `passive` answers, `active` speaks first. */
+  readonly mode: 'active' | 'passive';
+  /** Null: the bridge's own address. */
+  readonly systemId: MacAddress | null;
+  readonly systemPriority: number;
+  /** `fast`: the partner is to send every second, and is given up after three; `slow`: 30 and 90. */
+  readonly time: 'fast' | 'slow';
+  /** Without a partner, be an active-backup bond. */
+  readonly fallbackAb: boolean;
+}
+
+/** What LACP says of an interface where its own numbers are not to be used. */
+export interface LacpPortSettings {
+  readonly portId: number | null;
+  readonly portPriority: number | null;
+  readonly aggregationKey: number | null;
+}
+
 /** A row of Open vSwitch's Port table: one interface, or several that form a bond. */
 export interface LogicalPort {
   readonly name: string;
@@ -69,6 +106,10 @@ export interface LogicalPort {
   readonly priorityTags: PriorityTags;
   /** No traffic between two protected ports. */
   readonly protected: boolean;
+  /** Meaningful for ports of several interfaces. */
+  readonly bond?: BondSettings;
+  /** Absent: LACP is off. */
+  readonly lacp?: LacpSettings;
 }
 
 export interface Interface {
@@ -78,4 +119,5 @@ export interface Interface {
   /** OpenFlow number, null while the switch has none for it; the driver of a foreign switch finds it by name. */
   readonly ofport: PortNumber | null;
   readonly mac: MacAddress | null;
+  readonly lacp?: LacpPortSettings;
 }

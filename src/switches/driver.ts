@@ -4,7 +4,15 @@
  */
 import type { TlsOptions } from 'node-openflow';
 import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
-import type { ResolvedAction, ResolvedInstruction, Match, Program } from '../programs/index.js';
+import type { LacpStatus } from '../protocols/index.js';
+import type {
+  BondCommand,
+  BondStatus,
+  Match,
+  Program,
+  ResolvedAction,
+  ResolvedInstruction,
+} from '../programs/index.js';
 
 export interface SwitchDriver {
   readonly bridge: string;
@@ -19,6 +27,12 @@ export interface SwitchDriver {
   fdb(): FdbEntry[];
   /** Forgets learned entries that fit every given criterion; returns how many. */
   flushFdb(criteria?: FdbCriteria): number;
+  /** The bridge's bonds as they are at this moment, by name. */
+  bonds(): BondStatus[];
+  /** The ports that have LACP on, by name. */
+  lacp(): LacpStatus[];
+  /** @throws BondError that says what cannot be done, in words for the administrator. */
+  commandBond(command: BondCommand): void;
   /** Every flow on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
   dumpFlows(): Promise<FlowDump[]>;
   dumpGroups(): Promise<GroupDump[]>;
@@ -130,6 +144,8 @@ export type SwitchEvent =
       readonly flowDeletes: number;
     }
   | { readonly kind: 'error'; readonly message: string }
+  /** A bond or LACP is in another state: `bonds()` and `lacp()` have it. */
+  | { readonly kind: 'bond'; readonly bond: string; readonly message: string }
   | { readonly kind: 'port'; readonly change: 'added' | 'modified' | 'removed'; readonly port: SwitchPort }
   | {
       readonly kind: 'learned' | 'moved' | 'aged' | 'evicted' | 'flushed';

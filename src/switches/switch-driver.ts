@@ -16,11 +16,15 @@ import {
   type PortStatus,
 } from 'node-openflow';
 import type { Bridge, PortNumber } from '../domain/index.js';
+import type { LacpStatus } from '../protocols/index.js';
 import {
+  BondError,
   bridgeProgram,
   fdbRows,
   flushMacs,
   OWN_COOKIES,
+  type BondCommand,
+  type BondStatus,
   type BridgeState,
   type Match,
   type Program,
@@ -176,6 +180,18 @@ export class OpenFlowDriver implements SwitchDriver {
     const { count, ...reaction } = flushMacs(this.#bridgeState, criteria, now());
     this.#carryOut(this.#runner.consequence(bridgeProgram, reaction));
     return count;
+  }
+
+  bonds(): BondStatus[] {
+    return [];
+  }
+
+  lacp(): LacpStatus[] {
+    return [];
+  }
+
+  commandBond(command: BondCommand): void {
+    throw new BondError(`no bond ${command.bond}`);
   }
 
   async dumpFlows(): Promise<FlowDump[]> {

@@ -64,6 +64,9 @@ export class FakeSwitches implements Switches {
         refused: {},
       }),
       fdb: () => this.fdb,
+      bonds: () => [],
+      lacp: () => [],
+      commandBond() {},
       flushFdb: ({ port, vlan, mac } = {}) => {
         const before = this.fdb.length;
         this.fdb = this.fdb.filter(
