@@ -12,6 +12,7 @@ import { Configuration } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
+import { Sampler, readCounters } from './observe/index.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
 import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listener.js';
@@ -22,6 +23,7 @@ import { createSwitchDriver } from './switches/index.js';
 
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
+const IDLE_SAMPLE_MS = 5_000;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 interface Options {
@@ -153,9 +155,16 @@ async function main(options: Options, log: Logger): Promise<void> {
     createDriver: (bridge) => createSwitchDriver({ bridge, rundir: options.rundir, log }),
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
   });
+  const sampler = new Sampler({
+    bridges: () => ownBridges(configuration.reading),
+    read: (bridge) => readCounters(orchestrator, bridge),
+    nowMs: () => performance.now(),
+    idleIntervalMs: () => IDLE_SAMPLE_MS,
+  });
   const app = await buildApp({
     configuration,
     switches: orchestrator,
+    sampler,
     version: VERSION,
     syncTimeoutMs: SYNC_TIMEOUT_MS,
     // Its own line about listening would only repeat ours.
@@ -166,7 +175,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
   const reporter = new CurrentReporter(orchestrator, configuration);
   const listeners: Listener[] = [];
-  stopOnSignals({ app, listeners, reporter, orchestrator, configuration, log });
+  stopOnSignals({ app, listeners, reporter, sampler, orchestrator, configuration, log });
 
   const url = await listen(app, address);
   const configure = (reading: Reading) => {
@@ -176,20 +185,35 @@ async function main(options: Options, log: Logger): Promise<void> {
   configuration.subscribe(configure);
   configure(configuration.reading);
   orchestrator.start();
+  sampler.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
   log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
+}
+
+/** Names of the bridges on our own datapath. */
+function ownBridges({ network }: Reading): string[] {
+  return network.bridges.filter(({ connection }) => connection.kind === 'weft').map(({ name }) => name);
 }
 
 interface Running {
   readonly app: App;
   readonly listeners: readonly Listener[];
   readonly reporter: CurrentReporter;
+  readonly sampler: Sampler;
   readonly orchestrator: Orchestrator;
   readonly configuration: Configuration;
   readonly log: Logger;
 }
 
-function stopOnSignals({ app, listeners, reporter, orchestrator, configuration, log }: Running): void {
+function stopOnSignals({
+  app,
+  listeners,
+  reporter,
+  sampler,
+  orchestrator,
+  configuration,
+  log,
+}: Running): void {
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) return;
@@ -199,6 +223,7 @@ function stopOnSignals({ app, listeners, reporter, orchestrator, configuration, 
     setTimeout(() => process.exit(0), 4_000).unref();
     reporter.stop();
     await Promise.all([app.close(), ...listeners.map((listener) => listener.close())]);
+    await sampler.stop();
     await orchestrator.stop();
     await configuration.close();
     log.info('stopped');

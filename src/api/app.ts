@@ -10,6 +10,7 @@ import { bridgeRoutes } from './routes/bridges.js';
 import { fdbRoutes } from './routes/fdb.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
+import { statisticsRoutes } from './routes/statistics.js';
 import { tableRoutes } from './routes/tables.js';
 import { warningRoutes } from './routes/warnings.js';
 import type { Services } from './services.js';
@@ -61,7 +62,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
         version: options.version,
         description: 'Bridges, ports, VLANs and what they have learned',
       },
-      tags: ['service', 'bridges', 'ports', 'fdb', 'tables'].map((name) => ({ name })),
+      tags: ['service', 'bridges', 'ports', 'fdb', 'tables', 'observe'].map((name) => ({ name })),
     },
   });
   app.after(() => {
@@ -71,6 +72,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     fdbRoutes(app, options);
     tableRoutes(app, options);
     warningRoutes(app, options);
+    statisticsRoutes(app, options);
   });
   await app.ready();
   return app;

@@ -1,7 +1,8 @@
 /** What the API asks of the rest of weftd; tests put something else in its place. */
 import type { Configuration } from '../config/index.js';
-import type { DatapathStatus } from '../datapath/orchestrator.js';
-import type { PortInfo } from '../datapath/protocol.js';
+import type { DatapathStatus, Question } from '../datapath/orchestrator.js';
+import type { Methods, PortInfo } from '../datapath/protocol.js';
+import type { Sampler } from '../observe/sampler.js';
 import type { SwitchDriver } from '../switches/driver.js';
 
 export interface Switches {
@@ -9,11 +10,14 @@ export interface Switches {
   driver(bridge: string): SwitchDriver | undefined;
   port(bridge: string, name: string): PortInfo | undefined;
   status(): DatapathStatus;
+  /** @throws Error while the datapath does not answer */
+  ask<M extends Question>(method: M, params: Methods[M]['params']): Promise<Methods[M]['result']>;
 }
 
 export interface Services {
   readonly configuration: Configuration;
   readonly switches: Switches;
+  readonly sampler: Sampler;
   readonly version: string;
   /** A change is answered once the switch forwards so, at the latest after this, and then says what is pending. */
   readonly syncTimeoutMs: number;

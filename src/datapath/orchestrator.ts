@@ -11,7 +11,7 @@ import { DatapathClient } from './client.js';
 import { bridgesToRemove, desiredBridge, portsToRemove } from './desired.js';
 import type { DesiredBridge } from './desired.js';
 import { API_VERSION } from './protocol.js';
-import type { PortChanged, PortInfo, VersionInfo } from './protocol.js';
+import type { Methods, PortChanged, PortInfo, VersionInfo } from './protocol.js';
 
 export interface OrchestratorOptions {
   readonly socketPath: string;
@@ -26,6 +26,9 @@ export interface DatapathStatus {
   readonly version: VersionInfo | null;
   readonly lastError: string | null;
 }
+
+/** What may be asked of the datapath from outside: it changes nothing there. */
+export type Question = 'bridge.list' | 'port.stats' | 'drops' | 'drops.last' | 'trace';
 
 /** What failed is tried again after so long, twice as long each time. */
 const FIRST_RETRY_MS = 500;
@@ -154,6 +157,11 @@ export class Orchestrator {
   /** What is known of an interface's device; undefined while the datapath has not told. */
   port(bridge: string, name: string): PortInfo | undefined {
     return this.#ports.get(bridge)?.get(name);
+  }
+
+  /** Asks the datapath something. @throws DatapathError what it answered, or with code `disconnected`, `timeout` */
+  ask<M extends Question>(method: M, params: Methods[M]['params']): Promise<Methods[M]['result']> {
+    return this.#client.call(method, params);
   }
 
   status(): DatapathStatus {

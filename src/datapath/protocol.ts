@@ -38,9 +38,76 @@ export interface PortInfo {
   readonly error?: string | null;
 }
 
+export interface ControllerInfo {
+  readonly target: string;
+  readonly connected: boolean;
+  readonly role: string | null;
+  readonly lastError: string | null;
+}
+
 export interface BridgeInfo {
   readonly name: string;
   readonly datapathId: string;
+  readonly flows?: number;
+  readonly controllers?: readonly ControllerInfo[];
+}
+
+/** Counters of a port: of the device, and the frames received there that the tables dropped. */
+export interface PortCounters {
+  readonly name: string;
+  readonly ofport: number;
+  readonly rxPackets: number;
+  readonly txPackets: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  readonly rxDropped: number;
+  readonly txDropped: number;
+  readonly rxErrors: number;
+  readonly txErrors: number;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+/** The last frame received on a port that was dropped for a reason. */
+export interface DroppedFrame {
+  readonly port: string;
+  readonly ofport: number;
+  readonly reason: string;
+  /** Hexadecimal, the first 128 bytes at most. */
+  readonly frame: string;
+  /** Bytes of the whole frame. */
+  readonly length: number;
+  readonly agoMs: number;
+}
+
+/** What happened to a frame on its way, in order. Hexadecimal: structures of OpenFlow 1.3. */
+export type DatapathStep = { readonly depth: number } & (
+  | { readonly kind: 'match'; readonly tableId: number; readonly masks: number; readonly flow: string }
+  | { readonly kind: 'miss'; readonly tableId: number; readonly masks: number }
+  | { readonly kind: 'action'; readonly action: string }
+  | { readonly kind: 'actionSet' }
+  | { readonly kind: 'bucket'; readonly groupId: number; readonly bucket: number }
+  | { readonly kind: 'meter'; readonly meterId: number }
+  | { readonly kind: 'output'; readonly portNo: number }
+  | { readonly kind: 'blocked'; readonly portNo: number; readonly reason: string }
+  | { readonly kind: 'controller'; readonly reason: string; readonly maxLen: number }
+  | { readonly kind: 'drop'; readonly reason: string }
+);
+
+export interface DatapathTrace {
+  readonly steps: readonly DatapathStep[];
+  /** Fields that the outcome depends on. */
+  readonly mask: readonly string[];
+  readonly maskBits: number;
+  readonly drop: string | null;
+  readonly cacheable: boolean;
+  readonly outputs: readonly { readonly portNo: number; readonly queueId: number | null; readonly frame: string }[];
+  readonly packetIns: readonly {
+    readonly reason: string;
+    readonly maxLen: number;
+    /** For the bridge program, not for users' controllers. */
+    readonly program: boolean;
+    readonly frame: string;
+  }[];
 }
 
 export interface VersionInfo {
@@ -68,5 +135,9 @@ export interface Methods {
   'port.ensure': { params: PortParams; result: PortInfo };
   'port.remove': { params: { bridge: string; name: string }; result: { removed: boolean } };
   'port.list': { params: { bridge: string }; result: PortInfo[] };
+  'port.stats': { params: { bridge: string }; result: PortCounters[] };
+  drops: { params: { bridge: string }; result: Record<string, number> };
+  'drops.last': { params: { bridge: string }; result: DroppedFrame[] };
+  trace: { params: { bridge: string; inPort: number; frame: string }; result: DatapathTrace };
   'events.subscribe': { params: Record<string, never>; result: object };
 }

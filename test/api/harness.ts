@@ -7,6 +7,9 @@ import { buildApp } from '../../src/api/app.js';
 import type { AppOptions } from '../../src/api/app.js';
 import type { App } from '../../src/api/plugin.js';
 import type { Switches } from '../../src/api/services.js';
+import type { Question } from '../../src/datapath/orchestrator.js';
+import type { Methods } from '../../src/datapath/protocol.js';
+import { Sampler, readCounters } from '../../src/observe/index.js';
 import { Configuration } from '../../src/config/index.js';
 import type { MacAddress } from '../../src/domain/index.js';
 import { openVSwitchSchema } from '../../src/ovsdb/index.js';
@@ -32,6 +35,14 @@ export class FakeSwitches implements Switches {
   }
   status() {
     return { connected: this.connected, version: null, lastError: null };
+  }
+  /** What the datapath answers, by method. */
+  readonly answers: { [M in Question]?: Methods[M]['result'] } = {};
+
+  async ask<M extends Question>(method: M): Promise<Methods[M]['result']> {
+    const answer = this.connected ? this.answers[method] : undefined;
+    if (answer === undefined) throw new Error('weft-datapath is not connected');
+    return answer;
   }
   driver(bridge: string): SwitchDriver {
     const answer = <T>(list: T): Promise<T> =>
@@ -96,6 +107,13 @@ export interface Answer {
 
 export class Harness {
   readonly switches = new FakeSwitches();
+  /** Not started: it samples when it is asked. */
+  readonly sampler = new Sampler({
+    bridges: () => this.configuration.reading.network.bridges.map(({ name }) => name),
+    read: (bridge) => readCounters(this.switches, bridge),
+    nowMs: () => performance.now(),
+    idleIntervalMs: () => 60_000,
+  });
 
   private constructor(
     readonly folder: string,
@@ -118,6 +136,7 @@ export class Harness {
     harness.app = await buildApp({
       configuration,
       switches: harness.switches,
+      sampler: harness.sampler,
       version: '0.0.0',
       syncTimeoutMs: 100,
       ...options,
@@ -148,6 +167,7 @@ export class Harness {
 
   async close(): Promise<void> {
     await this.app.close();
+    await this.sampler.stop();
     await this.configuration.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
