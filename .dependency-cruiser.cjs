@@ -54,8 +54,8 @@ module.exports = {
     {
       name: 'database-shell',
       severity: 'error',
-      comment: 'Only the journal touches the disk, only the listener has sockets.',
-      from: { path: inner('ovsdb'), pathNot: '(journal|listener|\\.test)[^/]*$' },
+      comment: 'Only the journal touches the disk, only listener and remotes have sockets.',
+      from: { path: inner('ovsdb'), pathNot: '(journal|listener|remotes|\\.test)[^/]*$' },
       to: { dependencyTypes: ['core'] },
     },
     {

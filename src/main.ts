@@ -8,7 +8,7 @@ import pretty from 'pino-pretty';
 import { buildApp } from './api/app.js';
 import type { App } from './api/plugin.js';
 import { ListenError, isLoopback, listen, parseListenAddress } from './api/server.js';
-import { Configuration } from './config/index.js';
+import { Configuration, ManagerKeeper } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
@@ -18,12 +18,17 @@ import { Journal, JournalError } from './ovsdb/journal.js';
 import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listener.js';
 import type { PassiveTarget, TlsIdentity } from './ovsdb/server/listener.js';
 import { OvsdbServer } from './ovsdb/server/index.js';
+import { Remotes } from './ovsdb/server/remotes.js';
 import { Store } from './ovsdb/store.js';
 import { createSwitchDriver } from './switches/index.js';
+import { ControlSockets, SAMPLE_PERIOD_S } from './unixctl/index.js';
+import { createPrograms } from './unixctl/wiring.js';
 
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
 const IDLE_SAMPLE_MS = 5_000;
+/** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
+const EXIT_FOR_GOOD = 3;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 interface Options {
@@ -148,12 +153,13 @@ async function main(options: Options, log: Logger): Promise<void> {
     log: (line) => log.info(line),
   });
   const store = new Store(journal, randomUUID);
-  const configuration = await Configuration.open(store, { log, version: VERSION });
+  const configuration = await Configuration.open(store, { log });
   const orchestrator = new Orchestrator({
     socketPath: `${options.rundir}/weft-datapath.sock`,
     log,
     createDriver: (bridge) => createSwitchDriver({ bridge, rundir: options.rundir, log }),
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
+    onConnected: () => void serveTools(),
   });
   const sampler = new Sampler({
     bridges: () => ownBridges(configuration.reading),
@@ -174,8 +180,44 @@ async function main(options: Options, log: Logger): Promise<void> {
   });
   const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
   const reporter = new CurrentReporter(orchestrator, configuration);
+  const managers = new ManagerKeeper(configuration, new Remotes(ovsdb, tls));
   const listeners: Listener[] = [];
-  stopOnSignals({ app, listeners, reporter, sampler, orchestrator, configuration, log });
+  const { programs, coverage } = createPrograms({
+    configuration,
+    orchestrator,
+    database: {
+      databases: () => [...ovsdb.databases.keys()],
+      remotes: () => [`punix:${options.rundir}/db.sock`, ...options.remote, ...managers.targets()],
+      addRemote: (target) => managers.add(target),
+      removeRemote: (target) => managers.remove(target),
+      compact: () => journal.compact('asked for by ovs-appctl'),
+    },
+    log,
+    version: VERSION,
+    exit: (cleanup) => void stop('ovs-appctl exit', EXIT_FOR_GOOD, cleanup),
+  });
+  setInterval(() => coverage.sample(), SAMPLE_PERIOD_S * 1000).unref();
+  const sockets = new ControlSockets(options.rundir, programs, log);
+  const stop = stopOnSignals({
+    app,
+    listeners,
+    sockets,
+    managers,
+    reporter,
+    sampler,
+    orchestrator,
+    configuration,
+    log,
+  });
+  /** The tools of Open vSwitch find us by the pid files that the datapath holds. */
+  const serveTools = async () => {
+    try {
+      const { pid } = await orchestrator.ask('pidfile.hold', { programs: [...programs.keys()] });
+      await sockets.follow(pid);
+    } catch (error) {
+      log.warn({ err: error }, `ovs-appctl will not find this switch: ${(error as Error).message}`);
+    }
+  };
 
   const url = await listen(app, address);
   const configure = (reading: Reading) => {
@@ -186,6 +228,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   configure(configuration.reading);
   orchestrator.start();
   sampler.start();
+  managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
   log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
 }
@@ -198,6 +241,8 @@ function ownBridges({ network }: Reading): string[] {
 interface Running {
   readonly app: App;
   readonly listeners: readonly Listener[];
+  readonly sockets: ControlSockets;
+  readonly managers: ManagerKeeper;
   readonly reporter: CurrentReporter;
   readonly sampler: Sampler;
   readonly orchestrator: Orchestrator;
@@ -205,31 +250,30 @@ interface Running {
   readonly log: Logger;
 }
 
-function stopOnSignals({
-  app,
-  listeners,
-  reporter,
-  sampler,
-  orchestrator,
-  configuration,
-  log,
-}: Running): void {
+/** Gives what stops weftd, for whatever reason. */
+function stopOnSignals(
+  running: Running,
+): (because: string, status: number, datapathToo?: boolean) => Promise<void> {
+  const { app, listeners, sockets, managers, reporter, sampler, orchestrator, configuration, log } = running;
   let stopping = false;
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+  const stop = async (because: string, status: number, datapathToo = false): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'stopping');
+    log.info({ because }, 'stopping');
     // Should a peer keep a connection from closing, the supervisor need not insist.
-    setTimeout(() => process.exit(0), 4_000).unref();
+    setTimeout(() => process.exit(status), 4_000).unref();
     reporter.stop();
-    await Promise.all([app.close(), ...listeners.map((listener) => listener.close())]);
     await sampler.stop();
+    await managers.stop();
+    await Promise.all([app.close(), sockets.close(), ...listeners.map((listener) => listener.close())]);
+    if (datapathToo) await orchestrator.ask('shutdown', {}).catch(() => undefined);
     await orchestrator.stop();
     await configuration.close();
     log.info('stopped');
-    process.exit(0);
+    process.exit(status);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, (name) => void stop(name));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, (name) => void stop(name, 0));
+  return stop;
 }
 
 process.title = 'weftd';

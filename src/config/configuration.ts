@@ -4,6 +4,7 @@
  */
 import type { Answer, Store } from '../ovsdb/store.js';
 import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
+import { OVS_VERSION } from '../domain/version.js';
 import { numberOf } from './fields.js';
 import { readNetwork } from './network.js';
 import type { Fault, Reading } from './network.js';
@@ -22,7 +23,6 @@ export interface ConfigurationLog {
 
 export interface ConfigurationOptions {
   readonly log: ConfigurationLog;
-  readonly version: string;
   /** State is gathered for so long before it is written. */
   readonly statusDelayMs?: number;
 }
@@ -52,7 +52,7 @@ export class Configuration {
   static async open(store: Store, options: ConfigurationOptions): Promise<Configuration> {
     const configuration = new Configuration(store, options);
     const facts = {
-      ovs_version: options.version,
+      ovs_version: OVS_VERSION,
       db_version: store.database.schema.version,
       iface_types: ['set', ['internal', 'system', 'tap']],
       datapath_types: ['set', ['netdev', 'system']],

@@ -4,6 +4,7 @@ export type { ConfigurationLog, ConfigurationOptions } from './configuration.js'
 export * from './fields.js';
 export * from './identity.js';
 export * from './intents.js';
+export { ManagerKeeper } from './manager-keeper.js';
 export * from './network.js';
 export * from './specs.js';
 export { assignOfports } from './ofports.js';

@@ -23,7 +23,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'weft-orchestrator-'));
   datapath = new FakeDatapath(join(folder, 'weft-datapath.sock'));
   const journal = await Journal.open({ path: join(folder, 'conf.db'), schema: openVSwitchSchema, log: () => undefined });
-  configuration = await Configuration.open(new Store(journal, randomUUID), { log, version: '0', statusDelayMs: 5 });
+  configuration = await Configuration.open(new Store(journal, randomUUID), { log, statusDelayMs: 5 });
   drivers = new Map();
   orchestrator = new Orchestrator({
     socketPath: datapath.path,

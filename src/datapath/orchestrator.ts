@@ -19,6 +19,8 @@ export interface OrchestratorOptions {
   readonly createDriver: (bridge: Bridge) => SwitchDriver;
   /** Takes what the switch says about interfaces and bridges. */
   readonly onStatus: (interfaces: InterfaceStatus[], bridges: BridgeStatus[]) => void;
+  /** The datapath has been met, perhaps another process than before. */
+  readonly onConnected?: (version: VersionInfo) => void;
 }
 
 export interface DatapathStatus {
@@ -150,6 +152,11 @@ export class Orchestrator {
     }
   }
 
+  /** Asks the datapath something that does not change what it should be. @throws DatapathError */
+  ask<M extends keyof Methods>(method: M, params: Methods[M]['params']): Promise<Methods[M]['result']> {
+    return this.#client.call(method, params);
+  }
+
   driver(bridge: string): SwitchDriver | undefined {
     return this.#drivers.get(bridge);
   }
@@ -262,6 +269,7 @@ export class Orchestrator {
     }
     this.#version = version;
     this.#audited = true;
+    this.options.onConnected?.(version);
     this.options.log.info({ datapathPid: version.pid, version: version.version }, 'connected to weft-datapath');
   }
 

@@ -140,4 +140,7 @@ export interface Methods {
   'drops.last': { params: { bridge: string }; result: DroppedFrame[] };
   trace: { params: { bridge: string; inPort: number; frame: string }; result: DatapathTrace };
   'events.subscribe': { params: Record<string, never>; result: object };
+  /** Stands for these programs: holds the pid files by which their tools find them. */
+  'pidfile.hold': { params: { programs: readonly string[] }; result: { pid: number } };
+  shutdown: { params: { keepInterfaces?: boolean }; result: object };
 }

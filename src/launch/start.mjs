@@ -81,9 +81,10 @@ function checkListen(http) {
 /** @param {string} rundir */
 function checkRundir(rundir) {
   for (const [file, name] of [
+    // First, as Weft holds the other files too.
+    ['weft-datapath.pid', 'another Weft'],
     ['ovs-vswitchd.pid', 'Open vSwitch'],
     ['ovsdb-server.pid', "Open vSwitch's ovsdb-server"],
-    ['weft-datapath.pid', 'another Weft'],
   ]) {
     const pid = readLivePid(`${rundir}/${file}`);
     if (pid)

@@ -7,6 +7,8 @@ import { spawn } from 'node:child_process';
 const firstDelayMs = 50;
 const lastDelayMs = 5_000;
 const goodRunMs = 10_000;
+/** The exit status of a daemon that was asked to end by `ovs-appctl exit`: it is not started again. */
+const exitForGood = 3;
 
 export class Supervisor {
   /** @type {import('node:child_process').ChildProcess | null} */
@@ -32,11 +34,16 @@ export class Supervisor {
   /**
    * Starts the child and keeps it running.
    * @returns {Promise<number>} resolves only if the first run ends soon with an error status of its own: the child
-   *   has then said why, and a restart would only repeat it
+   *   has then said why, and a restart would only repeat it; or with 0 once the child was asked to end for good
    */
   start() {
-    return new Promise((failed) => this.#run(failed));
+    return new Promise((resolve) => {
+      this.#ended = () => resolve(0);
+      this.#run(resolve);
+    });
   }
+
+  #ended = () => {};
 
   /** @param {((status: number) => void) | null} failed null after the first run */
   #run(failed) {
@@ -53,6 +60,10 @@ export class Supervisor {
     child.once('exit', (code, signal) => {
       this.#child = null;
       if (this.#stopping) return;
+      if (code === exitForGood) {
+        this.log(`${this.name} was asked to end`);
+        return this.#ended();
+      }
       const ranMs = Date.now() - startedAtMs;
       if (failed && code && ranMs < goodRunMs) return failed(code);
       if (ranMs > goodRunMs) this.#delayMs = firstDelayMs;

@@ -33,6 +33,8 @@ export interface SwitchDriver {
   lacp(): LacpStatus[];
   /** @throws BondError that says what cannot be done, in words for the administrator. */
   commandBond(command: BondCommand): void;
+  /** Sets the totals of {@link SwitchStatus.learning} to zero. */
+  clearFdbCounters(): void;
   /** Every flow on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
   dumpFlows(): Promise<FlowDump[]>;
   dumpGroups(): Promise<GroupDump[]>;
@@ -56,6 +58,14 @@ export interface SwitchStatus {
   readonly lastError: string | null;
   readonly sent: SentCounters;
   readonly received: { readonly packetIns: number; readonly flowsRemoved: number; readonly errors: number };
+  /** What became of MAC addresses, in total. */
+  readonly learning: {
+    readonly learned: number;
+    readonly moved: number;
+    readonly aged: number;
+    readonly evicted: number;
+    readonly flushed: number;
+  };
   /** Sources the MAC table did not learn, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }

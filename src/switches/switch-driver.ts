@@ -164,6 +164,7 @@ export class OpenFlowDriver implements SwitchDriver {
       lastError: this.#lastError,
       sent: { ...this.#sent },
       received: { ...this.#received },
+      learning: learningOf(macs.counters),
       refused: { ...macs.counters.refused },
     };
   }
@@ -192,6 +193,11 @@ export class OpenFlowDriver implements SwitchDriver {
 
   commandBond(command: BondCommand): void {
     throw new BondError(`no bond ${command.bond}`);
+  }
+
+  clearFdbCounters(): void {
+    const { counters } = this.#bridgeState.macs;
+    for (const name of LEARNING) counters[name] = 0;
   }
 
   async dumpFlows(): Promise<FlowDump[]> {
@@ -480,6 +486,13 @@ export class OpenFlowDriver implements SwitchDriver {
   #tell(event: SwitchEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+const LEARNING = ['learned', 'moved', 'aged', 'evicted', 'flushed'] as const;
+
+function learningOf(counters: SwitchStatus['learning']): SwitchStatus['learning'] {
+  const { learned, moved, aged, evicted, flushed } = counters;
+  return { learned, moved, aged, evicted, flushed };
 }
 
 /** The meter ids that a switch has for us; none where it answers with an error. */

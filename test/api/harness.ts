@@ -72,12 +72,14 @@ export class FakeSwitches implements Switches {
           reconciles: 0,
         },
         received: { packetIns: 0, flowsRemoved: 0, errors: 0 },
+        learning: { learned: 0, moved: 0, aged: 0, evicted: 0, flushed: 0 },
         refused: {},
       }),
       fdb: () => this.fdb,
       bonds: () => [],
       lacp: () => [],
       commandBond() {},
+      clearFdbCounters() {},
       flushFdb: ({ port, vlan, mac } = {}) => {
         const before = this.fdb.length;
         this.fdb = this.fdb.filter(
@@ -130,7 +132,6 @@ export class Harness {
     });
     const configuration = await Configuration.open(new Store(journal, randomUUID), {
       log: silent,
-      version: '0.0.0',
     });
     const harness = new Harness(folder, configuration, undefined as unknown as App);
     harness.app = await buildApp({

@@ -8,6 +8,7 @@ mod command;
 mod control;
 mod logging;
 mod outbox;
+mod pidfile;
 mod rpc;
 mod rundir;
 mod survival;

@@ -119,6 +119,8 @@ pub enum Request {
     Switch(SwitchRequest),
     /// `events.subscribe`
     Subscribe,
+    /// `pidfile.hold`
+    HoldPidFiles(Vec<String>),
     /// `shutdown`
     Shutdown {
         /// Keep internal interfaces.
@@ -193,6 +195,12 @@ struct TraceParams {
     frame: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldPidFilesParams {
+    programs: Vec<String>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ShutdownParams {
@@ -241,6 +249,15 @@ impl Request {
                 })
             }
             "events.subscribe" => Request::Subscribe,
+            "pidfile.hold" => {
+                let HoldPidFilesParams { programs } = read(params)?;
+                if let Some(name) = programs.iter().find(|name| !is_program_name(name)) {
+                    return Err(RpcError::invalid(format!(
+                        "{name:?} is no name of a program"
+                    )));
+                }
+                Request::HoldPidFiles(programs)
+            }
             "shutdown" if params.is_null() => Request::Shutdown {
                 keep_interfaces: false,
             },
@@ -332,6 +349,12 @@ fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
         mac,
         mtu: params.mtu,
     })
+}
+
+/// A word that makes a file's name and nothing else.
+fn is_program_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(fits)
 }
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {

@@ -3,11 +3,9 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, connect } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { serveSocket } from './listener-connection.js';
 import type { OvsdbServer } from './server.js';
 
-/** What a client may leave untaken before it is given time (bytes). */
-const CONGESTED_BYTES = 1 << 20;
-const KEEPALIVE_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 
 export type PassiveTarget =
@@ -46,10 +44,16 @@ export class Listener {
     private readonly server: OvsdbServer,
     private readonly target: PassiveTarget,
     private readonly acceptor: Server,
+    private readonly probeMs: number,
   ) {}
 
-  /** @throws RemoteError */
-  static async open(server: OvsdbServer, target: PassiveTarget, tls?: TlsIdentity): Promise<Listener> {
+  /** @param probeMs see {@link serveSocket} @throws RemoteError */
+  static async open(
+    server: OvsdbServer,
+    target: PassiveTarget,
+    tls?: TlsIdentity,
+    probeMs = 0,
+  ): Promise<Listener> {
     if (target.kind === 'ssl' && !tls) {
       throw new RemoteError('pssl: needs a private key, a certificate and a CA certificate');
     }
@@ -64,7 +68,7 @@ export class Listener {
             minVersion: 'TLSv1.2',
           })
         : createServer();
-    const listener = new Listener(server, target, acceptor);
+    const listener = new Listener(server, target, acceptor, probeMs);
     acceptor.on(target.kind === 'ssl' ? 'secureConnection' : 'connection', (socket: Socket) => {
       listener.#accept(socket);
     });
@@ -106,6 +110,11 @@ export class Listener {
     });
   }
 
+  /** How many clients there are. */
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
     this.#count++;
@@ -114,36 +123,8 @@ export class Listener {
       kind === 'unix'
         ? `unix#${this.#count}`
         : `${kind} ${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`;
-    if (kind !== 'unix') socket.setKeepAlive(true, KEEPALIVE_MS).setNoDelay(true);
-    const session = this.server.connect({
-      name,
-      get isCongested() {
-        return socket.writableLength > CONGESTED_BYTES;
-      },
-      send: (text) => {
-        if (socket.writable) socket.write(text);
-      },
-      end: () => {
-        socket.removeAllListeners('data');
-        // Whoever does not even take the rest is cut off.
-        socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
-        socket.end();
-        socket.resume();
-      },
-    });
-    socket.on('data', (chunk) => {
-      session.receive(chunk);
-      if (session.isBehind) socket.pause();
-    });
-    socket.on('drain', () => {
-      session.drained();
-      if (!session.isBehind) socket.resume();
-    });
-    socket.on('error', (error) => this.server.log.warn({ client: name }, `${name}: ${error.message}`));
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      session.ended();
-    });
+    serveSocket(this.server, socket, { name, isNetwork: kind !== 'unix', probeMs: this.probeMs });
+    socket.on('close', () => this.#sockets.delete(socket));
   }
 }
 

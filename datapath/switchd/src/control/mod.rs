@@ -22,6 +22,7 @@ use self::controller::Controller;
 use self::listener::{Bound, BoundSocket, Listener};
 use self::tls::Tls;
 use crate::command::{Command, Event, SwitchHandle};
+use crate::pidfile::PidFile;
 use crate::rpc::{Request, RpcError, SwitchRequest};
 use crate::target::Target;
 use crate::types::BridgeSpec;
@@ -45,6 +46,8 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     stop: Notify,
     keep_interfaces: Mutex<bool>,
+    /// By the name of the program that each stands for.
+    pid_files: Mutex<BTreeMap<String, PidFile>>,
     started_at_ms: u64,
 }
 
@@ -77,6 +80,7 @@ impl Control {
                 changing: tokio::sync::Mutex::default(),
                 stop: Notify::new(),
                 keep_interfaces: Mutex::new(keep_interfaces),
+                pid_files: Mutex::default(),
                 started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             }),
         }
@@ -134,6 +138,7 @@ impl Control {
             Request::RemoveBridge(name) => self.remove_bridge(name).await,
             Request::ListBridges => self.list_bridges().await,
             Request::Switch(request) => self.inner.switch.request(request).await,
+            Request::HoldPidFiles(programs) => self.hold_pid_files(programs),
             Request::Shutdown { keep_interfaces } => {
                 *lock(&self.inner.keep_interfaces) |= keep_interfaces;
                 self.inner.stop.notify_one();
@@ -142,6 +147,21 @@ impl Control {
             // Answered by the connection itself.
             Request::Subscribe => Ok(json!({})),
         }
+    }
+
+    /// Stands for these programs, and for no others, in the eyes of tools that look for their pid files.
+    fn hold_pid_files(&self, programs: Vec<String>) -> Result<Value, RpcError> {
+        let mut held = lock(&self.inner.pid_files);
+        held.retain(|name, _| programs.contains(name));
+        for name in programs {
+            if held.contains_key(&name) {
+                continue;
+            }
+            let file = PidFile::take(&self.inner.rundir.join(format!("{name}.pid")))
+                .map_err(|error| RpcError::new("in-use", error.to_string()))?;
+            held.insert(name, file);
+        }
+        Ok(json!({ "pid": std::process::id() }))
     }
 
     async fn ensure_bridge(&self, spec: BridgeSpec) -> Result<Value, RpcError> {

@@ -1,0 +1,160 @@
+/** The parts of a running weftd behind the commands. Part of the composition root: nobody but it imports this. */
+import type { Logger } from 'pino';
+import { addStaticMac, IntentError, removeStaticMac } from '../config/index.js';
+import type { Configuration } from '../config/index.js';
+import type { Orchestrator } from '../datapath/orchestrator.js';
+import { OVS_VERSION } from '../domain/version.js';
+import type { SentCounters } from '../switches/driver.js';
+import {
+  CommandError,
+  CommandTable,
+  Coverage,
+  fdbCommands,
+  ofprotoCommands,
+  ovsdbServerCommands,
+  processCommands,
+} from './index.js';
+import type {
+  DatabaseControl,
+  LogLevel,
+  LogLevels,
+  ProcessControl,
+  Programs,
+  StaticEntries,
+  SwitchView,
+} from './index.js';
+
+export interface Parts {
+  readonly configuration: Configuration;
+  readonly orchestrator: Orchestrator;
+  readonly database: DatabaseControl;
+  readonly log: Logger;
+  readonly version: string;
+  readonly exit: (cleanup: boolean) => void;
+}
+
+/** The programs that weftd stands for in the eyes of `ovs-appctl`, and what samples their counters. */
+export function createPrograms(parts: Parts): { programs: Programs; coverage: Coverage } {
+  const { configuration, orchestrator, database, version, exit } = parts;
+  const view: SwitchView = {
+    bridges: () => configuration.reading.network.bridges,
+    driver: (name) => orchestrator.driver(name),
+  };
+  const coverage = new Coverage(() => totals(view));
+  const control = (program: string, memory: ProcessControl['memory']): ProcessControl => ({
+    version: `${program} (Open vSwitch) ${OVS_VERSION}\nWeft ${version}\n`,
+    exit,
+    log: logLevels(parts.log),
+    memory,
+    coverage,
+  });
+  const switchCommands = [
+    ...processCommands(control('ovs-vswitchd', () => switchMemory(view))),
+    ...fdbCommands(view, staticEntries(configuration)),
+    ...ofprotoCommands(view, () => ({ name: 'weft@weft-datapath', hit: 0, missed: 0 })),
+  ];
+  const databaseCommands = [
+    ...processCommands(control('ovsdb-server', () => databaseMemory(configuration))),
+    ...ovsdbServerCommands(database),
+  ];
+  const programs = new Map([
+    ['ovs-vswitchd', new CommandTable(switchCommands)],
+    ['ovsdb-server', new CommandTable(databaseCommands)],
+  ]);
+  return { programs, coverage };
+}
+
+function staticEntries(configuration: Configuration): StaticEntries {
+  const apply = async (...[intent, comment]: Parameters<Configuration['apply']>) => {
+    try {
+      await configuration.apply(intent, comment);
+    } catch (error) {
+      throw error instanceof IntentError ? new CommandError(error.message) : error;
+    }
+  };
+  return {
+    add: (bridge, entry) =>
+      apply((database) => addStaticMac(database, bridge, entry), `ovs-appctl: fdb/add ${bridge}`),
+    remove: (bridge, entry) =>
+      apply((database) => removeStaticMac(database, bridge, entry), `ovs-appctl: fdb/del ${bridge}`),
+  };
+}
+
+const PINO_LEVELS: Record<LogLevel, string> = {
+  off: 'silent',
+  emer: 'fatal',
+  err: 'error',
+  warn: 'warn',
+  info: 'info',
+  dbg: 'debug',
+};
+
+function logLevels(log: Logger): LogLevels {
+  return {
+    modules: ['weftd'],
+    level: () => {
+      const found = Object.entries(PINO_LEVELS).find(([, level]) => level === log.level);
+      return (found?.[0] ?? 'dbg') as LogLevel;
+    },
+    setLevel: (_, level) => {
+      log.level = PINO_LEVELS[level];
+    },
+  };
+}
+
+function switchMemory(view: SwitchView): Record<string, number> {
+  const bridges = view.bridges();
+  const statuses = bridges.flatMap(({ name }) => view.driver(name)?.status() ?? []);
+  const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+  return {
+    groups: sum(statuses.map(({ groupsWanted }) => groupsWanted)),
+    macs: sum(statuses.map(({ macs }) => macs)),
+    ports: sum(bridges.map(({ ports }) => sum(ports.map(({ interfaces }) => interfaces.length)))),
+    'rss-kB': Math.round(process.memoryUsage.rss() / 1024),
+    rules: sum(statuses.map(({ flowsWanted }) => flowsWanted)),
+  };
+}
+
+function databaseMemory({ database }: Configuration): Record<string, number> {
+  let rows = 0;
+  let cells = 0;
+  for (const table of database.schema.tables.values()) {
+    const { size } = database.rows(table.name);
+    rows += size;
+    cells += size * table.columns.size;
+  }
+  return { cells, rows };
+}
+
+const SENT: readonly (keyof SentCounters)[] = [
+  'flowAdds',
+  'flowModifies',
+  'flowDeletes',
+  'groupAdds',
+  'groupModifies',
+  'groupDeletes',
+  'barriers',
+  'reconciles',
+];
+
+/** `flowAdds` is shown as `flow_adds`, as Open vSwitch names its counters. */
+function counterName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function totals(view: SwitchView): Record<string, number> {
+  const sums: Record<string, number> = {};
+  const add = (name: string, value: number) => {
+    const key = counterName(name);
+    sums[key] = (sums[key] ?? 0) + value;
+  };
+  for (const name of [...SENT, 'packetIns', 'flowsRemoved', 'errors']) add(name, 0);
+  for (const { name } of view.bridges()) {
+    const status = view.driver(name)?.status();
+    if (!status) continue;
+    for (const each of SENT) add(each, status.sent[each]);
+    for (const [each, value] of Object.entries(status.received)) add(each, value);
+    for (const [each, value] of Object.entries(status.learning)) add(`mac_${each}`, value);
+  }
+  return sums;
+}
