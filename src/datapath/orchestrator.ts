@@ -30,7 +30,8 @@ export interface DatapathStatus {
 }
 
 /** What may be asked of the datapath from outside: it changes nothing there. */
-export type Question = 'bridge.list' | 'port.stats' | 'drops' | 'drops.last' | 'trace';
+export type Question =
+  'bridge.list' | 'port.stats' | 'drops' | 'drops.last' | 'trace' | 'pidfile.hold' | 'shutdown';
 
 /** What failed is tried again after so long, twice as long each time. */
 const FIRST_RETRY_MS = 500;
@@ -150,11 +151,6 @@ export class Orchestrator {
       if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
       await this.#nextTurn(leftMs);
     }
-  }
-
-  /** Asks the datapath something that does not change what it should be. @throws DatapathError */
-  ask<M extends keyof Methods>(method: M, params: Methods[M]['params']): Promise<Methods[M]['result']> {
-    return this.#client.call(method, params);
   }
 
   driver(bridge: string): SwitchDriver | undefined {
