@@ -13,6 +13,7 @@ import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
 import { Sampler, readCounters } from './observe/index.js';
+import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
 import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listener.js';
@@ -37,6 +38,7 @@ interface Options {
   readonly http: string;
   readonly httpTokenFile?: string;
   readonly remote: readonly string[];
+  readonly program: readonly string[];
   readonly privateKey?: string;
   readonly certificate?: string;
   readonly caCert?: string;
@@ -73,6 +75,14 @@ function readOptions(): Options {
       )
         .default([])
         .argParser((target: string, others: string[]) => [...others, target]),
+    )
+    .addOption(
+      new Option(
+        '--program <[bridge=]file>',
+        'run the program of this file (TypeScript or JavaScript) before the bridge program; may be repeated',
+      )
+        .default([])
+        .argParser((file: string, others: string[]) => [...others, file]),
     )
     .addOption(new Option('--private-key <file>', 'PEM, for pssl:'))
     .addOption(new Option('--certificate <file>', 'PEM, for pssl:'))
@@ -137,6 +147,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const address = parseListenAddress(options.http);
   const remotes = readRemotes(options);
   const tls = await readTls(options);
+  const programs = await loadProgramFiles(options.program);
   const token = await readToken(options.httpTokenFile);
   if (!isLoopback(address) && token === undefined) {
     throw new PlainError(
@@ -157,7 +168,13 @@ async function main(options: Options, log: Logger): Promise<void> {
   const orchestrator = new Orchestrator({
     socketPath: `${options.rundir}/weft-datapath.sock`,
     log,
-    createDriver: (bridge) => createSwitchDriver({ bridge, rundir: options.rundir, log }),
+    createDriver: (bridge) =>
+      createSwitchDriver({
+        bridge,
+        rundir: options.rundir,
+        log,
+        programs: programsOf(programs, bridge.name),
+      }),
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
     onConnected: () => void serveTools(),
   });
@@ -293,6 +310,7 @@ try {
     error instanceof PlainError ||
     error instanceof ListenError ||
     error instanceof RemoteError ||
+    error instanceof ProgramFileError ||
     error instanceof JournalError;
   if (isPlain) process.stderr.write(`weftd: ${error.message}\n`);
   else if (log) log.fatal({ err: error }, 'weftd could not start');

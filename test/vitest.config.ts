@@ -2,7 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const alias = { 'node-openflow': `${root}openflow/src/index.ts` };
+const alias = {
+  'node-openflow': `${root}openflow/src/index.ts`,
+  'weft/program': `${root}src/programs/sdk.ts`,
+  'weft/testing': `${root}test/model/index.ts`,
+};
 
 export default defineConfig({
   root,
@@ -19,6 +23,7 @@ export default defineConfig({
             'openflow/**/*.test.ts',
             'test/model/**/*.test.ts',
             'test/api/**/*.test.ts',
+            'docs/examples/**/*.test.ts',
           ],
           exclude: ['**/node_modules/**', '**/dist/**'],
         },

@@ -159,6 +159,7 @@ class Reader {
       macAgeingTimeS: number('mac-aging-time', MAC_AGEING_TIME_S),
       forwardBpdu: other.get('forward-bpdu') === 'true',
       floodVlans: VlanSet.of(numbersOf(row, 'flood_vlans')),
+      otherConfig: Object.fromEntries(other),
       ports,
       staticMacs: this.#staticMacs(other, ports, fault),
     };

@@ -16,6 +16,7 @@ export function newBridge(given: Pick<Bridge, 'name' | 'datapathId'> & Partial<B
     macAgeingTimeS: MAC_AGEING_TIME_S.default,
     forwardBpdu: false,
     floodVlans: VlanSet.none,
+    otherConfig: {},
     ports: [],
     staticMacs: [],
     ...given,

@@ -33,6 +33,8 @@ export interface Bridge {
   readonly forwardBpdu: boolean;
   /** VLANs without learning (`flood_vlans`). */
   readonly floodVlans: VlanSet;
+  /** `other_config` as it stands, for programs that have settings of their own there. */
+  readonly otherConfig: Readonly<Record<string, string>>;
   readonly ports: readonly LogicalPort[];
   readonly staticMacs: readonly StaticMac[];
 }

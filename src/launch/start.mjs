@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { setUp } from './setup.mjs';
@@ -10,7 +11,7 @@ import { Supervisor } from './supervisor.mjs';
 import { datapathBinary, PlainError, requireRoot, root, runMain } from './tools.mjs';
 
 const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT] [--remote TARGET]
-       [--log-format pretty|json] [--keep-interfaces]
+       [--program [BRIDGE=]FILE] [--log-format pretty|json] [--keep-interfaces]
 
   --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
   --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
@@ -18,6 +19,8 @@ const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT]
   --http-token-file FILE
                      the token that REST clients must send (WEFT_HTTP_TOKEN_FILE)
   --remote TARGET    serve the database there too (ptcp:6640:127.0.0.1, pssl:, punix:); may be repeated
+  --program [BRIDGE=]FILE
+                     run the program of this file before the bridge program; may be repeated
   --private-key FILE, --certificate FILE, --ca-cert FILE
                      PEM, for pssl:
   --log-format F     default: pretty on a terminal, json otherwise
@@ -33,6 +36,7 @@ function readOptions() {
         http: { type: 'string', default: process.env.WEFT_HTTP ?? '127.0.0.1:8080' },
         'http-token-file': { type: 'string' },
         remote: { type: 'string', multiple: true, default: [] },
+        program: { type: 'string', multiple: true, default: [] },
         'private-key': { type: 'string' },
         certificate: { type: 'string' },
         'ca-cert': { type: 'string' },
@@ -76,6 +80,12 @@ function checkListen(http) {
       server.close(resolve),
     );
   });
+}
+
+/** @param {string} text [BRIDGE=]FILE */
+function fromUser(text) {
+  const { bridge = '', file = text } = /^(?<bridge>[^=/]+=)?(?<file>.+)$/.exec(text)?.groups ?? {};
+  return `${bridge}${resolve(process.env.INIT_CWD ?? '', file)}`;
 }
 
 /** @param {string} rundir */
@@ -136,6 +146,8 @@ await runMain(async () => {
       '--log-format',
       format,
       ...options.remote.flatMap((target) => ['--remote', target]),
+      // npm runs scripts in the project's folder; paths are meant from where the user stands.
+      ...options.program.flatMap((text) => ['--program', fromUser(text)]),
       .../** @type {const} */ (['http-token-file', 'private-key', 'certificate', 'ca-cert']).flatMap(
         (name) => (options[name] === undefined ? [] : [`--${name}`, options[name]]),
       ),

@@ -15,11 +15,38 @@ export type PlainAction =
   | { readonly type: 'PUSH_VLAN'; readonly ethertype: number }
   | { readonly type: 'POP_VLAN' }
   | { readonly type: 'SET_FIELD'; readonly field: Readonly<Record<string, FieldValue>> }
-  | { readonly type: 'SET_QUEUE'; readonly queueId: number };
+  | { readonly type: 'SET_QUEUE'; readonly queueId: number }
+  | { readonly type: 'DEC_NW_TTL' }
+  | RegisterMove;
 
-/** `GROUP` names a group of the same program. */
-export type Action = PlainAction | { readonly type: 'GROUP'; readonly group: string };
-export type ResolvedAction = PlainAction | { readonly type: 'GROUP'; readonly groupId: number };
+/** Copies `bits` bits of one field into another (Nicira's NXAST_REG_MOVE; `moveField` writes it). */
+export interface RegisterMove {
+  readonly type: 'NX_REG_MOVE';
+  readonly bits: number;
+  readonly sourceOffset: number;
+  readonly destinationOffset: number;
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** Copies the whole of a field of `bits` bits into another one. */
+export function moveField(source: string, destination: string, bits: number): RegisterMove {
+  return { type: 'NX_REG_MOVE', bits, sourceOffset: 0, destinationOffset: 0, source, destination };
+}
+
+/**
+ * `GROUP` names a group of the same program. `RESUBMIT` walks the frame as it is now through the tables from `table`
+ * on (a later one, or `NEXT_PROGRAM`), and then goes on with the list: what a bucket needs to hand its copy of the frame
+ * on, since a bucket cannot go to a table. It is Nicira's action, so it needs our datapath or Open vSwitch.
+ */
+export type Action =
+  | PlainAction
+  | { readonly type: 'GROUP'; readonly group: string }
+  | { readonly type: 'RESUBMIT'; readonly table: string };
+export type ResolvedAction =
+  | PlainAction
+  | { readonly type: 'GROUP'; readonly groupId: number }
+  | { readonly type: 'NX_RESUBMIT_TABLE'; readonly inPort: number; readonly table: number };
 
 interface ActionList<A> {
   readonly type: 'APPLY_ACTIONS' | 'WRITE_ACTIONS';

@@ -179,6 +179,51 @@ describe('compile', () => {
   });
 });
 
+describe('programs side by side', () => {
+  const options = { firstTable: 0, tableCount: 254 };
+  const withBits = (name: string, id: number, metadataBits: bigint, set?: FlowSet): Program =>
+    defineProgram({ ...sample(name, id, set), metadataBits });
+
+  it('names both that cannot be together', () => {
+    const together =
+      (...programs: Program[]) =>
+      () =>
+        new Pipeline(programs, options);
+    expect(together(sample('a', 20), sample('b', 20))).toThrow('programs a and b share the number 20');
+    expect(together(sample('a', 20), sample('a', 21))).toThrow('programs a and a have the same name');
+    const bits = together(withBits('a', 20, 0xffn), withBits('b', 21, 0x180n));
+    expect(bits).toThrow('programs a and b both use metadata bits 0x80');
+    expect(together(withBits('a', 20, 0xfn), withBits('b', 21, 0xf0n))).not.toThrow();
+  });
+
+  it('holds a program to the metadata bits it declares', () => {
+    const write = { type: 'WRITE_METADATA', metadata: 1n, metadataMask: 3n } as const;
+    const flow = { ...allow, table: 'first', match: {}, instructions: [write] };
+    const resolve = (program: Program) => () =>
+      new Pipeline([program], options).resolve(program, flow, NO_NUMBERS);
+    expect(resolve(withBits('a', 20, 3n))).not.toThrow();
+    expect(resolve(withBits('a', 20, 1n))).toThrow(/^a: a rule of first uses metadata bits/);
+    expect(resolve(sample('a', 20))).toThrow(/does not declare/);
+  });
+
+  it('hands frames on from buckets by RESUBMIT, to tables that its own may lead to', () => {
+    const [first, second] = [sample('a', 20), sample('b', 21)];
+    const resubmit = (table: string) =>
+      ({ type: 'APPLY_ACTIONS', actions: [{ type: 'RESUBMIT', table }] }) as const;
+    const resolve = (program: Program, table: string, to: string) =>
+      new Pipeline([first, second], options).resolve(
+        program,
+        { ...allow, table, match: {}, instructions: [resubmit(to)] },
+        NO_NUMBERS,
+      ).instructions;
+    expect(resolve(first, 'last', NEXT_PROGRAM)).toEqual([
+      { type: 'APPLY_ACTIONS', actions: [{ type: 'NX_RESUBMIT_TABLE', inPort: 0xfff8, table: 3 }] },
+    ]);
+    expect(() => resolve(first, 'first', 'last')).toThrow('a: first may not lead to last');
+    expect(() => resolve(second, 'last', NEXT_PROGRAM)).toThrow('b: nothing follows');
+  });
+});
+
 describe('GroupNumbers', () => {
   const group = (groupId: number, port: number) =>
     ({ groupId, type: 'ALL', buckets: [{ actions: [{ type: 'OUTPUT', port } as const] }] }) as const;

@@ -61,8 +61,16 @@ export class Pipeline {
       const twin = programs
         .slice(0, i)
         .find((other) => other.id === program.id || other.name === program.name);
-      if (twin)
-        throw new ProgramError(`programs ${twin.name} and ${program.name} share the number ${program.id}`);
+      if (twin) {
+        const what = twin.name === program.name ? 'have the same name' : `share the number ${program.id}`;
+        throw new ProgramError(`programs ${twin.name} and ${program.name} ${what}`);
+      }
+      const bits = program.metadataBits ?? 0n;
+      const rival = programs.slice(0, i).find((other) => ((other.metadataBits ?? 0n) & bits) !== 0n);
+      if (rival) {
+        const both = `0x${((rival.metadataBits ?? 0n) & bits).toString(16)}`;
+        throw new ProgramError(`programs ${rival.name} and ${program.name} both use metadata bits ${both}`);
+      }
     }
     const declared = programs.flatMap((program) =>
       program.tables.map((declaration) => ({ program, declaration })),
@@ -150,6 +158,7 @@ export class Pipeline {
         throw new ProgramError(`${program.name}: table ${flow.table} matches ${name} exactly, not masked`);
       }
     }
+    checkMetadata(program, flow);
     if (flow.priority < 1 || flow.priority > 0xffff) {
       throw new ProgramError(
         `${program.name}: priority ${flow.priority} is not 1 … 65535 (0 is the miss rule's)`,
@@ -191,10 +200,27 @@ export class Pipeline {
         return [{ type: 'METER', meterId: numbers.meter(instruction.meter) }];
       case 'APPLY_ACTIONS':
       case 'WRITE_ACTIONS':
-        return [{ type: instruction.type, actions: resolveActions(instruction.actions, numbers) }];
+        return [
+          {
+            type: instruction.type,
+            actions: resolveActions(instruction.actions, numbers, (table) => {
+              if (slot.next.has(table)) return this.entryOf(slot.program, table);
+              throw new ProgramError(
+                `${slot.program.name}: ${slot.declaration.name} may not lead to ${table}`,
+              );
+            }),
+          },
+        ];
       default:
         return [instruction];
     }
+  }
+
+  /** Number of the table that `name` leads to, past tables that dropped out. @throws ProgramError where that is none. */
+  entryOf(program: Program, name: string): number {
+    const tableId = this.#goto(program, name);
+    if (tableId === undefined) throw new ProgramError(`${program.name}: nothing follows at ${name}`);
+    return tableId;
   }
 
   /** Number of the table that `name` leads to, past tables that dropped out; undefined: nowhere, a drop. */
@@ -227,8 +253,35 @@ export interface OwnedFlow {
   readonly detail: number;
 }
 
-export function resolveActions(actions: readonly Action[], numbers: Numbers): ResolvedAction[] {
-  return actions.map((action) =>
-    action.type === 'GROUP' ? { type: 'GROUP', groupId: numbers.group(action.group) } : action,
+/** OFPP_IN_PORT in the 16 bits of Nicira's resubmit: as if from the port it came in by. */
+const SAME_PORT = 0xfff8;
+
+/** @param tableOf number of a table that a RESUBMIT names */
+export function resolveActions(
+  actions: readonly Action[],
+  numbers: Numbers,
+  tableOf: (table: string) => number,
+): ResolvedAction[] {
+  return actions.map((action) => {
+    if (action.type === 'GROUP') return { type: 'GROUP', groupId: numbers.group(action.group) };
+    if (action.type !== 'RESUBMIT') return action;
+    return { type: 'NX_RESUBMIT_TABLE', inPort: SAME_PORT, table: tableOf(action.table) };
+  });
+}
+
+/** Weft's own programs have the numbers 1 … 15; the bridge program, which stands last, sets the whole register anew. */
+const FIRST_FOREIGN = 16;
+
+/** @throws ProgramError when a rule of somebody's program touches metadata bits that it does not declare. */
+function checkMetadata(program: Program, flow: Flow): void {
+  if (program.id < FIRST_FOREIGN) return;
+  const own = program.metadataBits ?? 0n;
+  const matched = flow.match['metadata'];
+  const mask = typeof matched === 'object' ? BigInt(matched.mask) : matched === undefined ? 0n : ~0n;
+  const written = flow.instructions.map((it) => (it.type === 'WRITE_METADATA' ? it.metadataMask : 0n));
+  const stranger = [mask, ...written].find((bits) => (BigInt.asUintN(64, bits) & ~own) !== 0n);
+  if (stranger === undefined) return;
+  throw new ProgramError(
+    `${program.name}: a rule of ${flow.table} uses metadata bits that the program does not declare (metadataBits)`,
   );
 }

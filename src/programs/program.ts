@@ -91,6 +91,11 @@ export interface ProgramDefinition<State> {
   /** 1 … 255, the program's number in cookies. Unique among the loaded programs; 1 … 15 are Weft's own. */
   readonly id: number;
   readonly tables: readonly TableDeclaration[];
+  /**
+   * Bits of the metadata register that its rules write or match. No other program may have them; 0 … 48 are the bridge
+   * program's, and it forgets the others. None when left out.
+   */
+  readonly metadataBits?: bigint;
   /** Names of its kinds of rules; the order is part of the cookies, so append only. */
   readonly kinds: readonly string[];
   /** State for a bridge seen for the first time. */
@@ -147,5 +152,14 @@ export function defineProgram<State>(definition: ProgramDefinition<State>): Prog
       if (to <= position) throw new TypeError(`${name}: table ${table.name} leads backwards to ${target}`);
     }
   }
-  return Object.freeze({ ...definition });
+  const program = Object.freeze({ ...definition });
+  defined.add(program);
+  return program;
+}
+
+/** What `defineProgram` has returned. */
+const defined = new WeakSet<object>();
+
+export function isProgram(value: unknown): value is Program {
+  return typeof value === 'object' && value !== null && defined.has(value);
 }

@@ -67,7 +67,8 @@ export function compile(
       meterIds.set(name, meterId);
       meters.set(meterId, { meterId, flags, bands });
     }
-    const groupIds = numberGroups(program, set.groups ?? [], numbers, (group, from) => {
+    const tableOf = (table: string): number => pipeline.entryOf(program, table);
+    const groupIds = numberGroups(program, set.groups ?? [], numbers, tableOf, (group, from) => {
       if (!groups.has(group.groupId)) groups.set(group.groupId, group);
       groupReasons.set(group.groupId, { program: program.name, reason: from.reason });
     });
@@ -95,6 +96,7 @@ function numberGroups(
   program: Program,
   groups: readonly Group[],
   numbers: GroupNumbers,
+  tableOf: (table: string) => number,
   add: (resolved: ResolvedGroup, from: Group) => void,
 ): Map<string, number> {
   const byName = new Map(groups.map((group) => [group.name, group]));
@@ -108,7 +110,7 @@ function numberGroups(
     inProgress.add(name);
     const buckets = group.buckets.map(({ actions, ...rest }) => ({
       ...rest,
-      actions: resolveActions(actions, { group: resolve, meter: () => 0 }),
+      actions: resolveActions(actions, { group: resolve, meter: () => 0 }, tableOf),
     }));
     const groupId =
       group.isModifiable === true

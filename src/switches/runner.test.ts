@@ -42,7 +42,7 @@ class Bench {
   /** What the driver does after connecting. Returns how many messages it took. */
   compare(desired = bridge(), between: () => void = () => undefined): number {
     const have = this.have;
-    this.runner.layOut({ firstTable: FIRST_TABLE, tableCount: 254 });
+    this.runner.layOut(this.runner.bridge, { firstTable: FIRST_TABLE, tableCount: 254 });
     this.runner.adopt(desired, this.model.flows, 0);
     const first = this.apply(this.runner.planConfigured(have));
     between();

@@ -6,6 +6,7 @@ import type { Bridge } from '../domain/index.js';
 import {
   flowKey,
   Pipeline,
+  ProgramError,
   unusedTables,
   type FlowRemovedEvent,
   type FlowSet,
@@ -106,8 +107,16 @@ export class ProgramRunner {
     return this.#flowSets(this.#context).some(({ set }) => (set.meters ?? []).length > 0);
   }
 
-  /** Fits the tables into a switch that has just connected. @throws ProgramError when it has too few. */
-  layOut(options: Omit<PipelineOptions, 'unused'>, meters: MeterRange = PROGRAM_METERS): void {
+  /**
+   * Fits the tables into a switch that has just connected, for this configuration of the bridge.
+   * @throws ProgramError when it has too few
+   */
+  layOut(
+    bridge: Bridge,
+    options: Omit<PipelineOptions, 'unused'>,
+    meters: MeterRange = PROGRAM_METERS,
+  ): void {
+    this.#context = { bridge, settings: this.#settings };
     this.#meterRange = meters;
     const unused = unusedTables(this.#flowSets(this.#context));
     this.#pipeline = new Pipeline(
@@ -191,7 +200,7 @@ export class ProgramRunner {
     const from = this.#context;
     const to: ProgramContext = { bridge, settings: this.#settings };
     const transitions = this.#running.map(
-      ({ program, state }) => program.transition?.(from, to, state) ?? [],
+      ({ program, state }) => blame(program, () => program.transition?.(from, to, state)) ?? [],
     );
     const count = Math.max(0, ...transitions.map((stages) => stages.length));
     const finals = this.#flowSets(to);
@@ -201,7 +210,10 @@ export class ProgramRunner {
     }
     this.#context = to;
     const reactions = this.#running.map(({ program, state }) =>
-      this.#resolve(program, program.on?.configured?.(to, state, nowMs)),
+      this.#resolve(
+        program,
+        blame(program, () => program.on?.configured?.(to, state, nowMs)),
+      ),
     );
     const commands = reactions.flatMap((it) => it.commands);
     const phases = commands.length > 0 ? [commands] : [];
@@ -212,7 +224,11 @@ export class ProgramRunner {
     for (const { program, state } of this.#running) {
       const table = this.#pipeline.tableName(program, tableId);
       if (table === undefined) continue;
-      return this.#resolve(program, program.on?.packetIn?.(this.#context, state, { table, ...event }, nowMs));
+      const whole = { table, ...event };
+      return this.#resolve(
+        program,
+        blame(program, () => program.on?.packetIn?.(this.#context, state, whole, nowMs)),
+      );
     }
     return NOTHING;
   }
@@ -227,13 +243,19 @@ export class ProgramRunner {
     if (owner === undefined || running === undefined) return NOTHING;
     const { kind, detail } = owner;
     const whole = { kind, detail, ...event };
-    const reaction = running.program.on?.flowRemoved?.(this.#context, running.state, whole, nowMs);
-    return this.#resolve(running.program, reaction);
+    const { program, state } = running;
+    return this.#resolve(
+      program,
+      blame(program, () => program.on?.flowRemoved?.(this.#context, state, whole, nowMs)),
+    );
   }
 
   portStatus(event: PortStatusEvent, nowMs: number): Consequence {
     const all = this.#running.map(({ program, state }) =>
-      this.#resolve(program, program.on?.portStatus?.(this.#context, state, event, nowMs)),
+      this.#resolve(
+        program,
+        blame(program, () => program.on?.portStatus?.(this.#context, state, event, nowMs)),
+      ),
     );
     return { commands: all.flatMap((it) => it.commands), notices: all.flatMap((it) => it.notices) };
   }
@@ -244,7 +266,10 @@ export class ProgramRunner {
   }
 
   #flowSets(context: ProgramContext): { program: Program; set: FlowSet }[] {
-    return this.#running.map(({ program, state }) => ({ program, set: program.flows(context, state) }));
+    return this.#running.map(({ program, state }) => ({
+      program,
+      set: blame(program, () => program.flows(context, state)),
+    }));
   }
 
   #compile(sets: readonly { program: Program; set: FlowSet }[], have: SwitchTables): Want {
@@ -278,6 +303,16 @@ export class ProgramRunner {
 }
 
 const NOTHING: Consequence = { commands: [], notices: [] };
+
+/** Runs a program's code. What it throws names the program, since it may be somebody else's. */
+function blame<T>(program: Program, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ProgramError(`program ${program.name}: ${message}`, { cause: error });
+  }
+}
 
 function intersect<K, V>(map: ReadonlyMap<K, V>, keys: ReadonlyMap<K, unknown>): Map<K, V> {
   return new Map([...map].filter(([key]) => keys.has(key)));

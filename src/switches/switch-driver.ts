@@ -129,6 +129,9 @@ export class OpenFlowDriver implements SwitchDriver {
 
   configure(bridge: Bridge): void {
     this.#desired = bridge;
+    // What failed may be just what has been put right: no need to sit out the pause.
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
     this.#schedule('configure');
   }
 
@@ -348,7 +351,7 @@ export class OpenFlowDriver implements SwitchDriver {
     const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
     const firstTable = this.#isForeign ? 0 : OWN_FIRST_TABLE;
     const meters = this.#isForeign ? await metersOf(connection) : PROGRAM_METERS;
-    this.#runner.layOut({ firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
+    this.#runner.layOut(bridge, { firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
     const have = await this.#read(connection);
     const flows = [...have.flows.values()].map(({ flow }) => flow);
     this.#tellNotices(this.#runner.adopt(bridge, flows, now()));

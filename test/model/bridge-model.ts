@@ -25,22 +25,38 @@ import { ModelSwitch, type Walk } from './switch.js';
 
 const NUMBERS = { group: () => 0, meter: () => 0 };
 
+interface Running {
+  readonly program: Program;
+  readonly state: unknown;
+}
+
 export class BridgeModel {
   readonly model: ModelSwitch;
   readonly pipeline: Pipeline;
   readonly state: BridgeState;
   nowMs = 0;
+  readonly #running: readonly Running[];
   #context: ProgramContext;
   #want: Want;
 
+  /** @param extra programs in front of the bridge program, in this order */
   constructor(bridge: Bridge, extra: readonly Program[] = [], settings: Record<string, number> = {}) {
     const ofports = bridge.ports.flatMap((port) => port.interfaces.flatMap((it) => it.ofport ?? []));
     this.model = new ModelSwitch(ofports);
     this.pipeline = new Pipeline([...extra, bridgeProgram], { firstTable: 0, tableCount: 254 });
     this.#context = { bridge, settings };
-    this.state = bridgeProgram.init(this.#context, 0);
+    this.#running = this.pipeline.programs.map((program) => ({
+      program,
+      state: program.init(this.#context, 0),
+    }));
+    this.state = this.stateOf(bridgeProgram) as BridgeState;
     this.#want = this.#compile(bridgeProgram.flows(this.#context, this.state));
     this.run(plan(switchTables([]), this.#want));
+  }
+
+  /** A program's state on this bridge. */
+  stateOf(program: Program): unknown {
+    return this.#running.find((it) => it.program === program)?.state;
   }
 
   get want(): Want {
@@ -80,10 +96,13 @@ export class BridgeModel {
   send(inPort: number, frame: Uint8Array): Walk {
     const walk = this.model.inject(inPort, frame);
     for (const { tableId, inPort: port, data } of walk.packetIns) {
-      const table = this.pipeline.tableName(bridgeProgram, tableId);
-      const event = { table, inPort: port, match: {}, data };
-      const reaction = bridgeProgram.on?.packetIn?.(this.#context, this.state, event, this.nowMs);
-      for (const step of this.#react(reaction)) void step;
+      for (const { program, state } of this.#running) {
+        const table = this.pipeline.tableName(program, tableId);
+        if (table === undefined) continue;
+        const event = { table, inPort: port, match: {}, data };
+        const reaction = program.on?.packetIn?.(this.#context, state, event, this.nowMs);
+        for (const step of this.#react(reaction, program)) void step;
+      }
     }
     return walk;
   }
@@ -105,17 +124,21 @@ export class BridgeModel {
     for (const step of this.#react(reaction)) void step;
   }
 
-  *#react(reaction: Reaction | undefined): Generator<void> {
+  *#react(reaction: Reaction | undefined, program: Program = bridgeProgram): Generator<void> {
     for (const change of reaction?.changes ?? []) {
       const flow: Flow =
         change.op === 'put' ? change.flow : { ...change.flow, instructions: [], kind: 'port', reason: '' };
-      const resolved = this.pipeline.resolve(bridgeProgram, flow, NUMBERS);
+      const resolved = this.pipeline.resolve(program, flow, NUMBERS);
       this.model.apply({ op: change.op === 'put' ? 'flow-add' : 'flow-delete', flow: resolved });
       yield;
     }
   }
 
   #compile(set: ReturnType<typeof bridgeProgram.flows>): Want {
-    return compile(this.pipeline, [{ program: bridgeProgram, set }], this.model.groups);
+    const sets = this.#running.map(({ program, state }) => ({
+      program,
+      set: program === (bridgeProgram as Program) ? set : program.flows(this.#context, state),
+    }));
+    return compile(this.pipeline, sets, this.model.groups);
   }
 }

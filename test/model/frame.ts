@@ -57,6 +57,31 @@ export function parseFrame(frame: Uint8Array): ParsedFrame {
   return { dst: macAddressAt(frame, 0), src: macAddressAt(frame, 6), tags, ethertype: word(at) };
 }
 
+/** Where the bytes of a field lie in the frame, for fields of whole bytes; undefined where the frame has no such field. */
+export function fieldSpan(frame: Uint8Array, name: string): { offset: number; size: number } | undefined {
+  if (name === 'eth_dst') return { offset: 0, size: 6 };
+  if (name === 'eth_src') return { offset: 6, size: 6 };
+  if (!fieldsOf(frame).has(name)) return undefined;
+  const ip = isVlanTpid(((frame[12] ?? 0) << 8) | (frame[13] ?? 0)) ? 18 : 14;
+  const l4 = ip + 4 * ((frame[ip] ?? 0) & 0xf);
+  const spans: Readonly<Record<string, readonly [number, number]>> = {
+    ip_proto: [ip + 9, 1],
+    ipv4_src: [ip + 12, 4],
+    ipv4_dst: [ip + 16, 4],
+    tcp_src: [l4, 2],
+    tcp_dst: [l4 + 2, 2],
+    udp_src: [l4, 2],
+    udp_dst: [l4 + 2, 2],
+    arp_op: [ip + 6, 2],
+    arp_sha: [ip + 8, 6],
+    arp_spa: [ip + 14, 4],
+    arp_tha: [ip + 18, 6],
+    arp_tpa: [ip + 24, 4],
+  };
+  const [offset, size] = spans[name] ?? [];
+  return offset === undefined || size === undefined ? undefined : { offset, size };
+}
+
 /**
  * The fields of OF 1.3.5 §7.2.3.7 that the frame has. `eth_type` is that behind the outermost tag, as "the
  * Ethernet type of the payload after VLAN tags" is understood by switches that look at one tag.
@@ -97,7 +122,9 @@ export function fieldsOf(frame: Uint8Array): Map<string, bigint> {
   }
   if (ethertype === 0x0806) {
     fields.set('arp_op', BigInt(word(ip + 6)));
+    fields.set('arp_sha', number(ip + 8, 6));
     fields.set('arp_spa', number(ip + 14, 4));
+    fields.set('arp_tha', number(ip + 18, 6));
     fields.set('arp_tpa', number(ip + 24, 4));
   }
   return fields;

@@ -21,7 +21,7 @@ import {
   type ResolvedInstruction,
 } from '../../src/programs/index.js';
 import type { Command } from '../../src/reconcile/index.js';
-import { fieldsOf, isVlanTpid } from './frame.js';
+import { fieldSpan, fieldsOf, isVlanTpid } from './frame.js';
 
 export interface Output {
   readonly port: number;
@@ -130,7 +130,11 @@ export class ModelSwitch {
   /** Takes `frame` in by `inPort`, starting in `tableId`. */
   inject(inPort: number, frame: Uint8Array, tableId = 0): Walk {
     const result: Result = { outputs: [], packetIns: [], hits: [] };
-    const packet: Packet = { frame, fields: fieldsOf(frame), metadata: 0n, inPort };
+    this.#walk({ frame, fields: fieldsOf(frame), metadata: 0n, inPort }, tableId, result);
+    return result;
+  }
+
+  #walk(packet: Packet, tableId: number, result: Result): void {
     const actionSet = new Map<string, ResolvedAction>();
     let next: number | undefined = tableId;
     while (next !== undefined) {
@@ -140,7 +144,6 @@ export class ModelSwitch {
       next = this.#execute(flow, packet, actionSet, result);
     }
     this.#executeSet(actionSet, packet, tableId, result);
-    return result;
   }
 
   #put(flow: ResolvedFlow): void {
@@ -251,8 +254,21 @@ export class ModelSwitch {
           for (const [name, value] of Object.entries(action.field))
             setField(packet, name, fieldNumber(value) ?? 0n);
           break;
+        case 'NX_REG_MOVE': {
+          if (action.sourceOffset !== 0 || action.destinationOffset !== 0)
+            throw new Error('the model moves whole fields only');
+          const value = packet.fields.get(action.source);
+          if (value === undefined) throw new Error(`the frame has no ${action.source} to move`);
+          setField(packet, action.destination, value);
+          break;
+        }
+        case 'NX_RESUBMIT_TABLE':
+          this.#walk(packet, action.table, result);
+          break;
         case 'SET_QUEUE':
           break;
+        case 'DEC_NW_TTL':
+          throw new Error('the model does not know DEC_NW_TTL');
       }
     }
   }
@@ -334,8 +350,9 @@ function setField(packet: Packet, name: string, value: bigint): void {
   const write = (offset: number, size: number): void => {
     for (let i = 0; i < size; i++) frame[offset + i] = Number((value >> BigInt(8 * (size - 1 - i))) & 0xffn);
   };
-  if (name === 'eth_dst') write(0, 6);
-  else if (name === 'eth_src') write(6, 6);
+  const span = fieldSpan(frame, name);
+  // Checksums stay as they are: a test asks for fields.
+  if (span !== undefined) write(span.offset, span.size);
   else if (name === 'vlan_vid' || name === 'vlan_pcp') {
     if (packet.fields.get('vlan_vid') === 0n) throw new Error(`SET_FIELD ${name} on a frame without a tag`);
     if (name === 'vlan_vid') {
