@@ -147,7 +147,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const address = parseListenAddress(options.http);
   const remotes = readRemotes(options);
   const tls = await readTls(options);
-  const programs = await loadProgramFiles(options.program);
+  const extensions = await loadProgramFiles(options.program);
   const token = await readToken(options.httpTokenFile);
   if (!isLoopback(address) && token === undefined) {
     throw new PlainError(
@@ -173,7 +173,7 @@ async function main(options: Options, log: Logger): Promise<void> {
         bridge,
         rundir: options.rundir,
         log,
-        programs: programsOf(programs, bridge.name),
+        programs: programsOf(extensions, bridge.name),
       }),
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
     onConnected: () => void serveTools(),
