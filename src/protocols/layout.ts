@@ -104,7 +104,9 @@ export function reserved(size: number): Field<unknown> {
 }
 
 /** A byte of flags, by name from the lowest bit up. */
-export function bits<const N extends readonly string[]>(...names: N): Field<{ readonly [K in N[number]]: boolean }> {
+export function bits<const N extends readonly string[]>(
+  ...names: N
+): Field<{ readonly [K in N[number]]: boolean }> {
   type Flags = { readonly [K in N[number]]: boolean };
   return {
     size: 1,

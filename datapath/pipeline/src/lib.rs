@@ -32,6 +32,7 @@ mod execute;
 mod fields;
 mod group;
 mod meter;
+mod multipath;
 mod nicira;
 mod packets;
 mod pipeline;

@@ -1,6 +1,7 @@
 //! Nicira's extension actions: which are done here, and how they name bits of fields.
 
 use crate::fields::place;
+use crate::multipath::{Algorithm, HashFields};
 use crate::tables::TABLES;
 use crate::validate::Place;
 use weft_frame::Field;
@@ -117,7 +118,10 @@ pub(crate) fn check_nicira(action: &NxAction, at: Place, own_tables: usize) -> R
     if matches!(at, Place::Write | Place::Bucket)
         && matches!(
             action,
-            NxAction::Learn(_) | NxAction::Exit | NxAction::Clone { .. }
+            NxAction::Learn(_)
+                | NxAction::Exit
+                | NxAction::Clone { .. }
+                | NxAction::Multipath { .. }
         )
     {
         return Err(fail(
@@ -182,6 +186,27 @@ pub(crate) fn check_nicira(action: &NxAction, at: Place, own_tables: usize) -> R
         | NxAction::OutputReg2 { ofs_nbits, src, .. } => {
             let (offset, count) = bits(*ofs_nbits);
             check_source(src, offset, count)
+        }
+        NxAction::Multipath {
+            fields,
+            algorithm,
+            max_link,
+            ofs_nbits,
+            dst,
+            ..
+        } => {
+            let (offset, count) = bits(*ofs_nbits);
+            if HashFields::from_number(*fields).is_none()
+                || Algorithm::from_number(*algorithm).is_none()
+            {
+                let detail = "no such hash or way to choose a link";
+                return Err(fail(ErrorCode::BadActionBadArgument, detail));
+            }
+            if count < 16 && max_link >> count != 0 {
+                let detail = "the links do not fit into the field";
+                return Err(fail(ErrorCode::BadActionBadArgument, detail));
+            }
+            check_target(dst, offset, count)
         }
         NxAction::StackPush {
             offset,

@@ -195,7 +195,8 @@ export class LacpEntity {
       const { groupKey } = port;
       const own = this.#numbers.get(name) ?? 0;
       const fellow = ports.find(
-        ([, it]) => it.aggregator !== null && groupKey !== null && it.groupKey === groupKey,
+        // One that is yet to be selected may belong elsewhere by now.
+        ([, it]) => it.selected !== 'UNSELECTED' && groupKey !== null && it.groupKey === groupKey,
       );
       port.aggregator = fellow?.[1].aggregator ?? (members(own).length === 0 ? own : this.#freeNumber());
       port.selected = 'STANDBY';
@@ -236,7 +237,8 @@ export class LacpEntity {
       name,
       receive: port.receive,
       mux: port.mux,
-      isAttached: port.aggregator !== null && port.aggregator === this.#active && port.actor.state.synchronized,
+      isAttached:
+        port.aggregator !== null && port.aggregator === this.#active && port.actor.state.synchronized,
       mayEnable: this.mayEnable(name),
       aggregator: port.aggregator,
       isCurrent: port.receive === 'current',

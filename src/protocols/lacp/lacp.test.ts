@@ -59,7 +59,8 @@ describe('negotiation (IEEE 802.1AX-2014 §6.4)', () => {
       lan.run(20);
     }
     const sent = lan.sentAtMs[0] ?? [];
-    for (const at of sent) expect(sent.filter((it) => it >= at && it < at + 1000).length).toBeLessThanOrEqual(3);
+    for (const at of sent)
+      expect(sent.filter((it) => it >= at && it < at + 1000).length).toBeLessThanOrEqual(3);
   });
 });
 
@@ -163,7 +164,9 @@ describe('restart of the controller', () => {
       const configs = pair({}, { settings: { time } });
       const lan = new Simulation(configs);
       lan.run(10_000);
-      const snapshot = JSON.parse(JSON.stringify(lan.side(0).snapshot(lan.nowMs))) as ReturnType<LacpEntity['snapshot']>;
+      const snapshot = JSON.parse(JSON.stringify(lan.side(0).snapshot(lan.nowMs))) as ReturnType<
+        LacpEntity['snapshot']
+      >;
       const [config] = configs;
       if (!config) throw new Error('no config');
       // Away for 1.5 s, on another clock.
@@ -204,14 +207,25 @@ describe('markers', () => {
   it('are answered with the same, as a response (§6.5.4)', () => {
     const lan = new Simulation(pair({}, {}, 1));
     const request = new Uint8Array(124);
-    request.set([0x01, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 7, 0x88, 0x09, 2, 1, 1, 16, 0, 5, 2, 0, 0, 0, 0, 7, 1, 2, 3, 4]);
+    request.set([
+      0x01, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 7, 0x88, 0x09, 2, 1, 1, 16, 0, 5, 2, 0, 0, 0, 0, 7, 1, 2, 3,
+      4,
+    ]);
     lan.side(0).receive('eth0', request, 0);
-    const answer = lan.side(0).run(0).find(({ frame }) => frame[14] === 2)?.frame;
+    const answer = lan
+      .side(0)
+      .run(0)
+      .find(({ frame }) => frame[14] === 2)?.frame;
     expect(answer?.subarray(14, 30)).toEqual(Uint8Array.of(2, 1, 2, 16, 0, 5, 2, 0, 0, 0, 0, 7, 1, 2, 3, 4));
     expect(lan.side(0).status().members[0]?.counters.markers).toBe(1);
     // An answer is not answered.
     lan.side(0).receive('eth0', answer ?? request, 0);
-    expect(lan.side(0).run(0).some(({ frame }) => frame[14] === 2)).toBe(false);
+    expect(
+      lan
+        .side(0)
+        .run(0)
+        .some(({ frame }) => frame[14] === 2),
+    ).toBe(false);
   });
 });
 
@@ -279,17 +293,19 @@ describe('properties', () => {
     const frame = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       // Well-formed LACPDUs with wild contents, and with one byte changed or cut short.
-      fc.tuple(fc.uint8Array({ minLength: 20, maxLength: 40 }), state, fc.nat(130), fc.nat(255)).map(([bytes, flags, at, by]) => {
-        const pdu = new Uint8Array(124);
-        pdu.set([0x01, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 7, 0x88, 0x09, 1, 1, 1, 20]);
-        pdu.set(bytes.subarray(0, 14), 18);
-        pdu[32] = flags;
-        pdu.set([2, 20], 36);
-        pdu.set(bytes.subarray(0, 15), 38);
-        pdu.set([3, 16], 56);
-        if (at < 124 && by % 4 === 0) pdu[at] = by;
-        return by % 7 === 0 ? pdu.subarray(0, at) : pdu;
-      }),
+      fc
+        .tuple(fc.uint8Array({ minLength: 20, maxLength: 40 }), state, fc.nat(130), fc.nat(255))
+        .map(([bytes, flags, at, by]) => {
+          const pdu = new Uint8Array(124);
+          pdu.set([0x01, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 7, 0x88, 0x09, 1, 1, 1, 20]);
+          pdu.set(bytes.subarray(0, 14), 18);
+          pdu[32] = flags;
+          pdu.set([2, 20], 36);
+          pdu.set(bytes.subarray(0, 15), 38);
+          pdu.set([3, 16], 56);
+          if (at < 124 && by % 4 === 0) pdu[at] = by;
+          return by % 7 === 0 ? pdu.subarray(0, at) : pdu;
+        }),
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(frame, fc.nat(2), fc.nat(2000)), { maxLength: 60 }), (steps) => {

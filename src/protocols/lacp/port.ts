@@ -184,7 +184,8 @@ export class LacpPort {
   configure(config: LacpPortConfig): void {
     const old = this.#config;
     this.#config = config;
-    const isSame = sameIdentity(old.identity, config.identity) && old.isAggregatable === config.isAggregatable;
+    const isSame =
+      sameIdentity(old.identity, config.identity) && old.isAggregatable === config.isAggregatable;
     if (!isSame) this.selected = 'UNSELECTED';
     if (!isSame || old.isActive !== config.isActive || old.time !== config.time) this.#needsToSend = true;
     if (this.#isDefaulted) this.#recordDefault();
@@ -215,8 +216,7 @@ export class LacpPort {
     if (!sameIdentity(actor, this.#partner) || actor.state.aggregation !== this.#partner.state.aggregation)
       this.selected = 'UNSELECTED';
     const own = this.actor;
-    const agrees =
-      sameIdentity(partner, own) && partner.state.aggregation === own.state.aggregation;
+    const agrees = sameIdentity(partner, own) && partner.state.aggregation === own.state.aggregation;
     // update_NTT: the partner has a wrong idea of us.
     const knowsState =
       partner.state.activity === own.state.activity &&
@@ -341,7 +341,8 @@ export class LacpPort {
     this.#currentUntilMs = Infinity;
     if (!this.#isDefaulted) this.#counters.defaulted++;
     // update_Default_Selected
-    if (!sameIdentity(this.#partner, NO_PARTNER) || this.#partner.state.aggregation) this.selected = 'UNSELECTED';
+    if (!sameIdentity(this.#partner, NO_PARTNER) || this.#partner.state.aggregation)
+      this.selected = 'UNSELECTED';
     this.#recordDefault();
   }
 
@@ -350,7 +351,12 @@ export class LacpPort {
     const isInStep = this.#config.worksAlone && this.#receive === 'defaulted';
     this.#partner = {
       ...NO_PARTNER,
-      state: { ...NO_STATE, synchronized: isInStep, collecting: isInStep, timeout: this.#receive === 'expired' },
+      state: {
+        ...NO_STATE,
+        synchronized: isInStep,
+        collecting: isInStep,
+        timeout: this.#receive === 'expired',
+      },
     };
   }
 

@@ -84,7 +84,11 @@ export class Simulation {
       for (const { to, member, frame } of arrived) this.side(to).receive(member, frame, this.nowMs);
       this.#settle();
       for (const [i, wake] of wakes.entries())
-        if (wake <= this.nowMs && this.side(i).wakeAtMs(this.nowMs) <= this.nowMs && wake === this.side(i).wakeAtMs(this.nowMs))
+        if (
+          wake <= this.nowMs &&
+          this.side(i).wakeAtMs(this.nowMs) <= this.nowMs &&
+          wake === this.side(i).wakeAtMs(this.nowMs)
+        )
           throw new Error(`side ${i} wants to be woken at ${wake} again and again (now ${this.nowMs})`);
     }
     this.nowMs = endMs;

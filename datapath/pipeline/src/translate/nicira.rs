@@ -2,6 +2,7 @@
 
 use super::{Flow, Walk};
 use crate::datapath::HeaderOp;
+use crate::multipath::{Algorithm, HashFields};
 use crate::nicira::{Subfield, bits, port_from_16};
 use weft_frame::field::{self, FIRST_PACKET_WORD};
 use weft_openflow::{ControllerProperty, NxAction, OxmId, PacketInReason, port_no};
@@ -69,6 +70,23 @@ impl Walk<'_, '_> {
                 };
                 if value <= u128::from(u32::MAX) && port != port_no::TABLE {
                     self.output(port, *max_len);
+                }
+            }
+            NxAction::Multipath {
+                fields,
+                basis,
+                algorithm,
+                max_link,
+                arg,
+                ofs_nbits,
+                dst,
+            } => {
+                let how = Algorithm::from_number(*algorithm);
+                if let Some((fields, how)) = HashFields::from_number(*fields).zip(how) {
+                    self.look(&fields.mask());
+                    let link = how.choose(fields.hash(&self.state.key, *basis), *max_link, *arg);
+                    let (offset, count) = bits(*ofs_nbits);
+                    self.load(dst, offset, count, u128::from(link));
                 }
             }
             NxAction::StackPush {
