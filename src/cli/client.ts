@@ -42,7 +42,8 @@ export function parseApiAddress(text: string): Endpoint {
     return { isTls: false, options: { socketPath: text.slice(5), headers: { host: 'localhost' } }, text };
   }
   const url = URL.canParse(text) && /^https?:/.test(text) ? new URL(text) : null;
-  const bare = url ?? (URL.canParse(`http://${text}`) && /:\d+$/.test(text) ? new URL(`http://${text}`) : null);
+  const bare =
+    url ?? (URL.canParse(`http://${text}`) && /:\d+$/.test(text) ? new URL(`http://${text}`) : null);
   if (!bare || bare.pathname !== '/' || bare.search !== '') {
     throw usageError(`--api ${text}: http://HOST:PORT, https://HOST:PORT or unix:PATH is wanted`);
   }
@@ -115,10 +116,19 @@ export class Client {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(payload === undefined
         ? {}
-        : { 'content-type': ask.raw?.type ?? 'application/json', 'content-length': Buffer.byteLength(payload) }),
+        : {
+            'content-type': ask.raw?.type ?? 'application/json',
+            'content-length': Buffer.byteLength(payload),
+          }),
       ...ask.headers,
     };
-    const options = { ...this.#endpoint.options, method, path: path + queryText(ask.query), headers, timeout: timeoutMs };
+    const options = {
+      ...this.#endpoint.options,
+      method,
+      path: path + queryText(ask.query),
+      headers,
+      timeout: timeoutMs,
+    };
     return new Promise((resolve, reject) => {
       const outgoing = request(ca === undefined ? options : { ...options, ca }, resolve);
       outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));

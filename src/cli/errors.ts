@@ -5,7 +5,8 @@ export const EXIT = {
   done: { status: 0, meaning: 'Done; for `doctor`: nothing is wrong.' },
   failed: {
     status: 1,
-    meaning: 'Refused or failed: weftd said no, a file cannot be read, `doctor` or `config diff` found something.',
+    meaning:
+      'Refused or failed: weftd said no, a file cannot be read, `doctor` or `config diff` found something.',
   },
   usage: { status: 2, meaning: 'The command line is not right; nothing was asked or changed.' },
   unreachable: { status: 3, meaning: 'weftd cannot be reached, or it does not accept the token.' },

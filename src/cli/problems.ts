@@ -12,7 +12,8 @@ export function describeProblem(status: number, body: unknown): string {
   if (typeof body !== 'object' || body === null) return '';
   const { title, detail, errors } = body as Problem;
   const faults = Array.isArray(errors) ? errors.map(describeFault).filter((text) => text !== '') : [];
-  const head = typeof title === 'string' ? title.charAt(0).toLowerCase() + title.slice(1) : `status ${status}`;
+  const head =
+    typeof title === 'string' ? title.charAt(0).toLowerCase() + title.slice(1) : `status ${status}`;
   const rest = [typeof detail === 'string' ? detail : '', ...faults].filter((text) => text !== '');
   const line = rest.length === 0 ? head : faults.length > 0 ? `${head}: ${rest.join('; ')}` : rest.join('; ');
   return line.replace(/\s*\n\s*/g, ' ');

@@ -13,18 +13,27 @@ const mayExist = flag('--may-exist', 'no error where it is there: its settings a
 const ifExists = flag('--if-exists', 'no error where it is not there');
 const dryRun = flag('--dry-run', 'only say what it would change');
 
-const SETTINGS_NOTE = 'Settings may also be written NAME=VALUE, as with ovs-vsctl; `none` takes one back to its default.';
+const SETTINGS_NOTE =
+  'Settings may also be written NAME=VALUE, as with ovs-vsctl; `none` takes one back to its default.';
 
 export function buildProgram(): Command {
   const program = new Command('weft')
     .description('Looks at a Weft switch and changes it, over its REST API.')
     .version(VERSION, '-V, --version', 'the version of weft')
     .helpCommand(false)
-    .addOption(new Option('--api <address>', 'where weftd is: http://HOST:PORT, https://HOST:PORT, unix:PATH').env('WEFT_API').default(DEFAULT_API))
+    .addOption(
+      new Option('--api <address>', 'where weftd is: http://HOST:PORT, https://HOST:PORT, unix:PATH')
+        .env('WEFT_API')
+        .default(DEFAULT_API),
+    )
     .addOption(new Option('--token-file <file>', 'file with the token to send').env('WEFT_TOKEN_FILE'))
     .addOption(new Option('--ca-cert <file>', 'PEM: who signed the certificate of weftd').env('WEFT_CA_CERT'))
     .addOption(new Option('--json', 'answer as JSON, for programs'))
-    .addOption(new Option('--color <when>', 'colours; auto: on a terminal, unless NO_COLOR is set').choices(['auto', 'always', 'never']).default('auto'))
+    .addOption(
+      new Option('--color <when>', 'colours; auto: on a terminal, unless NO_COLOR is set')
+        .choices(['auto', 'always', 'never'])
+        .default('auto'),
+    )
     .addOption(new Option('-w, --watch [seconds]', 'show it again every so many seconds (2)'));
   declareShow(program);
   declareBridges(program);
@@ -50,12 +59,18 @@ function declareBridges(program: Command): void {
   const bridge = group(program, 'bridge', 'bridges: list, show, add, set, del');
   const load = () => import('./commands/bridges.js');
   leaf(bridge, 'list', { about: 'all bridges', isDefault: true, load: async () => (await load()).list });
-  leaf(bridge, 'show <bridge>', { about: 'everything about one bridge', load: async () => (await load()).show });
+  leaf(bridge, 'show <bridge>', {
+    about: 'everything about one bridge',
+    load: async () => (await load()).show,
+  });
   leaf(bridge, 'add <name> [settings...]', {
     about: `make a bridge. ${SETTINGS_NOTE}`,
     options: [...settingOptions(BRIDGE_SETTINGS), mayExist],
     load: async () => (await load()).add,
-    examples: ['weft bridge add br0', 'weft bridge add br1 --fail-mode secure --controller tcp:192.0.2.1:6653'],
+    examples: [
+      'weft bridge add br0',
+      'weft bridge add br1 --fail-mode secure --controller tcp:192.0.2.1:6653',
+    ],
   });
   leaf(bridge, 'set <bridge> [settings...]', {
     about: `change settings of a bridge; the others stay. ${SETTINGS_NOTE}`,
@@ -74,8 +89,15 @@ function declareBridges(program: Command): void {
 function declarePorts(program: Command): void {
   const port = group(program, 'port', 'ports: list, show, add, set, del');
   const load = () => import('./commands/ports.js');
-  leaf(port, 'list [bridge]', { about: 'ports of a bridge, or of all', isDefault: true, load: async () => (await load()).list });
-  leaf(port, 'show <bridge> <port>', { about: 'everything about one port', load: async () => (await load()).show });
+  leaf(port, 'list [bridge]', {
+    about: 'ports of a bridge, or of all',
+    isDefault: true,
+    load: async () => (await load()).list,
+  });
+  leaf(port, 'show <bridge> <port>', {
+    about: 'everything about one port',
+    load: async () => (await load()).show,
+  });
   leaf(port, 'add <bridge> <name> [settings...]', {
     about: `add a port; its device may come later. ${SETTINGS_NOTE}`,
     options: [...settingOptions(PORT_SETTINGS), mayExist],
@@ -151,21 +173,35 @@ function declareTables(program: Command): void {
     examples: ['weft flows del br0 tcp'],
   });
   const groups = group(program, 'groups', 'groups of the switch: list, add, del');
-  leaf(groups, 'list [bridge]', { about: "groups in ovs-ofctl's words", isDefault: true, load: async () => (await load()).listGroups });
+  leaf(groups, 'list [bridge]', {
+    about: "groups in ovs-ofctl's words",
+    isDefault: true,
+    load: async () => (await load()).listGroups,
+  });
   leaf(groups, 'add <bridge> <group>', {
     about: 'add a group of yours',
     load: async () => (await load()).addGroup,
     examples: ["weft groups add br0 'group_id=1,type=all,bucket=output:tap2'"],
   });
-  leaf(groups, 'del <bridge> <id>', { about: 'delete a group of yours', load: async () => (await load()).removeGroup });
+  leaf(groups, 'del <bridge> <id>', {
+    about: 'delete a group of yours',
+    load: async () => (await load()).removeGroup,
+  });
   const meters = group(program, 'meters', 'meters of the switch: list, add, del');
-  leaf(meters, 'list [bridge]', { about: "meters in ovs-ofctl's words", isDefault: true, load: async () => (await load()).listMeters });
+  leaf(meters, 'list [bridge]', {
+    about: "meters in ovs-ofctl's words",
+    isDefault: true,
+    load: async () => (await load()).listMeters,
+  });
   leaf(meters, 'add <bridge> <meter>', {
     about: 'add a meter of yours',
     load: async () => (await load()).addMeter,
     examples: ["weft meters add br0 'meter=1,kbps,band=type=drop,rate=10000'"],
   });
-  leaf(meters, 'del <bridge> <id>', { about: 'delete a meter of yours', load: async () => (await load()).removeMeter });
+  leaf(meters, 'del <bridge> <id>', {
+    about: 'delete a meter of yours',
+    load: async () => (await load()).removeMeter,
+  });
 }
 
 function declareObserving(program: Command): void {
@@ -199,14 +235,21 @@ function declareObserving(program: Command): void {
   });
   leaf(program, 'watch [kinds...]', {
     about: 'events as they come: port, link, learn, move, age, connect, config',
-    options: [flag('--bridge <bridge>', 'only of this bridge'), flag('--since <id>', 'from the event after this one on')],
+    options: [
+      flag('--bridge <bridge>', 'only of this bridge'),
+      flag('--since <id>', 'from the event after this one on'),
+    ],
     load: async () => (await import('./commands/watch.js')).watch,
     examples: ['weft watch', 'weft watch link move --json'],
   });
 }
 
 function declareConfig(program: Command): void {
-  const config = group(program, 'config', 'the configuration as a whole: apply, export, diff, history, rollback');
+  const config = group(
+    program,
+    'config',
+    'the configuration as a whole: apply, export, diff, history, rollback',
+  );
   const load = () => import('./commands/config.js');
   const format = flag('--format <format>', 'of the document').choices(['yaml', 'json']).default('yaml');
   leaf(config, 'apply <file>', {
@@ -238,14 +281,19 @@ function declareConfig(program: Command): void {
 function declareRest(program: Command): void {
   leaf(program, 'doctor', {
     about: 'check this host: kernel, rights, offloads, MTUs, conflicts, leftovers; and say what to do',
-    options: [new Option('--rundir <dir>', 'of the Weft to look at').env('OVS_RUNDIR').default('/run/openvswitch')],
+    options: [
+      new Option('--rundir <dir>', 'of the Weft to look at').env('OVS_RUNDIR').default('/run/openvswitch'),
+    ],
     load: async () => (await import('./commands/doctor.js')).doctor,
     examples: ['weft doctor', 'weft doctor --json'],
   });
   leaf(program, 'completion <shell>', {
     about: 'a script that completes commands and names: bash, zsh, fish',
     load: async () => (await import('./commands/completion.js')).script,
-    examples: ['source <(weft completion bash)', 'weft completion fish > ~/.config/fish/completions/weft.fish'],
+    examples: [
+      'source <(weft completion bash)',
+      'weft completion fish > ~/.config/fish/completions/weft.fish',
+    ],
   });
   const [shell] = program.commands.find((each) => each.name() === 'completion')?.registeredArguments ?? [];
   shell?.choices(SHELLS);

@@ -45,7 +45,9 @@ function failed(error: unknown, { signal, stderr }: Surroundings, complain: (lin
     complain(oneLine(error.message));
     return error.outcome;
   }
-  stderr.write(`weft: a fault in weft itself: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`);
+  stderr.write(
+    `weft: a fault in weft itself: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`,
+  );
   return 'failed';
 }
 
@@ -114,11 +116,17 @@ async function repeat(
   const isLive = watch === undefined && LIVE.has(fullName(command)) && stdout.isTTY === true && json !== true;
   if (watch === undefined && !isLive) return say(context, await once());
   const seconds = watch === undefined || watch === true ? 2 : Number(watch);
-  if (!(seconds >= 0.1 && seconds <= 86_400)) throw usageError(`--watch ${watch}: seconds are wanted, from 0.1 on`);
+  if (!(seconds >= 0.1 && seconds <= 86_400))
+    throw usageError(`--watch ${watch}: seconds are wanted, from 0.1 on`);
   for (let isFirst = true; !context.signal.aborted; isFirst = false) {
     const result = await once();
     const time = new Date(now()).toISOString().slice(11, 19);
-    const head = stdout.isTTY === true ? `${CLEAR}${context.style.dim(`${fullName(command)}  ${time}`)}\n\n` : isFirst ? '' : '\n';
+    const head =
+      stdout.isTTY === true
+        ? `${CLEAR}${context.style.dim(`${fullName(command)}  ${time}`)}\n\n`
+        : isFirst
+          ? ''
+          : '\n';
     if (json !== true) await context.write(head);
     say(context, result, true);
     await sleep(seconds * 1000, undefined, { signal: context.signal }).catch(() => undefined);

@@ -34,14 +34,32 @@ export const BRIDGE_SETTINGS: readonly Setting[] = [
     'standalone',
     'secure',
   ]),
-  setting('controller', 'controllers', 'texts', 'target', 'OpenFlow controllers, by commas: tcp:HOST:PORT, ptcp:PORT, …'),
+  setting(
+    'controller',
+    'controllers',
+    'texts',
+    'target',
+    'OpenFlow controllers, by commas: tcp:HOST:PORT, ptcp:PORT, …',
+  ),
   setting('datapath-id', 'datapathId', 'text', 'id', '16 hexadecimal digits'),
   setting('mac', 'mac', 'text', 'address', "address of the bridge's own interface"),
   setting('mac-table-size', 'macTableSize', 'number', 'n', 'how many addresses it learns'),
-  setting('mac-ageing-time', 'macAgeingTimeS', 'number', 'seconds', 'after which a silent address is forgotten'),
+  setting(
+    'mac-ageing-time',
+    'macAgeingTimeS',
+    'number',
+    'seconds',
+    'after which a silent address is forgotten',
+  ),
   setting('forward-bpdu', 'forwardBpdu', 'flag', 'yes|no', 'bridge reserved group addresses too', yesNo),
   setting('flood-vlans', 'floodVlans', 'numbers', 'vlans', 'VLANs without learning: 10,20-29'),
-  setting('connection', 'connection', 'text', 'target', 'the switch, if not Weft’s own: tcp:HOST:PORT, unix:PATH'),
+  setting(
+    'connection',
+    'connection',
+    'text',
+    'target',
+    'the switch, if not Weft’s own: tcp:HOST:PORT, unix:PATH',
+  ),
 ];
 
 export const PORT_SETTINGS: readonly Setting[] = [
@@ -55,7 +73,10 @@ export const PORT_SETTINGS: readonly Setting[] = [
     'dot1q-tunnel',
   ]),
   setting('cvlans', 'cvlans', 'numbers', 'vlans', 'customer VLANs that a dot1q-tunnel takes; none: all'),
-  setting('type', 'type', 'text', 'type', 'internal: an interface of this host that Weft makes', ['system', 'internal']),
+  setting('type', 'type', 'text', 'type', 'internal: an interface of this host that Weft makes', [
+    'system',
+    'internal',
+  ]),
   setting('priority-tags', 'priorityTags', 'text', 'when', 'priority tags on untagged frames that leave', [
     'never',
     'if-nonzero',
@@ -93,10 +114,14 @@ export function bodyOf(
   }
   for (const word of words) {
     const [, name = '', value = ''] = /^([\w-]+)=(.*)$/.exec(word) ?? [];
-    const known = settings.find(({ option }) => option === ALIASES[name] || option === name.replaceAll('_', '-'));
+    const known = settings.find(
+      ({ option }) => option === ALIASES[name] || option === name.replaceAll('_', '-'),
+    );
     if (!known) {
       const names = settings.map(({ option }) => option).join(', ');
-      throw usageError(name === '' ? `${word}: NAME=VALUE is wanted` : `there is no setting ${name}: ${names}`);
+      throw usageError(
+        name === '' ? `${word}: NAME=VALUE is wanted` : `there is no setting ${name}: ${names}`,
+      );
     }
     given.set(known.option, value);
   }
@@ -109,7 +134,11 @@ export function bodyOf(
 }
 
 /** What Open vSwitch's users write. */
-const ALIASES: Readonly<Record<string, string>> = { vlan_mode: 'mode', ofport_request: 'ofport', mtu_request: 'mtu' };
+const ALIASES: Readonly<Record<string, string>> = {
+  vlan_mode: 'mode',
+  ofport_request: 'ofport',
+  mtu_request: 'mtu',
+};
 
 function readValue({ option, kind }: Setting, text: string): unknown {
   const wrong = (wanted: string) => usageError(`--${option} ${text}: ${wanted} is wanted`);
@@ -149,7 +178,7 @@ export function readNumbers(text: string): number[] | undefined {
 export function writeNumbers(numbers: readonly number[]): string {
   const parts: string[] = [];
   const sorted = [...numbers].sort((a, b) => a - b);
-  for (let i = 0; i < sorted.length; ) {
+  for (let i = 0; i < sorted.length;) {
     let end = i;
     while (sorted[end + 1] === (sorted[end] ?? 0) + 1) end += 1;
     parts.push(end > i + 1 ? `${sorted[i]}-${sorted[end]}` : sorted.slice(i, end + 1).join(','));

@@ -2,15 +2,16 @@
 
 /** ANSI attributes; without colours each is the identity. */
 export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  good(text: string): string;
-  bad(text: string): string;
-  warn(text: string): string;
-  accent(text: string): string;
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+  readonly warn: (text: string) => string;
+  readonly accent: (text: string) => string;
 }
 
-const sgr = (on: number, off: number) => (text: string) => (text === '' ? '' : `\u001b[${on}m${text}\u001b[${off}m`);
+const sgr = (on: number, off: number) => (text: string) =>
+  text === '' ? '' : `\u001b[${on}m${text}\u001b[${off}m`;
 const same = (text: string) => text;
 
 export const COLOURED: Style = {
@@ -72,7 +73,8 @@ export function short(value: number | null | undefined): string {
   if (value === null || value === undefined) return '-';
   let [scaled, unit] = [value, 0];
   while (scaled >= 999.5 && unit < UNITS.length - 1) [scaled, unit] = [scaled / 1000, unit + 1];
-  const digits = unit === 0 ? (Number.isInteger(scaled) ? 0 : 1) : scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
+  const digits =
+    unit === 0 ? (Number.isInteger(scaled) ? 0 : 1) : scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
   return `${scaled.toFixed(digits)}${UNITS[unit]}`;
 }
 

@@ -27,8 +27,11 @@ export async function onlyBridge(context: Context, name?: string): Promise<strin
 }
 
 export function stateOf(style: Style, { status }: BridgeView): string {
-  if (!status.connected) return style.bad(`not connected${status.lastError === null ? '' : `: ${status.lastError}`}`);
-  return status.inSync ? style.good('in sync') : style.warn(`out of sync${status.lastError === null ? '' : `: ${status.lastError}`}`);
+  if (!status.connected)
+    return style.bad(`not connected${status.lastError === null ? '' : `: ${status.lastError}`}`);
+  return status.inSync
+    ? style.good('in sync')
+    : style.warn(`out of sync${status.lastError === null ? '' : `: ${status.lastError}`}`);
 }
 
 export async function list(context: Context): Promise<Result> {
@@ -51,10 +54,15 @@ export async function list(context: Context): Promise<Result> {
 
 export async function show(context: Context, name: string): Promise<Result> {
   const [bridge] = await readBridges(context, name);
-  return { json: bridge, text: bridge ? describe(bridge as unknown as Record<string, unknown>) : '' };
+  return { json: bridge, text: bridge ? describe(bridge) : '' };
 }
 
-export async function add(context: Context, name: string, words: string[], options: Options): Promise<Result> {
+export async function add(
+  context: Context,
+  name: string,
+  words: string[],
+  options: Options,
+): Promise<Result> {
   const body = withoutNulls(bodyOf(BRIDGE_SETTINGS, options, words));
   if (options['mayExist'] === true) {
     const names = (await readBridges(context)).map((bridge) => bridge.name);
@@ -64,7 +72,12 @@ export async function add(context: Context, name: string, words: string[], optio
   return changed(context, answer.status, answer.body, `bridge ${name} added`);
 }
 
-export async function set(context: Context, name: string, words: string[], options: Options): Promise<Result> {
+export async function set(
+  context: Context,
+  name: string,
+  words: string[],
+  options: Options,
+): Promise<Result> {
   const body = bodyOf(BRIDGE_SETTINGS, options, words);
   if (Object.keys(body).length === 0) {
     if (options['mayExist'] === true) return { json: {}, text: `bridge ${name} is there already` };
@@ -75,11 +88,15 @@ export async function set(context: Context, name: string, words: string[], optio
 }
 
 export async function remove(context: Context, names: string[], options: Options): Promise<Result> {
-  const there = options['ifExists'] === true ? (await readBridges(context)).map((bridge) => bridge.name) : names;
-  return inTurn(names.filter((name) => there.includes(name)), async (name) => {
-    const answer = await context.client.ask('DELETE', path('bridges', name));
-    return changed(context, answer.status, answer.body, `bridge ${name} removed`);
-  });
+  const there =
+    options['ifExists'] === true ? (await readBridges(context)).map((bridge) => bridge.name) : names;
+  return inTurn(
+    names.filter((name) => there.includes(name)),
+    async (name) => {
+      const answer = await context.client.ask('DELETE', path('bridges', name));
+      return changed(context, answer.status, answer.body, `bridge ${name} removed`);
+    },
+  );
 }
 
 /** RFC 7396, which null takes back to the default. */
@@ -93,7 +110,10 @@ export function withoutNulls(body: Record<string, unknown>): Record<string, unkn
 }
 
 /** Does one after the other, stops at the first that fails, and says what was done as one result. */
-export async function inTurn(names: readonly string[], each: (name: string) => Promise<Result>): Promise<Result> {
+export async function inTurn(
+  names: readonly string[],
+  each: (name: string) => Promise<Result>,
+): Promise<Result> {
   const results: Result[] = [];
   for (const name of names) results.push(await each(name));
   const pending = results.some(({ outcome }) => outcome === 'pending');
@@ -105,14 +125,18 @@ export async function inTurn(names: readonly string[], each: (name: string) => P
 }
 
 /** Members of a view as `name: value` lines, nested ones indented. */
-export function describe(view: Readonly<Record<string, unknown>>, indent = ''): string {
+export function describe(view: object, indent = ''): string {
   return Object.entries(view)
-    .map(([key, value]) => {
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-        return `${indent}${key}:\n${describe(value as Record<string, unknown>, `${indent}  `)}`;
-      }
-      const text = Array.isArray(value) ? value.map((each) => (typeof each === 'object' ? JSON.stringify(each) : String(each))).join(', ') || '-' : value === null ? '-' : String(value);
-      return `${indent}${key}: ${text}`;
-    })
+    .map(([key, value]: [string, unknown]) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? `${indent}${key}:\n${describe(value, `${indent}  `)}`
+        : `${indent}${key}: ${textOf(value)}`,
+    )
     .join('\n');
+}
+
+function textOf(value: unknown): string {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return '-';
+  if (Array.isArray(value)) return value.map(textOf).join(', ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -49,9 +49,14 @@ export async function exportConfig(context: Context, options: Options): Promise<
 
 export async function history(context: Context): Promise<Result> {
   const { body } = await context.client.ask('GET', '/v1/config/history');
-  const { revisions } = body as { revisions: { revision: number; at: string; by?: string; comment?: string }[] };
+  const { revisions } = body as {
+    revisions: { revision: number; at: string; by?: string; comment?: string }[];
+  };
   const rows = revisions.map(({ revision, at, comment }) => [String(revision), at, comment ?? '']);
-  return { json: body, text: rows.length === 0 ? 'no history' : table(context.style, ['REVISION>', 'AT', 'WHAT'], rows) };
+  return {
+    json: body,
+    text: rows.length === 0 ? 'no history' : table(context.style, ['REVISION>', 'AT', 'WHAT'], rows),
+  };
 }
 
 export async function rollback(context: Context, revision: string, options: Options): Promise<Result> {
@@ -67,7 +72,8 @@ function describe(style: Style, { changes }: Plan, isDry: boolean): string {
   if (changes.length === 0) return 'nothing to change';
   const lines = changes.map(({ path, change, from, to }) => {
     const mark = change === 'add' ? style.good('+') : change === 'remove' ? style.bad('-') : style.warn('~');
-    const values = from === undefined && to === undefined ? '' : ` ${JSON.stringify(from)} -> ${JSON.stringify(to)}`;
+    const values =
+      from === undefined && to === undefined ? '' : ` ${JSON.stringify(from)} -> ${JSON.stringify(to)}`;
     return `${mark} ${path}${values}`;
   });
   return [...lines, `${count(changes.length, 'change')}${isDry ? ', not made' : ''}`].join('\n');

@@ -32,10 +32,14 @@ function describe(style: Style, view: DropsView, only: string | undefined): stri
   );
   const head = `bridge ${style.bold(view.bridge)}: ${view.packets} dropped`;
   if (rows.length === 0) return `${head}${only === undefined ? '' : `, none of them from ${only}`}`;
-  const seen = new Set(ports.flatMap(({ reasons }) => reasons.filter(({ packets }) => packets > 0)).map(({ reason }) => reason));
+  const seen = new Set(
+    ports.flatMap(({ reasons }) => reasons.filter(({ packets }) => packets > 0)).map(({ reason }) => reason),
+  );
   const notes = [...seen].map((reason) => {
     const text = explainDrop(reason);
     return `${style.warn(reason)}: ${text ? `${text.meaning} ${text.remedy}` : 'unknown to this version of weft'}`;
   });
-  return [head, table(style, ['PORT', 'REASON', 'PACKETS>', 'PER S>', 'LAST'], rows), '', ...notes].join('\n');
+  return [head, table(style, ['PORT', 'REASON', 'PACKETS>', 'PER S>', 'LAST'], rows), '', ...notes].join(
+    '\n',
+  );
 }

@@ -19,15 +19,22 @@ function filterOf(options: Options): Record<string, string | undefined> {
 }
 
 /** Every entry that fits; a large table comes in pages. */
-async function readEntries(context: Context, bridge: string, filter: Record<string, string | undefined>): Promise<Entry[]> {
+async function readEntries(
+  context: Context,
+  bridge: string,
+  filter: Record<string, string | undefined>,
+): Promise<Entry[]> {
   const entries: Entry[] = [];
   let page: { entries: Entry[]; next?: string | null } | undefined;
   do {
     const cursor = page?.next ?? undefined;
-    page = await context.client.get<{ entries: Entry[]; next?: string | null }>(path('bridges', bridge, 'fdb'), {
-      ...filter,
-      ...(cursor === undefined ? {} : { after: cursor }),
-    });
+    page = await context.client.get<{ entries: Entry[]; next?: string | null }>(
+      path('bridges', bridge, 'fdb'),
+      {
+        ...filter,
+        ...(cursor === undefined ? {} : { after: cursor }),
+      },
+    );
     entries.push(...page.entries);
   } while (typeof page.next === 'string' && page.entries.length > 0);
   return entries;
@@ -57,12 +64,25 @@ export async function list(context: Context, bridge: string | undefined, options
 
 export async function flush(context: Context, bridge: string | undefined, options: Options): Promise<Result> {
   const name = await onlyBridge(context, bridge);
-  const { body } = await context.client.ask('DELETE', path('bridges', name, 'fdb'), { query: filterOf(options) });
-  return { json: body, text: `${count((body as { flushed: number }).flushed, 'address', 'addresses')} forgotten` };
+  const { body } = await context.client.ask('DELETE', path('bridges', name, 'fdb'), {
+    query: filterOf(options),
+  });
+  return {
+    json: body,
+    text: `${count((body as { flushed: number }).flushed, 'address', 'addresses')} forgotten`,
+  };
 }
 
-export async function add(context: Context, bridge: string, vlan: string, mac: string, port: string): Promise<Result> {
-  const answer = await context.client.ask('PUT', path('bridges', bridge, 'fdb', vlan, mac), { body: { port } });
+export async function add(
+  context: Context,
+  bridge: string,
+  vlan: string,
+  mac: string,
+  port: string,
+): Promise<Result> {
+  const answer = await context.client.ask('PUT', path('bridges', bridge, 'fdb', vlan, mac), {
+    body: { port },
+  });
   return changed(context, answer.status, answer.body, `${mac} in VLAN ${vlan} is on ${port}`);
 }
 

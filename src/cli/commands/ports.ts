@@ -54,7 +54,16 @@ export function portTable(style: Style, ports: readonly PortView[], hasBridge: b
     orDash(port.status.mtu),
     linkOf(style, port),
   ]);
-  const titles = [...(hasBridge ? ['BRIDGE'] : []), 'PORT', 'OFPORT>', 'TYPE', 'VLANS', 'MAC', 'MTU>', 'LINK'];
+  const titles = [
+    ...(hasBridge ? ['BRIDGE'] : []),
+    'PORT',
+    'OFPORT>',
+    'TYPE',
+    'VLANS',
+    'MAC',
+    'MTU>',
+    'LINK',
+  ];
   return table(style, titles, rows);
 }
 
@@ -66,7 +75,7 @@ export async function list(context: Context, bridge: string | undefined): Promis
 
 export async function show(context: Context, bridge: string, port: string): Promise<Result> {
   const view = await context.client.get<PortView>(path('bridges', bridge, 'ports', port));
-  return { json: view, text: describe(view as unknown as Record<string, unknown>) };
+  return { json: view, text: describe(view) };
 }
 
 export async function add(
@@ -81,7 +90,9 @@ export async function add(
     const names = (await readPorts(context, bridge)).map((port) => port.name);
     if (names.includes(name)) return set(context, bridge, name, words, options);
   }
-  const answer = await context.client.ask('POST', path('bridges', bridge, 'ports'), { body: { name, ...body } });
+  const answer = await context.client.ask('POST', path('bridges', bridge, 'ports'), {
+    body: { name, ...body },
+  });
   return changed(context, answer.status, answer.body, `port ${name} added to ${bridge}`);
 }
 
@@ -97,7 +108,9 @@ export async function set(
     if (options['mayExist'] === true) return { json: {}, text: `port ${name} is there already` };
     throw usageError('nothing to set: give a setting, such as --tag 10');
   }
-  const answer = await context.client.ask('PATCH', path('bridges', bridge, 'ports', name), { raw: mergePatch(body) });
+  const answer = await context.client.ask('PATCH', path('bridges', bridge, 'ports', name), {
+    raw: mergePatch(body),
+  });
   return changed(context, answer.status, answer.body, `port ${name} of ${bridge} set`);
 }
 
@@ -109,8 +122,11 @@ export async function remove(
 ): Promise<Result> {
   const there =
     options['ifExists'] === true ? (await readPorts(context, bridge)).map((port) => port.name) : names;
-  return inTurn(names.filter((name) => there.includes(name)), async (name) => {
-    const answer = await context.client.ask('DELETE', path('bridges', bridge, 'ports', name));
-    return changed(context, answer.status, answer.body, `port ${name} removed from ${bridge}`);
-  });
+  return inTurn(
+    names.filter((name) => there.includes(name)),
+    async (name) => {
+      const answer = await context.client.ask('DELETE', path('bridges', bridge, 'ports', name));
+      return changed(context, answer.status, answer.body, `port ${name} removed from ${bridge}`);
+    },
+  );
 }

@@ -63,7 +63,12 @@ async function readHealth({ client }: Context): Promise<Health> {
   return (await client.ask('GET', '/healthz', { alsoStatus: [503] })).body as Health;
 }
 
-function headOf(style: Style, address: string, version: string, { status, database, datapath }: Health): string {
+function headOf(
+  style: Style,
+  address: string,
+  version: string,
+  { status, database, datapath }: Health,
+): string {
   const colour = { ok: style.good, degraded: style.warn, failed: style.bad }[status];
   const path = datapath.connected
     ? `datapath ${datapath.version ?? ''} (pid ${datapath.pid ?? '?'})`
@@ -84,7 +89,10 @@ function describeBridge(style: Style, bridge: BridgeView, ports: readonly PortVi
     ...(bridge.connection === null ? [] : [`on ${bridge.connection}`]),
   ];
   const indented = portTable(style, ports, false).replace(/^/gm, '  ');
-  return [`bridge ${style.bold(bridge.name)}: ${facts.join(', ')}`, ...(ports.length === 0 ? [] : [indented])];
+  return [
+    `bridge ${style.bold(bridge.name)}: ${facts.join(', ')}`,
+    ...(ports.length === 0 ? [] : [indented]),
+  ];
 }
 
 async function showWarnings({ client, style }: Context): Promise<Result> {

@@ -17,7 +17,8 @@ export async function listFlows(
   if (options['ndjson'] !== true) return list(context, 'flows', bridge, query);
   const name = await onlyBridge(context, bridge);
   const ask = { accept: 'application/x-ndjson', query };
-  for await (const chunk of context.client.stream(path('bridges', name, 'flows'), ask)) await context.write(chunk);
+  for await (const chunk of context.client.stream(path('bridges', name, 'flows'), ask))
+    await context.write(chunk);
 }
 
 export const listGroups = (context: Context, bridge: string | undefined) => list(context, 'groups', bridge);
@@ -59,9 +60,12 @@ async function add(context: Context, kind: Kind, bridge: string, text: string): 
   return { json: body, text: `${kind.slice(0, -1)} added` };
 }
 
-export const addFlow = (context: Context, bridge: string, flow: string) => add(context, 'flows', bridge, flow);
-export const addGroup = (context: Context, bridge: string, group: string) => add(context, 'groups', bridge, group);
-export const addMeter = (context: Context, bridge: string, meter: string) => add(context, 'meters', bridge, meter);
+export const addFlow = (context: Context, bridge: string, flow: string) =>
+  add(context, 'flows', bridge, flow);
+export const addGroup = (context: Context, bridge: string, group: string) =>
+  add(context, 'groups', bridge, group);
+export const addMeter = (context: Context, bridge: string, meter: string) =>
+  add(context, 'meters', bridge, meter);
 
 export async function removeFlows(
   context: Context,
@@ -72,7 +76,10 @@ export async function removeFlows(
   const query = { match, ...(options['strict'] === true ? { strict: true } : {}) };
   const { body } = await context.client.ask('DELETE', path('bridges', bridge, 'flows'), { query });
   const removed = (body as { removed?: unknown } | undefined)?.removed;
-  return { json: body ?? {}, text: typeof removed === 'number' ? `${count(removed, 'flow')} deleted` : 'deleted' };
+  return {
+    json: body ?? {},
+    text: typeof removed === 'number' ? `${count(removed, 'flow')} deleted` : 'deleted',
+  };
 }
 
 async function removeOne(context: Context, kind: Kind, bridge: string, id: string): Promise<Result> {
@@ -80,5 +87,7 @@ async function removeOne(context: Context, kind: Kind, bridge: string, id: strin
   return { json: body ?? {}, text: `${kind.slice(0, -1)} ${id} deleted` };
 }
 
-export const removeGroup = (context: Context, bridge: string, id: string) => removeOne(context, 'groups', bridge, id);
-export const removeMeter = (context: Context, bridge: string, id: string) => removeOne(context, 'meters', bridge, id);
+export const removeGroup = (context: Context, bridge: string, id: string) =>
+  removeOne(context, 'groups', bridge, id);
+export const removeMeter = (context: Context, bridge: string, id: string) =>
+  removeOne(context, 'meters', bridge, id);

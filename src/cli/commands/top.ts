@@ -1,5 +1,5 @@
 /** `weft top`: the busiest ports first. */
-import type { BridgeStatistics } from "../../api/observe-schemas.js";
+import type { BridgeStatistics } from '../../api/observe-schemas.js';
 import type { Context, Options, Result } from '../context.js';
 import { usageError } from '../errors.js';
 import { short, table } from '../text.js';
@@ -37,6 +37,17 @@ export async function top(context: Context, bridge: string | undefined, options:
     short(tx.bytes),
     String(Object.values(drops).reduce((sum, n) => sum + n, rx.dropped + tx.dropped)),
   ]);
-  const titles = ['BRIDGE', 'PORT', 'RX PPS>', 'RX BPS>', 'TX PPS>', 'TX BPS>', 'DROPS/S>', 'RX BYTES>', 'TX BYTES>', 'DROPPED>'];
+  const titles = [
+    'BRIDGE',
+    'PORT',
+    'RX PPS>',
+    'RX BPS>',
+    'TX PPS>',
+    'TX BPS>',
+    'DROPS/S>',
+    'RX BYTES>',
+    'TX BYTES>',
+    'DROPPED>',
+  ];
   return { json: ports, text: rows.length === 0 ? 'no ports' : table(context.style, titles, rows) };
 }

@@ -41,7 +41,8 @@ function describe(style: Style, view: TraceView): string {
     const to = queue === null ? port : `${port}, queue ${queue}`;
     lines.push(`${style.good('out')}    ${style.bold(to)}: ${frame.text} (${frame.length} bytes)`);
   }
-  for (const { to, reason } of view.packetIns) lines.push(`${style.accent('copy')}   to the ${to}: ${reason}`);
+  for (const { to, reason } of view.packetIns)
+    lines.push(`${style.accent('copy')}   to the ${to}: ${reason}`);
   if (view.drop) lines.push(`${style.bad('drop')}   ${view.drop.reason}: ${view.drop.sentence}`);
   const { tables, masks, bits, fields, cacheable } = view.cost;
   lines.push(

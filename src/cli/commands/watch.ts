@@ -77,6 +77,8 @@ function describe(style: Style, text: string): string {
     return text;
   }
   const { kind, at, bridge, data } = event;
-  const facts = Object.entries(data).map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+  const facts = Object.entries(data).map(
+    ([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+  );
   return `${style.dim(at)}  ${style.accent(kind.padEnd(7))}  ${style.bold(bridge ?? '-')}  ${facts.join(' ')}`;
 }

@@ -23,7 +23,11 @@ export interface Names {
 }
 
 /** @param words after `weft`; the last is the one being typed and may be empty */
-export async function complete(program: Command, words: readonly string[], names: Names): Promise<Completion> {
+export async function complete(
+  program: Command,
+  words: readonly string[],
+  names: Names,
+): Promise<Completion> {
   const typed = words.at(-1) ?? '';
   const state = walk(program, words.slice(0, -1));
   const only = (candidates: readonly Candidate[], files = false): Completion => ({
@@ -37,12 +41,21 @@ export async function complete(program: Command, words: readonly string[], names
   const joined = /^(--[\w-]+)=(.*)$/.exec(typed);
   if (joined) {
     const option = findOption(program, state.command, joined[1] ?? '');
-    const found = option && (await named(option.argChoices, option.attributeName(), state.values, names, plain));
+    const found =
+      option && (await named(option.argChoices, option.attributeName(), state.values, names, plain));
     const prefix = `${joined[1]}=`;
-    return only((found?.candidates ?? []).map(({ value, about }) => ({ value: prefix + value, about })), found?.files);
+    return only(
+      (found?.candidates ?? []).map(({ value, about }) => ({ value: prefix + value, about })),
+      found?.files,
+    );
   }
   if (typed.startsWith('-') && !state.onlyOperands) {
-    return only(optionsOf(program, state.command).map((option) => ({ value: option.long ?? option.flags, about: option.description })));
+    return only(
+      optionsOf(program, state.command).map((option) => ({
+        value: option.long ?? option.flags,
+        about: option.description,
+      })),
+    );
   }
   const subcommands = state.values.size === 0 ? visible(state.command) : [];
   const candidates = subcommands.map((each) => ({ value: each.name(), about: each.description() }));
@@ -116,7 +129,11 @@ function nextArgument(command: Command, count: number): Argument | undefined {
 
 function optionsOf(program: Command, command: Command): Option[] {
   const inner = defaultOf(command);
-  const all = [...command.options, ...(inner?.options ?? []), ...(command === program ? [] : program.options)];
+  const all = [
+    ...command.options,
+    ...(inner?.options ?? []),
+    ...(command === program ? [] : program.options),
+  ];
   return all.filter((option) => !option.hidden);
 }
 
