@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, readFileOf } from './client.js';
-import type { Context, Handler, Options, Result } from './context.js';
+import type { Context, Options, Result } from './context.js';
 import { CliError, EXIT, messageOf, usageError } from './errors.js';
 import type { Outcome } from './errors.js';
 import { buildProgram } from './program.js';
@@ -75,8 +75,9 @@ function attach(
   command.action(async () => {
     const options = command.optsWithGlobals<Options>();
     const context = contextOf(options, around, complain);
-    const handler = (await load()) as (context: Context, ...args: unknown[]) => ReturnType<Handler>;
-    const once = () => handler(context, ...(command.processedArgs as unknown[]), options);
+    const handler = (await load()) as (context: Context, ...args: unknown[]) => Promise<Result | void>;
+    const operands = command.processedArgs as unknown[];
+    const once = (): Promise<Result | void> => handler(context, ...operands, options);
     end(await repeat(once, context, command, around));
   });
 }

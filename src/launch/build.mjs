@@ -1,8 +1,10 @@
 /** Builds the TypeScript and the Rust side; seconds when nothing changed. */
+import { bundleCli } from './bundle.mjs';
 import { mustRun, root, runMain } from './tools.mjs';
 
 export async function build() {
   await mustRun('the TypeScript build', process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
+  await bundleCli();
   const manifest = `${root}datapath/Cargo.toml`;
   const quiet = process.stderr.isTTY ? [] : ['--quiet'];
   await mustRun('the Rust build', 'cargo', [
