@@ -1,0 +1,81 @@
+/** The configuration that a database holds, as a document. */
+import { STATIC_MAC_PREFIX } from '../network.js';
+import { mapOfTexts, textOf, textsOf } from '../fields.js';
+import type { Database, Row } from '../../ovsdb/index.js';
+import type { BridgeEntry, Document, PortEntry } from './document.js';
+import {
+  BRIDGE_SETTINGS,
+  CONTROLLER_SETTINGS,
+  INTERFACE_SETTINGS,
+  PORT_SETTINGS,
+  sortedTexts,
+} from './settings.js';
+import type { Setting, Settings, Value } from './settings.js';
+
+export function readDocument(database: Database): Document {
+  const bridges = new Map<string, BridgeEntry>();
+  for (const root of database.rows('Open_vSwitch').values()) {
+    for (const row of referred(database, root, 'bridges', 'Bridge'))
+      bridges.set(nameOf(row), readBridge(database, row));
+  }
+  return { bridges };
+}
+
+function readBridge(database: Database, row: Row): BridgeEntry {
+  const controllers = new Map<string, Settings>();
+  for (const each of referred(database, row, 'controller', 'Controller'))
+    controllers.set(textOf(each, 'target') ?? '', readSettings(CONTROLLER_SETTINGS, each));
+  const ports = new Map<string, PortEntry>();
+  for (const each of referred(database, row, 'ports', 'Port'))
+    ports.set(nameOf(each), readPort(database, each, nameOf(row)));
+  const staticMacs = new Map<string, string>();
+  for (const [key, port] of mapOfTexts(row, 'other_config')) {
+    const name = staticMacName(key);
+    if (name !== null) staticMacs.set(name, port);
+  }
+  return { settings: readSettings(BRIDGE_SETTINGS, row), controllers, staticMacs, ports };
+}
+
+function readPort(database: Database, row: Row, bridge: string): PortEntry {
+  const interfaces = new Map<string, Settings>();
+  for (const each of referred(database, row, 'interfaces', 'Interface')) {
+    const settings = readSettings(INTERFACE_SETTINGS, each);
+    // The bridge's own is internal, whatever the column says.
+    const isOwn = nameOf(each) === bridge && nameOf(row) === bridge;
+    interfaces.set(nameOf(each), isOwn ? new Map([...settings, ['type', 'internal']]) : settings);
+  }
+  return { settings: readSettings(PORT_SETTINGS, row), interfaces };
+}
+
+/** What other words say of `other_config` is not said a second time. */
+function readSettings(settings: readonly Setting[], row: Row): Settings {
+  const found = new Map<string, Value>();
+  const said = new Set<string>();
+  for (const { word, key, read } of settings) {
+    const value = read(row);
+    if (value === undefined) continue;
+    found.set(word, value);
+    if (key !== undefined) said.add(key);
+  }
+  const other = mapOfTexts(row, 'other_config');
+  const rest = [...other].filter(([key]) => !said.has(key) && staticMacName(key) === null);
+  const texts = sortedTexts(rest);
+  if (texts === undefined) found.delete('otherConfig');
+  else found.set('otherConfig', texts);
+  return found;
+}
+
+/** `<vlan> <mac>` of a key that pins an address; null for any other key. */
+export function staticMacName(key: string): string | null {
+  if (!key.startsWith(STATIC_MAC_PREFIX)) return null;
+  const [, vlan, mac] = /^static-mac:(\d{1,4}):([0-9a-f]{2}(?::[0-9a-f]{2}){5})$/.exec(key) ?? [];
+  return vlan === undefined || mac === undefined || Number(vlan) > 4095 ? null : `${Number(vlan)} ${mac}`;
+}
+
+export function referred(database: Database, row: Row, column: string, table: string): Row[] {
+  return textsOf(row, column).flatMap((uuid) => database.row(table, uuid) ?? []);
+}
+
+function nameOf(row: Row): string {
+  return textOf(row, 'name') ?? '';
+}
