@@ -8,7 +8,7 @@ import pretty from 'pino-pretty';
 import { buildApp } from './api/app.js';
 import type { App } from './api/plugin.js';
 import { ListenError, isLoopback, listen, parseListenAddress } from './api/server.js';
-import { Configuration, ManagerKeeper } from './config/index.js';
+import { Configuration, ManagerKeeper, Revisions } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
@@ -184,8 +184,10 @@ async function main(options: Options, log: Logger): Promise<void> {
     nowMs: () => performance.now(),
     idleIntervalMs: () => IDLE_SAMPLE_MS,
   });
+  const revisions = await Revisions.open(configuration, { folder: `${options.db}.history`, log });
   const app = await buildApp({
     configuration,
+    revisions,
     switches: orchestrator,
     sampler,
     version: VERSION,
@@ -224,6 +226,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     sampler,
     orchestrator,
     configuration,
+    revisions,
     log,
   });
   /** The tools of Open vSwitch find us by the pid files that the datapath holds. */
@@ -264,6 +267,7 @@ interface Running {
   readonly sampler: Sampler;
   readonly orchestrator: Orchestrator;
   readonly configuration: Configuration;
+  readonly revisions: Revisions;
   readonly log: Logger;
 }
 
@@ -271,7 +275,8 @@ interface Running {
 function stopOnSignals(
   running: Running,
 ): (because: string, status: number, datapathToo?: boolean) => Promise<void> {
-  const { app, listeners, sockets, managers, reporter, sampler, orchestrator, configuration, log } = running;
+  const { app, listeners, sockets, managers, reporter, sampler, orchestrator } = running;
+  const { configuration, revisions, log } = running;
   let stopping = false;
   const stop = async (because: string, status: number, datapathToo = false): Promise<void> => {
     if (stopping) return;
@@ -285,6 +290,7 @@ function stopOnSignals(
     await Promise.all([app.close(), sockets.close(), ...listeners.map((listener) => listener.close())]);
     if (datapathToo) await orchestrator.ask('shutdown', {}).catch(() => undefined);
     await orchestrator.stop();
+    await revisions.close();
     await configuration.close();
     log.info('stopped');
     process.exit(status);

@@ -7,6 +7,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { App } from './plugin.js';
 import { ProblemError, sendProblem, toProblem } from './problems.js';
 import { bridgeRoutes } from './routes/bridges.js';
+import { configRoutes } from './routes/config.js';
 import { fdbRoutes } from './routes/fdb.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
@@ -62,7 +63,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
         version: options.version,
         description: 'Bridges, ports, VLANs and what they have learned',
       },
-      tags: ['service', 'bridges', 'ports', 'fdb', 'tables', 'observe'].map((name) => ({ name })),
+      tags: ['service', 'bridges', 'ports', 'fdb', 'tables', 'observe', 'config'].map((name) => ({ name })),
     },
   });
   app.after(() => {
@@ -71,6 +72,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     portRoutes(app, options);
     fdbRoutes(app, options);
     tableRoutes(app, options);
+    configRoutes(app, options);
     warningRoutes(app, options);
     statisticsRoutes(app, options);
   });

@@ -1,12 +1,15 @@
 /** What the API asks of the rest of weftd; tests put something else in its place. */
-import type { Configuration } from '../config/index.js';
+import type { Configuration, Revisions } from '../config/index.js';
 import type { DatapathStatus, Question } from '../datapath/orchestrator.js';
 import type { Methods, PortInfo } from '../datapath/protocol.js';
 import type { Sampler } from '../observe/sampler.js';
+import type { Bridge } from '../domain/index.js';
+import type { PlanSize } from '../reconcile/index.js';
 import type { SwitchDriver } from '../switches/driver.js';
 
 export interface Switches {
   synced(timeoutMs: number, bridge?: string, port?: string): Promise<void>;
+  preview(bridge: Bridge): PlanSize;
   driver(bridge: string): SwitchDriver | undefined;
   port(bridge: string, name: string): PortInfo | undefined;
   status(): DatapathStatus;
@@ -16,6 +19,7 @@ export interface Switches {
 
 export interface Services {
   readonly configuration: Configuration;
+  readonly revisions: Revisions;
   readonly switches: Switches;
   readonly sampler: Sampler;
   readonly version: string;

@@ -3,6 +3,7 @@
  * that is on disk; intents; and state written back.
  */
 import type { Answer, Store } from '../ovsdb/store.js';
+import { execute, invert } from '../ovsdb/index.js';
 import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
 import { OVS_VERSION } from '../domain/version.js';
 import { numberOf } from './fields.js';
@@ -98,6 +99,26 @@ export class Configuration {
     const { error } = await this.transact([...intent(this.database), { op: 'comment', comment }]);
     if (error) throw error;
     while (this.#refreshing) await this.#refreshing;
+  }
+
+  /** The network that the operations would lead to, and why the database refuses them. Changes nothing. */
+  preview(operations: readonly Json[]): { readonly reading: Reading; readonly error: OvsdbError | null } {
+    const done: (readonly Change[])[] = [];
+    // Nobody sees the rows in between, as this is one turn of the event loop.
+    const run = (list: readonly Json[]): OvsdbError | null => {
+      const { changes, error } = execute(this.database, list, { newUuid: this.store.newUuid });
+      if (changes) this.database.apply(changes);
+      if (changes) done.push(changes);
+      return error;
+    };
+    try {
+      const error = run(operations);
+      const reserved = new Map(this.#reserved);
+      if (!error) run(assignOfports(this.database, reserved));
+      return { reading: readNetwork(this.database, reserved), error };
+    } finally {
+      for (const changes of done.reverse()) this.database.apply(invert(changes));
+    }
   }
 
   /** Keeps the columns of state; they are written together, a little later. */
@@ -196,7 +217,7 @@ function isFatal({ table, column }: Fault): boolean {
   return table === 'Interface' && (column === 'type' || column === 'name');
 }
 
-function isConfiguration({ table, old, new: row }: Change): boolean {
+export function isConfiguration({ table, old, new: row }: Change): boolean {
   if (!CONFIGURATION.has(table)) return false;
   if (!old || !row) return true;
   return Object.keys(row.fields).some((column) => {

@@ -10,4 +10,6 @@ export * from './specs.js';
 export { assignOfports } from './ofports.js';
 export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';
+export { Revisions, summarize } from './revisions.js';
+export type { Revision, RevisionsOptions } from './revisions.js';
 export * from './warnings.js';

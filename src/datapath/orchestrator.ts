@@ -6,6 +6,7 @@
 import type { Bridge } from '../domain/index.js';
 import { faultyStatus } from '../config/index.js';
 import type { BridgeStatus, InterfaceStatus, Reading } from '../config/index.js';
+import type { PlanSize } from '../reconcile/index.js';
 import type { Log, SwitchDriver } from '../switches/driver.js';
 import { DatapathClient } from './client.js';
 import { bridgesToRemove, desiredBridge, portsToRemove } from './desired.js';
@@ -151,6 +152,11 @@ export class Orchestrator {
       if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
       await this.#nextTurn(leftMs);
     }
+  }
+
+  /** What it would take to make a bridge's switch forward so; a bridge that is not there yet takes all its flows. */
+  preview(bridge: Bridge): PlanSize {
+    return (this.#drivers.get(bridge.name) ?? this.options.createDriver(bridge)).preview(bridge);
   }
 
   driver(bridge: string): SwitchDriver | undefined {

@@ -11,7 +11,7 @@ import type { ExecuteOptions } from './execute.js';
 import type { Journal } from './journal.js';
 
 /** Hears of a transaction once it is on disk. Listeners are called in the order of commits and must not throw. */
-export type Listener = (changes: readonly Change[]) => void;
+export type Listener = (changes: readonly Change[], comment: string) => void;
 
 export interface Answer {
   /** As RFC 7047 §4.1.3 wants them. */
@@ -31,7 +31,7 @@ export class Store {
 
   constructor(
     readonly journal: Journal,
-    private readonly newUuid: () => string,
+    readonly newUuid: () => string,
   ) {}
 
   /** What has been executed; the latest of it may not be on disk yet. */
@@ -96,7 +96,7 @@ export class Store {
         () => {
           this.#pending.splice(this.#pending.indexOf(changes), 1);
           resolve(null);
-          for (const listener of this.#listeners) listener(changes);
+          for (const listener of this.#listeners) listener(changes, comment);
         },
         (error) => {
           this.#takeBack(changes);

@@ -4,6 +4,7 @@
  */
 import type { TlsOptions } from 'node-openflow';
 import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
+import type { PlanSize } from '../reconcile/index.js';
 import type { LacpStatus } from '../protocols/index.js';
 import type {
   BondCommand,
@@ -20,6 +21,8 @@ export interface SwitchDriver {
   start(): void;
   /** Takes new desired state. Returns at once; `status().inSync` and `synced()` tell when the switch has it. */
   configure(bridge: Bridge): void;
+  /** What going over to this configuration would take, apart from learned addresses that it makes wrong. */
+  preview(bridge: Bridge): PlanSize;
   /** Resolves once the switch holds the latest configuration (a barrier was answered). Rejects after `timeoutMs`. */
   synced(timeoutMs: number): Promise<void>;
   status(): SwitchStatus;
@@ -57,6 +60,8 @@ export interface SwitchStatus {
   readonly macs: number;
   readonly lastError: string | null;
   readonly sent: SentCounters;
+  /** What changes of configuration and comparisons have taken so far: of `sent`, what was not for learned addresses alone. */
+  readonly planned: Readonly<PlanSize>;
   readonly received: { readonly packetIns: number; readonly flowsRemoved: number; readonly errors: number };
   /** What became of MAC addresses, in total. */
   readonly learning: {

@@ -26,11 +26,13 @@ import {
   equalFlows,
   flowEntry,
   plan,
+  planSize,
   PROGRAM_METERS,
   type Command,
   type FlowEntry,
   type MeterRange,
   type Phase,
+  type PlanSize,
   type SwitchTables,
   type Want,
 } from '../reconcile/index.js';
@@ -218,6 +220,25 @@ export class ProgramRunner {
     const commands = reactions.flatMap((it) => it.commands);
     const phases = commands.length > 0 ? [commands] : [];
     yield { phases: [...phases, ...this.#advance(finals)], notices: reactions.flatMap((it) => it.notices) };
+  }
+
+  /** How many commands `reconfigure` would make for what is configured. Changes nothing. */
+  preview(bridge: Bridge): PlanSize {
+    const to: ProgramContext = { bridge, settings: this.#settings };
+    const transitions = this.#running.map(
+      ({ program, state }) => program.transition?.(this.#context, to, state) ?? [],
+    );
+    const finals = this.#flowSets(to);
+    const count = Math.max(0, ...transitions.map((stages) => stages.length));
+    const phases: Phase[] = [];
+    let have = this.#want;
+    for (let stage = 0; stage <= count; stage++) {
+      const sets = finals.map(({ program, set }, i) => ({ program, set: transitions[i]?.[stage] ?? set }));
+      const want = this.#compile(sets, have);
+      phases.push(...plan(have, want));
+      have = want;
+    }
+    return planSize(phases);
   }
 
   packetIn(tableId: number, event: Omit<PacketInEvent, 'table'>, nowMs: number): Consequence {

@@ -39,6 +39,7 @@ import {
   type Command,
   type MeterRange,
   type Phase,
+  type PlanSize,
   type SwitchTables,
 } from '../reconcile/index.js';
 import type {
@@ -86,6 +87,7 @@ export class OpenFlowDriver implements SwitchDriver {
     barriers: 0,
     reconciles: 0,
   };
+  readonly #planned: PlanSize = planSize([]);
   readonly #received = { packetIns: 0, flowsRemoved: 0, errors: 0 };
   #desired: Bridge;
   #client: Client | undefined;
@@ -135,6 +137,10 @@ export class OpenFlowDriver implements SwitchDriver {
     this.#schedule('configure');
   }
 
+  preview(bridge: Bridge): PlanSize {
+    return this.#runner.preview(resolvePorts(bridge, this.#ports, this.#isForeign));
+  }
+
   synced(timeoutMs: number): Promise<void> {
     if (this.#inSync) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -166,6 +172,7 @@ export class OpenFlowDriver implements SwitchDriver {
       macs: macs.size,
       lastError: this.#lastError,
       sent: { ...this.#sent },
+      planned: { ...this.#planned },
       received: { ...this.#received },
       learning: learningOf(macs.counters),
       refused: { ...macs.counters.refused },
@@ -322,6 +329,7 @@ export class OpenFlowDriver implements SwitchDriver {
     this.#inSync = true;
     this.#lastError = null;
     const size = planSize(phases);
+    for (const key of Object.keys(size) as (keyof PlanSize)[]) this.#planned[key] += size[key];
     this.#options.log.info({ bridge: this.bridge, ...size }, 'in sync');
     this.#tell({ kind: 'in-sync', ...size });
   }

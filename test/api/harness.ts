@@ -10,7 +10,7 @@ import type { Switches } from '../../src/api/services.js';
 import type { Question } from '../../src/datapath/orchestrator.js';
 import type { Methods } from '../../src/datapath/protocol.js';
 import { Sampler, readCounters } from '../../src/observe/index.js';
-import { Configuration } from '../../src/config/index.js';
+import { Configuration, Revisions } from '../../src/config/index.js';
 import type { MacAddress } from '../../src/domain/index.js';
 import { openVSwitchSchema } from '../../src/ovsdb/index.js';
 import { Journal } from '../../src/ovsdb/journal.js';
@@ -29,6 +29,17 @@ export class FakeSwitches implements Switches {
 
   async synced(): Promise<void> {
     if (this.pending !== null) throw new Error(this.pending);
+  }
+  readonly costs = {
+    flowAdds: 0,
+    flowModifies: 0,
+    flowDeletes: 0,
+    groupAdds: 0,
+    groupModifies: 0,
+    groupDeletes: 0,
+  };
+  preview() {
+    return this.costs;
   }
   port() {
     return undefined;
@@ -51,6 +62,7 @@ export class FakeSwitches implements Switches {
       bridge,
       start() {},
       configure() {},
+      preview: () => this.costs,
       synced: () => this.synced(),
       status: () => ({
         connected: this.connected,
@@ -71,6 +83,7 @@ export class FakeSwitches implements Switches {
           barriers: 0,
           reconciles: 0,
         },
+        planned: this.costs,
         received: { packetIns: 0, flowsRemoved: 0, errors: 0 },
         learning: { learned: 0, moved: 0, aged: 0, evicted: 0, flushed: 0 },
         refused: {},
@@ -120,6 +133,7 @@ export class Harness {
   private constructor(
     readonly folder: string,
     readonly configuration: Configuration,
+    readonly revisions: Revisions,
     public app: App,
   ) {}
 
@@ -133,9 +147,11 @@ export class Harness {
     const configuration = await Configuration.open(new Store(journal, randomUUID), {
       log: silent,
     });
-    const harness = new Harness(folder, configuration, undefined as unknown as App);
+    const revisions = await Revisions.open(configuration, { folder: join(folder, 'history'), log: silent });
+    const harness = new Harness(folder, configuration, revisions, undefined as unknown as App);
     harness.app = await buildApp({
       configuration,
+      revisions,
       switches: harness.switches,
       sampler: harness.sampler,
       version: '0.0.0',
@@ -169,6 +185,7 @@ export class Harness {
   async close(): Promise<void> {
     await this.app.close();
     await this.sampler.stop();
+    await this.revisions.close();
     await this.configuration.close();
     rmSync(this.folder, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 /** Everything that is wrong with a document by itself: what its schema says, and names that do not go together. */
 import { Compile } from 'typebox/compile';
+import { Settings as TypeBoxSettings } from 'typebox/system';
 import type { Validator } from 'typebox/compile';
 import type { DocumentFault } from './document.js';
 import { pointer } from './document.js';
@@ -15,22 +16,29 @@ interface SchemaError {
   readonly params: object;
 }
 
+/** Of a file that is wrong throughout, more would help nobody. By default TypeBox stops at eight. */
+const MAX_FAULTS = 1000;
+TypeBoxSettings.Set({ maxErrors: MAX_FAULTS });
+
 let validator: Validator | null = null;
 
 /** What is sound of a value, and its faults. */
 export function checkValue(value: unknown): { written: Written; faults: DocumentFault[] } {
   validator ??= Compile(ConfigDocument);
-  const faults = validator.Check(value) ? [] : schemaFaults(validator.Errors(value) as SchemaError[]);
+  const faults = validator.Check(value) ? [] : schemaFaults(validator.Errors(value));
+  const names = nameFaults(fromValue(value, soundness(faults)));
+  const written = fromValue(value, soundness([...faults, ...names]));
+  return { written, faults: [...faults, ...names, ...valueFaults(value)] };
+}
+
+/** A setting is not taken if anything in it is wrong; an object (asked for with a #) only if it itself is. */
+function soundness(faults: readonly DocumentFault[]): (path: string) => boolean {
   const bad = new Set(faults.map(({ path }) => path));
-  // A setting is not taken if anything in it is wrong; an object (asked for with a #) only if it itself is.
-  const deep = [...bad].flatMap((path) =>
+  const around = [...bad].flatMap((path) =>
     path.split('/').map((_, i, parts) => parts.slice(0, i + 1).join('/')),
   );
-  const unsound = new Set(deep);
-  const isSound = (path: string) => (path.endsWith('#') ? !bad.has(path.slice(0, -1)) : !unsound.has(path));
-  const written = fromValue(value, isSound);
-  faults.push(...nameFaults(written), ...valueFaults(value));
-  return { written, faults };
+  const unsound = new Set(around);
+  return (path) => (path.endsWith('#') ? !bad.has(path.slice(0, -1)) : !unsound.has(path));
 }
 
 /** One fault for each place: of a union's failed branches what the user can act on. */
@@ -60,7 +68,7 @@ function schemaFaults(errors: readonly SchemaError[]): DocumentFault[] {
 function unknownMessage(path: string): string {
   const parts = path.split('/');
   const isName =
-    parts.length === 3 || (parts.length === 5 && parts[3] === 'ports') || parts.at(-2) === 'members';
+    parts.length === 3 || (parts.length === 5 && parts[3] === 'ports') || parts.at(-2) === 'interfaces';
   return isName ? 'cannot be the name of a network interface' : 'is not known here';
 }
 
@@ -77,7 +85,7 @@ function patternMessage(path: string): string {
   const [parent, last] = [parts.at(-2) ?? '', parts.at(-1) ?? ''];
   if (parent === 'controllers') return PATTERNS['target'] ?? '';
   if (['trunks', 'cvlans', 'floodVlans'].includes(parent)) return 'must be a VLAN or a range like 10-20';
-  if (parent === 'members') return 'cannot be the name of a network interface';
+  if (parent === 'interfaces') return 'cannot be the name of a network interface';
   return PATTERNS[last] ?? 'is not of the right form';
 }
 
@@ -179,13 +187,16 @@ function repeated(given: unknown, path: string): DocumentFault[] {
 function misplaced(bridge: string, port: string, given: unknown, path: string): DocumentFault[] {
   if (!isPlain(given)) return [];
   const faults: DocumentFault[] = [];
-  if (given['members'] !== undefined && given['members'] !== null) {
+  if (given['interfaces'] !== undefined && given['interfaces'] !== null) {
     if (port === bridge)
-      faults.push({ path: path + pointer('members'), message: "the bridge's own port has none" });
+      faults.push({ path: path + pointer('interfaces'), message: "the bridge's own port has none" });
     for (const { word } of INTERFACE_SETTINGS) {
       const name = flatWord(word);
       if (given[name] !== undefined && given[name] !== null)
-        faults.push({ path: path + pointer(name), message: 'belongs to a member, as the port has members' });
+        faults.push({
+          path: path + pointer(name),
+          message: 'belongs to a member, as the interfaces are named',
+        });
     }
   } else if (port === bridge && ![undefined, null, 'internal'].includes(given['type'] as null)) {
     faults.push({ path: path + pointer('type'), message: "the bridge's own port is internal" });

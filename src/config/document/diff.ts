@@ -83,10 +83,16 @@ function diffPort(
     return change({ kind: 'port', path, bridge, port, name: port }, before, after, fields);
   }
   const [from, to] = [membersOf(before), membersOf(after)];
-  if (JSON.stringify(from) !== JSON.stringify(to)) fields.push({ field: 'members', from, to });
+  if (JSON.stringify(from) !== JSON.stringify(to)) fields.push({ field: 'interfaces', from, to });
   const own = change({ kind: 'port', path, bridge, port, name: port }, before, after, fields);
   const members = pairs(old.interfaces, now.interfaces).flatMap(([name, was, is]) => {
-    const place = { kind: 'interface', path: path + pointer('members', name), bridge, port, name } as const;
+    const place = {
+      kind: 'interface',
+      path: path + pointer('interfaces', name),
+      bridge,
+      port,
+      name,
+    } as const;
     return change(place, was, is, fieldChanges(was ?? NONE, is ?? NONE));
   });
   return [...own, ...members];

@@ -56,18 +56,17 @@ function mergeBridge(bridge: BridgeEntry, old: BridgeEntry | undefined, keeps: K
 }
 
 function withSharedTexts(settings: Settings, old: Settings | undefined): Settings {
-  const given = textsOf(settings.get('externalIds'));
-  const merged = { ...textsOf(old?.get('externalIds')), ...given };
-  const texts = sortedTexts(Object.entries(merged).filter(([key, text]) => text !== '' || given[key] !== ''));
+  const merged = { ...textsOf(old?.get('externalIds')), ...textsOf(settings.get('externalIds')) };
+  const texts = sortedTexts(Object.entries(merged).filter(([, text]) => text !== null));
   const all = new Map(settings);
   if (texts === undefined) all.delete('externalIds');
   else all.set('externalIds', texts);
   return all;
 }
 
-function textsOf(value: Value | undefined): Readonly<Record<string, string>> {
+function textsOf(value: Value | undefined): Readonly<Record<string, string | null>> {
   return typeof value === 'object' && !Array.isArray(value)
-    ? (value as Readonly<Record<string, string>>)
+    ? (value as Readonly<Record<string, string | null>>)
     : {};
 }
 

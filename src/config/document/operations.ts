@@ -198,7 +198,7 @@ function otherConfig(
   const texts = new Map(Object.entries((values.get('otherConfig') ?? {}) as Record<string, string>));
   for (const { word, key, write } of settings) {
     const value = values.get(word);
-    if (key !== undefined && value !== undefined) texts.set(key, String(write(value)));
+    if (key !== undefined && value !== undefined) texts.set(key, write(value) as string);
   }
   for (const [name, port] of staticMacs) texts.set(STATIC_MAC_PREFIX + name.replace(' ', ':'), port);
   return [...texts].sort(([a], [b]) => (a < b ? -1 : 1));

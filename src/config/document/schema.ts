@@ -41,7 +41,7 @@ const Member = Type.Object(properties(INTERFACE_SETTINGS), strict);
 const Port = Type.Object(
   {
     ...properties(PORT_SETTINGS),
-    members: Type.Optional(
+    interfaces: Type.Optional(
       Type.Union(
         [
           Type.Array(Name, { minItems: 1, maxItems: 64, uniqueItems: true }),
@@ -55,7 +55,10 @@ const Port = Type.Object(
     ),
     ...properties(INTERFACE_SETTINGS, flatWord),
   },
-  { ...strict, description: 'A port. Settings of its interface stand beside its own, unless it has members' },
+  {
+    ...strict,
+    description: 'A port. Settings of its interface stand beside its own, unless it has interfaces by name',
+  },
 );
 
 const Controller = Type.Union([

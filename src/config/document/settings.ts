@@ -8,9 +8,12 @@ import { MAC_AGEING_TIME_S, MAC_TABLE_SIZE, MAX_REQUESTABLE_PORT, VlanSet } from
 import type { Json, Row } from '../../ovsdb/index.js';
 import { mapOfTexts, numbersOf } from '../fields.js';
 
-/** A setting's value as documents hold it: in one form for each meaning, so that equal texts are equal settings. */
+/**
+ * A setting's value as documents hold it: in one form for each meaning, so that equal texts are equal settings. Null in
+ * place of a text takes a key away that another may have set; a whole configuration has none.
+ */
 export type Value =
-  string | number | boolean | readonly (string | number)[] | Readonly<Record<string, string>>;
+  string | number | boolean | readonly (string | number)[] | Readonly<Record<string, string | null>>;
 
 /** By word; a setting at its default is not mentioned. */
 export type Settings = ReadonlyMap<string, Value>;
@@ -44,7 +47,7 @@ function column(word: string, name: string, schema: TSchema, unset: Json = EMPTY
       const [atom] = row.fields[name]?.keys ?? [];
       return atom === undefined || atom === unset ? undefined : atom;
     },
-    write: (value) => (value === undefined ? unset : (value as Json)),
+    write: (value) => (value === undefined ? unset : value),
   };
 }
 
@@ -64,7 +67,7 @@ function key(word: string, name: string, schema: TSchema): Setting {
     schema,
     normalize: (given) => (given === false ? undefined : given),
     read: (row) => parse(mapOfTexts(row, 'other_config').get(name)),
-    write: (value) => String(value as string | number | boolean),
+    write: (value) => String(value),
   };
 }
 
@@ -114,14 +117,14 @@ const count = (minimum: number, maximum: number, description: string, extra: obj
 
 const lowerCase = (setting: Setting): Setting => ({
   ...setting,
-  normalize: (given) => setting.normalize(String(given as string).toLowerCase()),
+  normalize: (given) => setting.normalize(String(given).toLowerCase()),
 });
 
 // The settings -----------------------------------------------------------------------------------------------------
 
 const OTHER_CONFIG = 'Further keys of other_config. Whole: a key that is not here is not set';
 const EXTERNAL_IDS =
-  'Keys of external_ids that this document sets; keys of others stay. null or "" in place of a value takes a key away';
+  'Keys of external_ids that this document sets; keys of others stay. null in place of a value takes a key away';
 
 /** Keys with another's data in them: what is not mentioned stays. */
 export const SHARED_WORDS: ReadonlySet<string> = new Set(['externalIds', 'interfaceExternalIds']);
@@ -194,7 +197,7 @@ export const BRIDGE_SETTINGS: readonly Setting[] = [
     ),
     normalize: (given) => nonEmpty([...(given as readonly string[])].sort()),
     read: (row) => nonEmpty((row.fields['protocols']?.keys ?? []).map(String).sort()),
-    write: (value) => ['set', (value ?? []) as readonly string[]],
+    write: (value) => ['set', value ?? []],
   },
   texts('otherConfig', 'other_config', OTHER_CONFIG),
   texts('externalIds', 'external_ids', EXTERNAL_IDS),
@@ -336,10 +339,10 @@ export function* vidsOf(list: readonly (string | number)[]): Generator<number> {
 
 export function sortedTexts(
   entries: readonly (readonly [string, unknown])[],
-): Readonly<Record<string, string>> | undefined {
+): Readonly<Record<string, string | null>> | undefined {
   if (entries.length === 0) return undefined;
   const sorted = entries
-    .map(([name, text]) => [name, String(text)] as const)
+    .map(([name, text]) => [name, text === null ? null : String(text as string)] as const)
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return Object.fromEntries(sorted);
 }

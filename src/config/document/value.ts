@@ -6,7 +6,6 @@ import {
   CONTROLLER_SETTINGS,
   INTERFACE_SETTINGS,
   PORT_SETTINGS,
-  SHARED_WORDS,
   flatWord,
 } from './settings.js';
 import type { Setting, Settings, Value } from './settings.js';
@@ -93,14 +92,14 @@ function withOwnPort(bridge: string, ports: Map<string, PortEntry>): ReadonlyMap
 function portFrom(name: string, value: unknown, path: string, isSound: IsSound): PortEntry {
   const given = isPlain(value) ? value : {};
   const settings = settingsFrom(PORT_SETTINGS, given, path, isSound);
-  const { members } = given;
+  const { interfaces: members } = given;
   const interfaces = new Map<string, Settings>();
   if (Array.isArray(members)) {
     for (const member of members as unknown[])
       if (typeof member === 'string') interfaces.set(member, new Map());
   }
   for (const [member, each] of entriesOf(members)) {
-    const at = `${path}${pointer('members', member)}`;
+    const at = `${path}${pointer('interfaces', member)}`;
     if (isNamed(at, isSound)) interfaces.set(member, settingsFrom(INTERFACE_SETTINGS, each, at, isSound));
   }
   if (interfaces.size === 0)
@@ -121,17 +120,10 @@ function settingsFrom(
     const name = nameOf(word);
     const given = Object.hasOwn(value, name) ? value[name] : undefined;
     if (given === undefined || given === null || !isSound(path + pointer(name))) continue;
-    const normal = normalize((SHARED_WORDS.has(name) ? withoutNulls(given as Plain) : given) as Value);
+    const normal = normalize(given as Value);
     if (normal !== undefined) found.set(word, normal);
   }
   return found;
-}
-
-/** A key that is to go is kept as an empty text, which `merge.ts` takes for that. */
-function withoutNulls(map: Plain): Value {
-  return Object.fromEntries(
-    Object.entries(map).map(([name, text]) => [name, text === null ? '' : String(text as string)]),
-  );
 }
 
 /** The document as people read it: what is at its default is left out. */
@@ -191,7 +183,7 @@ function portValue({ settings, interfaces }: PortEntry, name: string): unknown {
   const members = isBare
     ? [...interfaces.keys()].sort()
     : byName(interfaces, (each) => settingsValue(INTERFACE_SETTINGS, each));
-  return { ...own, members };
+  return { ...own, interfaces: members };
 }
 
 function settingsValue(
