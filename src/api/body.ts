@@ -1,5 +1,7 @@
-import type { FastifySchemaValidationError } from 'fastify';
+/** Bodies: everything that is wrong with one is told at once. */
+import type { FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import { isInterfaceName } from '../config/index.js';
+import { mergePatch } from './merge-patch.js';
 import { ProblemError, bodyFaults } from './problems.js';
 import type { BodyFault } from './problems.js';
 
@@ -22,7 +24,39 @@ export function checkBody(request: Validated, more: readonly BodyFault[], name?:
   if (name !== undefined && !isInterfaceName(name)) {
     faults.push({ path: '', message: `"${name}" in the path cannot be the name of a network interface` });
   }
-  // The schema speaks first about a field; what we would say of the same one may follow from its fault.
+  refuse(faults);
+}
+
+/**
+ * The settings that a merge patch leads to, checked as if they had been put.
+ * @param settings as they are
+ * @param shape what the result must fit
+ * @param repeated members that a patch may repeat from an answer, to no effect
+ * @param more what a schema cannot say
+ */
+export function patched<T>(
+  request: FastifyRequest,
+  settings: object,
+  shape: object,
+  repeated: readonly string[],
+  more: (result: unknown) => readonly BodyFault[],
+): T {
+  const patch = { ...(request.body as Record<string, unknown>) };
+  for (const key of repeated) delete patch[key];
+  const result = mergePatch(settings, patch);
+  // Fastify keeps what it has compiled by the schema's identity.
+  const validate = request.compileValidationSchema(shape as Record<string, unknown>) as unknown as ((
+    value: unknown,
+  ) => boolean) & {
+    errors?: FastifySchemaValidationError[] | null;
+  };
+  const faults = validate(result) ? [] : bodyFaults(validate.errors ?? []);
+  refuse([...faults, ...more(result)]);
+  return result as T;
+}
+
+/** The schema speaks first about a field; what we would say of the same one may follow from its fault. */
+function refuse(faults: readonly BodyFault[]): void {
   const unique = faults.filter((fault, i) => faults.findIndex(({ path }) => path === fault.path) === i);
   if (unique.length > 0)
     throw new ProblemError(400, 'invalid', 'The request is not valid', undefined, unique);

@@ -1,24 +1,35 @@
-/** Bridges and ports as the API shows them: configuration from the database, state from the switch. */
+/**
+ * Resources as the API shows them: configuration from the rows of the database, each with the tag of just that
+ * configuration, and state from the switch. A snapshot is what a transaction left behind: what is shown is what was set,
+ * even where others have changed it since.
+ */
 import {
+  IntentError,
+  LOCAL_OFPORT,
   bridgeRow,
-  flagOf,
-  macFromUuid,
-  mapOfTexts,
+  bridgeSpecOf,
+  interfaceRow,
+  interfaceSpecOf,
   numberOf,
   ofportOf,
-  numbersOf,
   portRow,
+  portSpecOf,
   textOf,
-  textsOf,
 } from '../config/index.js';
-import { LOCAL_OFPORT } from '../config/index.js';
-import { IntentError } from '../config/index.js';
+import type { BridgeSpec, InterfaceSpec, PortSpec } from '../config/index.js';
 import type { Bridge, LogicalPort } from '../domain/index.js';
-import type { Row } from '../ovsdb/index.js';
-import type { BridgeView, PortView } from './schemas.js';
+import type { Database, Row } from '../ovsdb/index.js';
+import { etagOf } from './etag.js';
+import type { BridgeView, InterfaceView, PortView } from './schemas.js';
 import type { Services } from './services.js';
 
-/** @throws IntentError "no-such-bridge" */
+/** The configuration of one resource at one moment. */
+export interface Snapshot<Spec> {
+  readonly spec: Required<Spec>;
+  readonly etag: string;
+}
+
+/** The bridge as the switch is configured. @throws IntentError "no-such-bridge" */
 export function bridgeOf({ configuration }: Services, name: string): Bridge {
   const bridge = configuration.reading.network.bridges.find((each) => each.name === name);
   if (!bridge) throw new IntentError('no-such-bridge', `there is no bridge ${name}`);
@@ -32,20 +43,48 @@ export function portOf(services: Services, bridge: string, name: string): Logica
   return port;
 }
 
-export function viewBridge(services: Services, bridge: Bridge, pending: string | null = null): BridgeView {
-  const row = bridgeRow(services.configuration.database, bridge.name);
-  const status = services.switches.driver(bridge.name)?.status();
+/** @throws IntentError "no-such-bridge" */
+export function bridgeSnapshot(database: Database, name: string): Snapshot<BridgeSpec> {
+  const row = bridgeRow(database, name);
+  const spec = bridgeSpecOf(database, row);
+  return { spec, etag: etagOf(row.uuid, spec) };
+}
+
+/** @throws IntentError "no-such-bridge", "no-such-port" */
+export function portSnapshot(database: Database, bridge: string, name: string): Snapshot<PortSpec> {
+  const row = portRow(database, bridge, name);
+  const spec = portSpecOf(database, bridgeRow(database, bridge), row);
+  if (!spec) {
+    const why = 'none of its interfaces is of a type that Weft knows';
+    throw new IntentError('no-such-port', `port ${name} of bridge ${bridge} is not in use: ${why}`);
+  }
+  return { spec, etag: etagOf(row.uuid, spec) };
+}
+
+/** @throws IntentError "no-such-bridge", "no-such-port", "no-such-interface" */
+export function interfaceSnapshot(
+  database: Database,
+  bridge: string,
+  port: string,
+  name: string,
+): Snapshot<InterfaceSpec> {
+  const row = interfaceRow(database, portRow(database, bridge, port), name);
+  const spec = interfaceSpecOf(row, name === bridge ? 'internal' : undefined);
+  return { spec, etag: etagOf(row.uuid, spec) };
+}
+
+export function viewBridge(
+  services: Services,
+  { spec }: Snapshot<BridgeSpec>,
+  pending: string | null = null,
+): BridgeView {
+  const status = services.switches.driver(spec.name)?.status();
   return {
-    name: bridge.name,
-    datapathId: bridge.datapathId,
-    mac: mapOfTexts(row, 'other_config').get('hwaddr') ?? macFromUuid(row.uuid),
-    failMode: bridge.failMode,
-    controllers: [...bridge.controllers],
-    connection: bridge.connection.kind === 'openflow' ? bridge.connection.target : null,
-    macTableSize: bridge.macTableSize,
-    macAgeingTimeS: bridge.macAgeingTimeS,
-    forwardBpdu: bridge.forwardBpdu,
-    floodVlans: [...bridge.floodVlans],
+    ...spec,
+    controllers: [...spec.controllers],
+    floodVlans: [...spec.floodVlans],
+    otherConfig: { ...spec.otherConfig },
+    externalIds: { ...spec.externalIds },
     status: {
       connected: status?.connected ?? false,
       inSync: status?.inSync ?? false,
@@ -62,32 +101,53 @@ export function viewBridge(services: Services, bridge: Bridge, pending: string |
 export function viewPort(
   services: Services,
   bridge: string,
-  port: LogicalPort,
+  { spec }: Snapshot<PortSpec>,
   pending: string | null = null,
 ): PortView {
-  const { database } = services.configuration;
-  const row = portRow(database, bridge, port.name);
-  const [uuid = ''] = textsOf(row, 'interfaces');
-  const iface = database.row('Interface', uuid);
-  const list = (column: string) => (numbersOf(row, column).length === 0 ? null : numbersOf(row, column));
+  const members = spec.interfaces.map((name) => ({ name, ...viewState(services, bridge, name) }));
+  const { ofport, status } = members[0] ?? viewState(services, bridge, spec.name);
   return {
-    name: port.name,
+    ...spec,
+    interfaces: [...spec.interfaces],
+    trunks: spec.trunks && [...spec.trunks],
+    cvlans: spec.cvlans && [...spec.cvlans],
+    otherConfig: { ...spec.otherConfig },
+    externalIds: { ...spec.externalIds },
     bridge,
-    type: port.interfaces[0]?.type ?? 'system',
-    interfaces: port.interfaces.map(({ name }) => name),
-    vlanMode: port.vlanMode,
-    tag: port.tag,
-    trunks: list('trunks'),
-    cvlans: list('cvlans'),
-    priorityTags: port.priorityTags,
-    qinqEthertype: port.qinqEthertype === 0x8100 ? '802.1q' : '802.1ad',
-    protected: flagOf(row, 'protected'),
-    ofportRequest: (iface && numberOf(iface, 'ofport_request')) ?? null,
-    mac: (iface && textOf(iface, 'mac')) ?? null,
-    mtuRequest: (iface && numberOf(iface, 'mtu_request')) ?? null,
-    ofport: port.name === bridge ? LOCAL_OFPORT : ((iface && ofportOf(iface, new Map())) ?? null),
-    status: viewDevice(services, bridge, port.interfaces[0]?.name ?? port.name, iface),
+    ofport,
+    status,
+    members,
     ...(pending === null ? {} : { pending }),
+  };
+}
+
+export function viewInterface(
+  services: Services,
+  bridge: string,
+  port: string,
+  { spec }: Snapshot<InterfaceSpec>,
+  pending: string | null = null,
+): InterfaceView {
+  return {
+    ...spec,
+    otherConfig: { ...spec.otherConfig },
+    externalIds: { ...spec.externalIds },
+    bridge,
+    port,
+    ...viewState(services, bridge, spec.name),
+    ...(pending === null ? {} : { pending }),
+  };
+}
+
+function viewState(
+  services: Services,
+  bridge: string,
+  name: string,
+): Pick<InterfaceView, 'ofport' | 'status'> {
+  const row = services.configuration.database.find('Interface', 'name', name);
+  return {
+    ofport: name === bridge ? LOCAL_OFPORT : ((row && ofportOf(row, new Map())) ?? null),
+    status: viewDevice(services, bridge, name, row),
   };
 }
 

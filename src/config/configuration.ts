@@ -93,12 +93,20 @@ export class Configuration {
 
   /**
    * Carries out an intent. Resolves when it is on disk and listeners have the network that includes it.
+   * @param read looks at the database as the intent leaves it, before anybody else can change it
    * @throws IntentError from the intent itself, OvsdbError where the database refuses it
    */
-  async apply(intent: (database: Database) => Json[], comment: string): Promise<void> {
-    const { error } = await this.transact([...intent(this.database), { op: 'comment', comment }]);
+  async apply<T = undefined>(
+    intent: (database: Database) => Json[],
+    comment: string,
+    read?: (database: Database) => T,
+  ): Promise<T> {
+    const answering = this.transact([...intent(this.database), { op: 'comment', comment }]);
+    const seen = attempt(() => read?.(this.database));
+    const { error } = await answering;
     if (error) throw error;
     while (this.#refreshing) await this.#refreshing;
+    return seen() as T;
   }
 
   /** The network that the operations would lead to, and why the database refuses them. Changes nothing. */
@@ -206,6 +214,18 @@ export class Configuration {
     for (const { table, name, column, message } of this.#reading.faults) {
       this.options.log.warn({ table, name, column }, `${table} ${name}, ${column}: ${message}`);
     }
+  }
+}
+
+/** Calls now; what comes of it, or what it throws, is for later. */
+function attempt<T>(action: () => T): () => T {
+  try {
+    const value = action();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }
 

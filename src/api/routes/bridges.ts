@@ -1,34 +1,60 @@
 /** /v1/bridges */
-import { Type } from 'typebox';
 import { addBridge, removeBridge, replaceBridge } from '../../config/index.js';
 import type { BridgeSpec } from '../../config/index.js';
-import { checkBody } from '../body.js';
-import { nameFaults } from '../faults.js';
+import { answer, notModified, removed } from '../answers.js';
+import { checkBody, patched } from '../body.js';
+import { checkConditions, isKnown } from '../etag.js';
+import { bridgeFaults, nameFaults } from '../faults.js';
+import { fitsPattern, pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
-import { BridgeParams, BridgeSettings, BridgeView, NewBridge, Problem } from '../schemas.js';
+import {
+  BridgeFilter,
+  BridgeParams,
+  BridgePatch,
+  BridgeSettings,
+  BridgeView,
+  BridgesView,
+  NewBridge,
+  PendingView,
+  Problem,
+  ReadConditions,
+  WriteConditions,
+} from '../schemas.js';
 import { waitForSwitch } from '../services.js';
 import type { Services } from '../services.js';
-import { bridgeOf, viewBridge } from '../views.js';
+import { bridgeSnapshot, viewBridge } from '../views.js';
 
 const tags = ['bridges'];
-const pending = {
-  description: 'Stored; the switch does not forward so yet, `pending` says why',
-  type: 'object',
-};
+const shown = (description: string) => answer(BridgeView, { description, hasEtag: true });
+const accepted = shown('Stored; the switch does not forward so yet, `pending` says why');
+const REPEATED = ['status', 'pending'];
 
 export function bridgeRoutes(app: App, services: Services): void {
   const { configuration } = services;
+  const find = (name: string) => configuration.database.find('Bridge', 'name', name);
 
   app.get(
     '/v1/bridges',
     {
       schema: {
         tags,
-        summary: 'All bridges',
-        response: { 200: Type.Object({ bridges: Type.Array(BridgeView) }) },
+        operationId: 'listBridges',
+        summary: 'All bridges, by name',
+        querystring: BridgeFilter,
+        response: { 200: answer(BridgesView, { description: 'The bridges' }) },
       },
     },
-    () => ({ bridges: configuration.reading.network.bridges.map((bridge) => viewBridge(services, bridge)) }),
+    ({ query, url }) => {
+      const names = configuration.reading.network.bridges.map(({ name }) => name);
+      const fitting = names.filter((name) => fitsPattern(name, query.name));
+      const { page, next } = pageOf(fitting, (name) => name, query, url);
+      // One that was removed a moment ago is still in the reading, not in the database.
+      const there = page.filter((name) => find(name));
+      return {
+        bridges: there.map((name) => viewBridge(services, bridgeSnapshot(configuration.database, name))),
+        next,
+      };
+    },
   );
 
   app.post(
@@ -37,21 +63,32 @@ export function bridgeRoutes(app: App, services: Services): void {
       attachValidation: true,
       schema: {
         tags,
+        operationId: 'addBridge',
         summary: 'Make a bridge, and its own port: an internal interface of the same name',
         body: NewBridge,
-        response: { 201: BridgeView, 202: BridgeView, '4xx': Problem },
+        response: {
+          201: answer(BridgeView, {
+            description: 'It is there, and forwards',
+            hasEtag: true,
+            headers: { location: { type: 'string', description: 'Its URL' } },
+          }),
+          202: accepted,
+          409: Problem,
+        },
       },
     },
     async (request, reply) => {
-      checkBody(request, []);
+      checkBody(request, bridgeFaults(request.body));
       const { name } = request.body;
-      await configuration.apply(
+      const snapshot = await configuration.apply(
         (database) => addBridge(database, specOf(name, request.body)),
         `api: add bridge ${name}`,
+        (database) => bridgeSnapshot(database, name),
       );
       const waiting = await waitForSwitch(services, name);
       reply.code(waiting === null ? 201 : 202).header('location', `/v1/bridges/${encodeURIComponent(name)}`);
-      return viewBridge(services, bridgeOf(services, name), waiting);
+      reply.header('etag', snapshot.etag);
+      return viewBridge(services, snapshot, waiting);
     },
   );
 
@@ -60,12 +97,18 @@ export function bridgeRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
+        operationId: 'getBridge',
         summary: 'One bridge',
         params: BridgeParams,
-        response: { 200: BridgeView, '4xx': Problem },
+        headers: ReadConditions,
+        response: { 200: shown('The bridge'), ...notModified },
       },
     },
-    (request) => viewBridge(services, bridgeOf(services, request.params.name)),
+    async ({ params, headers }, reply) => {
+      const snapshot = bridgeSnapshot(configuration.database, params.name);
+      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(null);
+      return viewBridge(services, snapshot);
+    },
   );
 
   app.put(
@@ -74,23 +117,72 @@ export function bridgeRoutes(app: App, services: Services): void {
       attachValidation: true,
       schema: {
         tags,
+        operationId: 'putBridge',
         summary: 'Make a bridge, or replace the settings of one; its ports stay',
+        description: 'What the body leaves out is at its default afterwards. The same twice changes nothing.',
         params: BridgeParams,
+        headers: WriteConditions,
         body: BridgeSettings,
-        response: { 200: BridgeView, 201: BridgeView, 202: { ...BridgeView, ...pending }, '4xx': Problem },
+        response: {
+          200: shown('As set'),
+          201: shown('It is there, and forwards'),
+          202: accepted,
+          409: Problem,
+          412: Problem,
+        },
       },
     },
     async (request, reply) => {
       const { name } = request.params;
-      checkBody(request, nameFaults(request.body, name), name);
-      const exists = configuration.database.find('Bridge', 'name', name) !== undefined;
-      await configuration.apply(
-        (database) => (exists ? replaceBridge : addBridge)(database, specOf(name, request.body)),
-        `api: ${exists ? 'set' : 'add'} bridge ${name}`,
+      const { body, headers } = request;
+      checkBody(request, [...nameFaults(body, name), ...bridgeFaults(body)], name);
+      let exists = false;
+      const snapshot = await configuration.apply(
+        (database) => {
+          exists = find(name) !== undefined;
+          checkConditions(headers, exists ? bridgeSnapshot(database, name).etag : undefined);
+          return (exists ? replaceBridge : addBridge)(database, specOf(name, body));
+        },
+        `api: set bridge ${name}`,
+        (database) => bridgeSnapshot(database, name),
       );
       const waiting = await waitForSwitch(services, name);
-      reply.code(waiting !== null ? 202 : exists ? 200 : 201);
-      return viewBridge(services, bridgeOf(services, name), waiting);
+      reply.code(waiting !== null ? 202 : exists ? 200 : 201).header('etag', snapshot.etag);
+      return viewBridge(services, snapshot, waiting);
+    },
+  );
+
+  app.patch(
+    '/v1/bridges/:name',
+    {
+      attachValidation: true,
+      schema: {
+        tags,
+        operationId: 'patchBridge',
+        summary: 'Change some settings of a bridge (RFC 7396); null: back to the default',
+        params: BridgeParams,
+        headers: WriteConditions,
+        consumes: ['application/merge-patch+json'],
+        body: BridgePatch,
+        response: { 200: shown('As changed'), 202: accepted, 409: Problem, 412: Problem },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      checkBody(request, nameFaults(request.body, name));
+      const snapshot = await configuration.apply(
+        (database) => {
+          const { spec, etag } = bridgeSnapshot(database, name);
+          checkConditions(request.headers, etag);
+          const settings = patched<BridgeSpec>(request, spec, BridgeSettings, REPEATED, bridgeFaults);
+          return replaceBridge(database, specOf(name, settings));
+        },
+        `api: change bridge ${name}`,
+        (database) => bridgeSnapshot(database, name),
+      );
+      const waiting = await waitForSwitch(services, name);
+      reply.code(waiting === null ? 200 : 202).header('etag', snapshot.etag);
+      return viewBridge(services, snapshot, waiting);
     },
   );
 
@@ -99,14 +191,23 @@ export function bridgeRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
+        operationId: 'removeBridge',
         summary: 'Remove a bridge with its ports and internal interfaces',
+        description: 'Once more is answered 404, and changes nothing.',
         params: BridgeParams,
-        response: { 204: Type.Null(), 202: Type.Object({ pending: Type.String() }), '4xx': Problem },
+        headers: WriteConditions,
+        response: {
+          ...removed,
+          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
+          412: Problem,
+        },
       },
     },
-    async (request, reply) => {
-      const { name } = request.params;
-      await configuration.apply((database) => removeBridge(database, name), `api: remove bridge ${name}`);
+    async ({ params: { name }, headers }, reply) => {
+      await configuration.apply((database) => {
+        checkConditions(headers, bridgeSnapshot(database, name).etag);
+        return removeBridge(database, name);
+      }, `api: remove bridge ${name}`);
       const waiting = await waitForSwitch(services, name);
       return waiting === null ? reply.code(204).send(null) : reply.code(202).send({ pending: waiting });
     },

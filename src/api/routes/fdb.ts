@@ -1,38 +1,29 @@
 /** /v1/bridges/{name}/fdb: the MAC table. */
-import { Type } from 'typebox';
 import { addStaticMac, removeStaticMac } from '../../config/index.js';
 import { parseMacAddress } from '../../domain/index.js';
-import type { FdbCriteria } from '../../switches/driver.js';
+import type { FdbCriteria, FdbEntry } from '../../switches/driver.js';
+import { answer, removed } from '../answers.js';
 import { checkBody } from '../body.js';
+import { pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
 import { ProblemError } from '../problems.js';
 import {
   BridgeParams,
   FdbEntryView,
+  FdbFilter,
+  FdbFlush,
+  FdbParams,
   FdbTarget,
   FdbView,
-  InterfaceName,
+  Flushed,
+  PendingView,
   Problem,
-  StationMac,
 } from '../schemas.js';
 import { waitForSwitch } from '../services.js';
 import type { Services } from '../services.js';
 import { bridgeOf } from '../views.js';
 
 const tags = ['fdb'];
-const VlanText = Type.String({
-  pattern: '^(0|[1-9][0-9]{0,2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-5])$',
-  description: 'VLAN id',
-});
-const Filter = Type.Object(
-  { port: Type.Optional(InterfaceName), vlan: Type.Optional(VlanText), mac: Type.Optional(StationMac) },
-  { additionalProperties: false },
-);
-const EntryParams = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 255 }),
-  vlan: VlanText,
-  mac: StationMac,
-});
 
 export function fdbRoutes(app: App, services: Services): void {
   const { configuration, switches } = services;
@@ -42,25 +33,27 @@ export function fdbRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
+        operationId: 'listFdb',
         summary: 'Which address is where: learned, static, and those of internal interfaces',
+        description: 'In the order of VLANs, then addresses.',
         params: BridgeParams,
-        querystring: Filter,
-        response: { 200: FdbView, '4xx': Problem },
+        querystring: FdbFilter,
+        response: { 200: answer(FdbView, { description: 'The entries' }) },
       },
     },
-    (request) => {
-      const { name } = bridgeOf(services, request.params.name);
-      const { port, vlan, mac } = criteriaOf(request.query);
-      const entries = switches.driver(name)?.fdb() ?? [];
-      return {
-        entries: entries.filter((entry) => {
-          return (
-            (port === undefined || entry.port === port) &&
-            (vlan === undefined || entry.vlan === vlan) &&
-            (mac === undefined || entry.mac === mac)
-          );
-        }),
-      };
+    ({ params, query, url }) => {
+      const { name } = bridgeOf(services, params.name);
+      const { port, vlan, mac } = criteriaOf(query);
+      const fitting = (switches.driver(name)?.fdb() ?? []).filter((entry) => {
+        return (
+          (port === undefined || entry.port === port) &&
+          (vlan === undefined || entry.vlan === vlan) &&
+          (mac === undefined || entry.mac === mac) &&
+          (query.kind === undefined || entry.kind === query.kind)
+        );
+      });
+      const { page, next } = pageOf(fitting, keyOf, query, url);
+      return { entries: page, next };
     },
   );
 
@@ -69,15 +62,39 @@ export function fdbRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
-        summary: 'Forget learned addresses: all, or those that fit',
+        operationId: 'flushFdb',
+        summary: 'Forget learned addresses: all, or those that fit every criterion',
         params: BridgeParams,
-        querystring: Filter,
-        response: { 200: Type.Object({ flushed: Type.Integer() }), '4xx': Problem },
+        querystring: FdbFlush,
+        response: { 200: answer(Flushed, { description: 'They are forgotten' }) },
       },
     },
-    (request) => {
-      const { name } = bridgeOf(services, request.params.name);
-      return { flushed: switches.driver(name)?.flushFdb(criteriaOf(request.query)) ?? 0 };
+    ({ params, query }) => {
+      const { name } = bridgeOf(services, params.name);
+      return { flushed: switches.driver(name)?.flushFdb(criteriaOf(query)) ?? 0 };
+    },
+  );
+
+  app.get(
+    '/v1/bridges/:name/fdb/:vlan/:mac',
+    {
+      schema: {
+        tags,
+        operationId: 'getFdbEntry',
+        summary: 'Where one address is',
+        params: FdbParams,
+        response: { 200: answer(FdbEntryView, { description: 'The entry' }) },
+      },
+    },
+    ({ params }) => {
+      const { name } = bridgeOf(services, params.name);
+      const { vlan, mac } = entryOf(params);
+      const entry = switches
+        .driver(name)
+        ?.fdb()
+        .find((each) => each.vlan === vlan && each.mac === mac);
+      if (entry) return entry;
+      throw new ProblemError(404, 'no-such-entry', 'No such entry', `${mac} is not known in VLAN ${vlan}`);
     },
   );
 
@@ -87,10 +104,15 @@ export function fdbRoutes(app: App, services: Services): void {
       attachValidation: true,
       schema: {
         tags,
+        operationId: 'putFdbEntry',
         summary: 'Pin an address to a port: never learned elsewhere, never aged',
-        params: EntryParams,
+        params: FdbParams,
         body: FdbTarget,
-        response: { 200: FdbEntryView, 202: FdbEntryView, '4xx': Problem },
+        response: {
+          200: answer(FdbEntryView, { description: 'It is pinned' }),
+          202: answer(FdbEntryView, { description: 'Stored; the switch does not forward so yet' }),
+          409: Problem,
+        },
       },
     },
     async (request, reply) => {
@@ -117,17 +139,20 @@ export function fdbRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
+        operationId: 'removeFdbEntry',
         summary: 'Remove a static entry, or forget a learned one',
-        params: EntryParams,
-        response: { 204: Type.Null(), 202: Type.Object({ pending: Type.String() }), '4xx': Problem },
+        description: 'Once more is answered 404, and changes nothing.',
+        params: FdbParams,
+        response: {
+          ...removed,
+          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
+        },
       },
     },
     async (request, reply) => {
-      const { name } = bridgeOf(services, request.params.name);
+      const { name, staticMacs } = bridgeOf(services, request.params.name);
       const entry = entryOf(request.params);
-      const isStatic = bridgeOf(services, name).staticMacs.some(
-        ({ vlan, mac }) => vlan === entry.vlan && mac === entry.mac,
-      );
+      const isStatic = staticMacs.some(({ vlan, mac }) => vlan === entry.vlan && mac === entry.mac);
       if (!isStatic && (switches.driver(name)?.flushFdb(entry) ?? 0) > 0) return reply.code(204).send(null);
       await configuration.apply(
         (database) => removeStaticMac(database, name, entry),
@@ -139,19 +164,24 @@ export function fdbRoutes(app: App, services: Services): void {
   );
 }
 
-function entryOf({ vlan, mac }: { vlan: string; mac: string }) {
+/** Orders entries by VLAN, then address. */
+function keyOf({ vlan, mac }: FdbEntry): string {
+  return `${String(vlan).padStart(4, '0')}/${mac}`;
+}
+
+function entryOf({ vlan, mac }: { vlan: number; mac: string }) {
   const parsed = parseMacAddress(mac);
   // The schema has seen to it.
   if (parsed === undefined)
     throw new ProblemError(400, 'invalid', 'The request is not valid', `${mac} is no address`);
-  return { vlan: Number(vlan), mac: parsed };
+  return { vlan, mac: parsed };
 }
 
-function criteriaOf({ port, vlan, mac }: { port?: string; vlan?: string; mac?: string }): FdbCriteria {
+function criteriaOf({ port, vlan, mac }: { port?: string; vlan?: number; mac?: string }): FdbCriteria {
   const parsed = mac === undefined ? undefined : parseMacAddress(mac);
   return {
     ...(port === undefined ? {} : { port }),
-    ...(vlan === undefined ? {} : { vlan: Number(vlan) }),
+    ...(vlan === undefined ? {} : { vlan }),
     ...(parsed === undefined ? {} : { mac: parsed }),
   };
 }

@@ -1,33 +1,71 @@
 /** /v1/bridges/{name}/ports */
-import { Type } from 'typebox';
 import { addPort, removePort, replacePort } from '../../config/index.js';
 import type { PortSpec } from '../../config/index.js';
-import { checkBody } from '../body.js';
+import type { LogicalPort } from '../../domain/index.js';
+import { answer, notModified, removed } from '../answers.js';
+import { checkBody, patched } from '../body.js';
+import { checkConditions, isKnown } from '../etag.js';
 import { nameFaults, portFaults } from '../faults.js';
+import { fitsPattern, pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
-import { BridgeParams, NewPort, PortParams, PortSettings, PortView, Problem } from '../schemas.js';
+import {
+  BridgeParams,
+  NewPort,
+  PendingView,
+  PortFilter,
+  PortParams,
+  PortPatch,
+  PortSettings,
+  PortView,
+  PortsView,
+  Problem,
+  ReadConditions,
+  WriteConditions,
+} from '../schemas.js';
 import { waitForSwitch } from '../services.js';
 import type { Services } from '../services.js';
-import { bridgeOf, portOf, viewPort } from '../views.js';
+import { bridgeOf, portSnapshot, viewPort } from '../views.js';
 
 const tags = ['ports'];
+const shown = (description: string) => answer(PortView, { description, hasEtag: true });
+const accepted = shown('Stored; the switch does not forward so yet, `pending` says why');
+const REPEATED = ['bridge', 'ofport', 'status', 'members', 'pending'];
 
 export function portRoutes(app: App, services: Services): void {
   const { configuration } = services;
+  const findPort = (name: string) => configuration.database.find('Port', 'name', name);
 
   app.get(
     '/v1/bridges/:name/ports',
     {
       schema: {
         tags,
-        summary: 'The ports of a bridge, its own included',
+        operationId: 'listPorts',
+        summary: 'The ports of a bridge, its own included, by name',
         params: BridgeParams,
-        response: { 200: Type.Object({ ports: Type.Array(PortView) }), '4xx': Problem },
+        querystring: PortFilter,
+        response: { 200: answer(PortsView, { description: 'The ports' }) },
       },
     },
-    (request) => {
-      const { name, ports } = bridgeOf(services, request.params.name);
-      return { ports: ports.map((port) => viewPort(services, name, port)) };
+    ({ params, query, url }) => {
+      const { name: bridge, ports } = bridgeOf(services, params.name);
+      const { vlan, vlanMode, type, linkUp } = query;
+      const fitting = ports.filter((port) => {
+        return (
+          fitsPattern(port.name, query.name) &&
+          (vlanMode === undefined || port.vlanMode === vlanMode) &&
+          (vlan === undefined || carries(port, vlan)) &&
+          (type === undefined || port.interfaces[0]?.type === type) &&
+          (linkUp === undefined ||
+            (services.switches.port(bridge, port.interfaces[0]?.name ?? '')?.linkUp ?? false) === linkUp)
+        );
+      });
+      const { page, next } = pageOf(fitting, ({ name }) => name, query, url);
+      // One that was removed a moment ago is still in the reading, not in the database.
+      const there = page.filter(({ name }) => findPort(name));
+      const view = ({ name }: LogicalPort) =>
+        viewPort(services, bridge, portSnapshot(configuration.database, bridge, name));
+      return { ports: there.map(view), next };
     },
   );
 
@@ -37,33 +75,55 @@ export function portRoutes(app: App, services: Services): void {
       attachValidation: true,
       schema: {
         tags,
+        operationId: 'addPort',
         summary: 'Add a port. Its device may come later',
+        description: 'With several `interfaces` it is a bond.',
         params: BridgeParams,
         body: NewPort,
-        response: { 201: PortView, 202: PortView, '4xx': Problem },
+        response: {
+          201: answer(PortView, {
+            description: 'It is there, and forwards',
+            hasEtag: true,
+            headers: { location: { type: 'string', description: 'Its URL' } },
+          }),
+          202: accepted,
+          409: Problem,
+        },
       },
     },
     async (request, reply) => {
       const bridge = request.params.name;
       checkBody(request, portFaults(request.body));
       const { name } = request.body;
-      await configuration.apply(
+      const snapshot = await configuration.apply(
         (database) => addPort(database, bridge, specOf(name, request.body)),
         `api: add port ${name} to ${bridge}`,
+        (database) => portSnapshot(database, bridge, name),
       );
       const waiting = await waitForSwitch(services, bridge, name);
       const location = `/v1/bridges/${encodeURIComponent(bridge)}/ports/${encodeURIComponent(name)}`;
-      reply.code(waiting === null ? 201 : 202).header('location', location);
-      return viewPort(services, bridge, portOf(services, bridge, name), waiting);
+      reply.code(waiting === null ? 201 : 202).headers({ location, etag: snapshot.etag });
+      return viewPort(services, bridge, snapshot, waiting);
     },
   );
 
   app.get(
     '/v1/bridges/:name/ports/:port',
     {
-      schema: { tags, summary: 'One port', params: PortParams, response: { 200: PortView, '4xx': Problem } },
+      schema: {
+        tags,
+        operationId: 'getPort',
+        summary: 'One port',
+        params: PortParams,
+        headers: ReadConditions,
+        response: { 200: shown('The port'), ...notModified },
+      },
     },
-    ({ params }) => viewPort(services, params.name, portOf(services, params.name, params.port)),
+    async ({ params, headers }, reply) => {
+      const snapshot = portSnapshot(configuration.database, params.name, params.port);
+      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(null);
+      return viewPort(services, params.name, snapshot);
+    },
   );
 
   app.put(
@@ -72,24 +132,73 @@ export function portRoutes(app: App, services: Services): void {
       attachValidation: true,
       schema: {
         tags,
+        operationId: 'putPort',
         summary: 'Add a port, or replace the settings of one; it keeps its OpenFlow number',
+        description: 'What the body leaves out is at its default afterwards. The same twice changes nothing.',
         params: PortParams,
+        headers: WriteConditions,
         body: PortSettings,
-        response: { 200: PortView, 201: PortView, 202: PortView, '4xx': Problem },
+        response: {
+          200: shown('As set'),
+          201: shown('It is there, and forwards'),
+          202: accepted,
+          409: Problem,
+          412: Problem,
+        },
       },
     },
     async (request, reply) => {
       const { name: bridge, port: name } = request.params;
-      checkBody(request, [...nameFaults(request.body, name), ...portFaults(request.body)], name);
-      const { ports } = bridgeOf(services, bridge);
-      const exists = ports.some((each) => each.name === name);
-      await configuration.apply(
-        (database) => (exists ? replacePort : addPort)(database, bridge, specOf(name, request.body)),
-        `api: ${exists ? 'set' : 'add'} port ${name} of ${bridge}`,
+      const { body, headers } = request;
+      checkBody(request, [...nameFaults(body, name), ...portFaults(body)], name);
+      let exists = false;
+      const snapshot = await configuration.apply(
+        (database) => {
+          const { ports } = bridgeOf(services, bridge);
+          exists = findPort(name) !== undefined && ports.some((port) => port.name === name);
+          checkConditions(headers, exists ? portSnapshot(database, bridge, name).etag : undefined);
+          return (exists ? replacePort : addPort)(database, bridge, specOf(name, body));
+        },
+        `api: set port ${name} of ${bridge}`,
+        (database) => portSnapshot(database, bridge, name),
       );
       const waiting = await waitForSwitch(services, bridge, name);
-      reply.code(waiting !== null ? 202 : exists ? 200 : 201);
-      return viewPort(services, bridge, portOf(services, bridge, name), waiting);
+      reply.code(waiting !== null ? 202 : exists ? 200 : 201).header('etag', snapshot.etag);
+      return viewPort(services, bridge, snapshot, waiting);
+    },
+  );
+
+  app.patch(
+    '/v1/bridges/:name/ports/:port',
+    {
+      attachValidation: true,
+      schema: {
+        tags,
+        operationId: 'patchPort',
+        summary: 'Change some settings of a port (RFC 7396); null: back to the default',
+        params: PortParams,
+        headers: WriteConditions,
+        consumes: ['application/merge-patch+json'],
+        body: PortPatch,
+        response: { 200: shown('As changed'), 202: accepted, 409: Problem, 412: Problem },
+      },
+    },
+    async (request, reply) => {
+      const { name: bridge, port: name } = request.params;
+      checkBody(request, nameFaults(request.body, name));
+      const snapshot = await configuration.apply(
+        (database) => {
+          const { spec, etag } = portSnapshot(database, bridge, name);
+          checkConditions(request.headers, etag);
+          const settings = patched<PortSpec>(request, spec, PortSettings, REPEATED, portFaults);
+          return replacePort(database, bridge, specOf(name, settings));
+        },
+        `api: change port ${name} of ${bridge}`,
+        (database) => portSnapshot(database, bridge, name),
+      );
+      const waiting = await waitForSwitch(services, bridge, name);
+      reply.code(waiting === null ? 200 : 202).header('etag', snapshot.etag);
+      return viewPort(services, bridge, snapshot, waiting);
     },
   );
 
@@ -98,21 +207,35 @@ export function portRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
+        operationId: 'removePort',
         summary: 'Remove a port; an internal interface goes with it',
+        description: 'Once more is answered 404, and changes nothing.',
         params: PortParams,
-        response: { 204: Type.Null(), 202: Type.Object({ pending: Type.String() }), '4xx': Problem },
+        headers: WriteConditions,
+        response: {
+          ...removed,
+          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
+          409: Problem,
+          412: Problem,
+        },
       },
     },
-    async (request, reply) => {
-      const { name, port } = request.params;
-      await configuration.apply(
-        (database) => removePort(database, name, port),
-        `api: remove port ${port} of ${name}`,
-      );
+    async ({ params: { name, port }, headers }, reply) => {
+      await configuration.apply((database) => {
+        const operations = removePort(database, name, port);
+        checkConditions(headers, portSnapshot(database, name, port).etag);
+        return operations;
+      }, `api: remove port ${port} of ${name}`);
       const waiting = await waitForSwitch(services, name, port);
       return waiting === null ? reply.code(204).send(null) : reply.code(202).send({ pending: waiting });
     },
   );
+}
+
+/** Whether frames of this VLAN pass the port. */
+function carries({ vlanMode, tag, trunks }: LogicalPort, vlan: number): boolean {
+  if (vlanMode === 'access' || vlanMode === 'dot1q-tunnel') return tag === vlan;
+  return trunks === null || trunks.has(vlan);
 }
 
 /** The settings as stored: a mode is always said, so that what is shown is what was meant. */

@@ -49,7 +49,7 @@ export function rootRoutes(app: App, services: Services): void {
   );
 
   app.get('/v1', { schema: { tags, summary: 'What this is', response: { 200: RootView } } }, () => {
-    return { name: 'weft', version, openapi: '/openapi.json', bridges: '/v1/bridges' };
+    return { name: 'weft', version, openapi: '/openapi.json', docs: '/docs', bridges: '/v1/bridges' };
   });
 
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
