@@ -2,9 +2,7 @@
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
 
-const ETAG = {
-  etag: { schema: { type: 'string' }, type: 'string', description: 'Of the configuration, for If-Match' },
-};
+const ETAG = { etag: { type: 'string', description: 'Of the configuration, for If-Match' } };
 
 interface Details {
   readonly description: string;
@@ -21,7 +19,7 @@ export function answer<T extends TSchema>(schema: T, { description, hasEtag, hea
   return {
     description,
     ...(Object.keys(all).length > 0 ? { headers: all } : {}),
-    content: { 'application/json': { schema }, ...Object.fromEntries(others) },
+    content: { 'application/json': { schema }, ...(Object.fromEntries(others) as object) },
   } as unknown as ReturnType<typeof Type.Unsafe<Static<T>>>;
 }
 
@@ -30,5 +28,7 @@ export function nothing(description: string) {
   return Type.Null({ description });
 }
 
-export const notModified = { 304: nothing('The configuration is still the one with that ETag') };
+export const notModified = {
+  304: Type.Unsafe<undefined>(nothing('The configuration is still the one with that ETag')),
+};
 export const removed = { 204: nothing('It is gone, and the switch forwards so') };

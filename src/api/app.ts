@@ -1,14 +1,16 @@
 /** The REST API, without a socket: `server.ts` listens, tests inject. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LogController, fastify } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
+import { holdRoutesToContract } from './contract.js';
+import { describeRoutes } from './document.js';
 import type { App } from './plugin.js';
-import { ProblemError, sendProblem, toProblem } from './problems.js';
+import { ProblemError, answerUnparsable, sendProblem, toProblem } from './problems.js';
 import { bridgeRoutes } from './routes/bridges.js';
 import { configRoutes } from './routes/config.js';
 import { fdbRoutes } from './routes/fdb.js';
+import { interfaceRoutes } from './routes/interfaces.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
 import { statisticsRoutes } from './routes/statistics.js';
@@ -34,6 +36,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     requestTimeout: 30_000,
     forceCloseConnections: true,
+    // What never becomes a request: URLs and headers that are none.
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, toProblem(error)),
+    clientErrorHandler: answerUnparsable,
     ajv: {
       // Nothing is dropped or converted silently, and every fault is told.
       customOptions: { allErrors: true, removeAdditional: false, coerceTypes: false, useDefaults: false },
@@ -55,26 +60,19 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   guard(app, options);
 
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Weft',
-        version: options.version,
-        description: 'Bridges, ports, VLANs and what they have learned',
-      },
-      tags: ['service', 'bridges', 'ports', 'fdb', 'tables', 'observe', 'config'].map((name) => ({ name })),
-    },
-  });
+  const contract = holdRoutesToContract(app);
+  await describeRoutes(app, options.version);
   app.after(() => {
     rootRoutes(app, options);
     bridgeRoutes(app, options);
     portRoutes(app, options);
+    interfaceRoutes(app, options);
     fdbRoutes(app, options);
     tableRoutes(app, options);
     configRoutes(app, options);
     warningRoutes(app, options);
     statisticsRoutes(app, options);
+    contract.close();
   });
   await app.ready();
   return app;

@@ -45,9 +45,7 @@ export function patched<T>(
   for (const key of repeated) delete patch[key];
   const result = mergePatch(settings, patch);
   // Fastify keeps what it has compiled by the schema's identity.
-  const validate = request.compileValidationSchema(shape as Record<string, unknown>) as unknown as ((
-    value: unknown,
-  ) => boolean) & {
+  const validate = request.compileValidationSchema(shape) as unknown as ((value: unknown) => boolean) & {
     errors?: FastifySchemaValidationError[] | null;
   };
   const faults = validate(result) ? [] : bodyFaults(validate.errors ?? []);

@@ -62,9 +62,9 @@ export function holdRoutesToContract(app: App): { close: () => void } {
       );
     }
   });
-  app.addHook('preParsing', async (request, reply) =>
-    checkBodyType(request, (name, value) => reply.header(name, value)),
-  );
+  app.addHook('preParsing', async (request, reply) => {
+    checkBodyType(request, (name, value) => void reply.header(name, value));
+  });
   app.addHook('preValidation', async (request) => {
     const { params, querystring } = (request.routeOptions.schema ?? {}) as RouteSchema;
     readParameters(request.params, params as Schemas | undefined);
@@ -145,7 +145,7 @@ const OTHERS: Readonly<Record<string, string>> = {
 };
 
 function problemAnswer(description: string): Answer & { description: string } {
-  return { description, content: { [PROBLEM_TYPE]: { schema: { $ref: Problem.$ref } } } } as never;
+  return { description, content: { [PROBLEM_TYPE]: { schema: { $ref: Problem.$ref } } } };
 }
 
 /** Fills in what follows from the rest of a route's schema. */
@@ -157,10 +157,7 @@ function completeSchema(route: RouteOptions): void {
     ...(body
       ? { consumes: schema.consumes ?? (body.content ? Object.keys(body.content) : [JSON_TYPE]) }
       : {}),
-    produces: successes.flatMap(([, { content, type, $ref }]) => {
-      if (content) return Object.keys(content);
-      return type === 'null' || (type === undefined && $ref === undefined) ? [] : [JSON_TYPE];
-    }),
+    produces: [...new Set(successes.flatMap(([, success]) => mediaTypes(success)))],
     ...route.config,
   };
   if (schema.hide || successes.length === 0) return;
@@ -177,7 +174,12 @@ function completeSchema(route: RouteOptions): void {
     const isProblem = given.$ref === Problem.$ref;
     complete[key] = isProblem ? problemAnswer(documented[status] ?? OTHERS[status] ?? 'A problem') : given;
   }
-  route.schema = { ...route.schema, response: complete } as NonNullable<RouteOptions['schema']>;
+  route.schema = { ...route.schema, response: complete };
+}
+
+function mediaTypes({ content, type, $ref }: Answer): string[] {
+  if (content) return Object.keys(content);
+  return type === 'null' || (type === undefined && $ref === undefined) ? [] : [JSON_TYPE];
 }
 
 // ---- other methods ------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
 /** Every error of the API, in the form of RFC 9457. */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifySchemaValidationError } from 'fastify';
 import { IntentError } from '../config/index.js';
 import type { IntentErrorCode } from '../config/index.js';
@@ -8,6 +10,8 @@ export interface BodyFault {
   /** JSON pointer (RFC 6901) into the body; for parameters `?name`. */
   readonly path: string;
   readonly message: string;
+  /** The switch's own error, type and code. */
+  readonly openflow?: string;
 }
 
 /** A refusal that becomes a problem document. */
@@ -86,18 +90,41 @@ export function toProblem(error: unknown): ProblemError {
 }
 
 export function sendProblem(reply: FastifyReply, problem: ProblemError): FastifyReply {
-  const { status, code, title, detail, faults } = problem;
+  const { status } = problem;
   return reply
     .code(status)
     .type('application/problem+json')
     .serializer(JSON.stringify)
-    .send({
-      type: `urn:weft:problem:${code}`,
-      title,
-      status,
-      ...(detail === undefined ? {} : { detail }),
-      ...(faults ? { errors: faults } : {}),
-    });
+    .send(documentOf(problem));
+}
+
+function documentOf({ status, code, title, detail, faults }: ProblemError): object {
+  return {
+    type: `urn:weft:problem:${code}`,
+    title,
+    status,
+    ...(detail === undefined ? {} : { detail }),
+    ...(faults ? { errors: faults } : {}),
+  };
+}
+
+/** Answers bytes that are no HTTP request, and closes. */
+export function answerUnparsable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+  const problem =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new ProblemError(431, 'headers-too-large', 'The headers are too large')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new ProblemError(408, 'timeout', 'The request did not come in time')
+        : new ProblemError(400, 'bad-request', 'The request cannot be understood', 'it is no HTTP request');
+  const body = JSON.stringify(documentOf(problem));
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** ajv's errors, one per place: of a union's failed branches only what the user can act on. */
@@ -109,13 +136,13 @@ export function bodyFaults(errors: readonly FastifySchemaValidationError[], cont
   for (const { keyword, instancePath, params, message } of errors) {
     if (keyword === 'anyOf') continue;
     if (keyword === 'type' && params['type'] === 'null' && alternatives.includes(instancePath)) continue;
-    let path = context === 'body' ? instancePath : `?${instancePath.slice(1)}`;
+    let path = context === 'body' ? instancePath : instancePath.replace(/^\//, '?');
     let text = message ?? 'is not valid';
     if (keyword === 'required') {
-      path += `/${String(params['missingProperty'])}`;
+      path = within(path, params['missingProperty'], context);
       text = 'is required';
     } else if (keyword === 'additionalProperties') {
-      path += `/${String(params['additionalProperty'])}`;
+      path = within(path, params['additionalProperty'], context);
       text = 'is not known here';
     } else if (keyword === 'enum' && Array.isArray(params['allowedValues'])) {
       text = `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
@@ -123,4 +150,9 @@ export function bodyFaults(errors: readonly FastifySchemaValidationError[], cont
     faults.set(`${path} ${text}`, { path, message: text });
   }
   return [...faults.values()];
+}
+
+function within(path: string, member: unknown, context: string): string {
+  if (path === '' && context !== 'body') return `?${String(member)}`;
+  return `${path}/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }

@@ -4,7 +4,7 @@ import type { BridgeSpec } from '../../config/index.js';
 import { answer, notModified, removed } from '../answers.js';
 import { checkBody, patched } from '../body.js';
 import { checkConditions, isKnown } from '../etag.js';
-import { bridgeFaults, nameFaults } from '../faults.js';
+import { bridgeFaults, keyFaults, nameFaults } from '../faults.js';
 import { fitsPattern, pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
 import {
@@ -106,7 +106,7 @@ export function bridgeRoutes(app: App, services: Services): void {
     },
     async ({ params, headers }, reply) => {
       const snapshot = bridgeSnapshot(configuration.database, params.name);
-      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(null);
+      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(undefined);
       return viewBridge(services, snapshot);
     },
   );
@@ -169,7 +169,7 @@ export function bridgeRoutes(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      checkBody(request, nameFaults(request.body, name));
+      checkBody(request, [...nameFaults(request.body, name), ...keyFaults('Bridge', request.body)]);
       const snapshot = await configuration.apply(
         (database) => {
           const { spec, etag } = bridgeSnapshot(database, name);

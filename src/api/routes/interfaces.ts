@@ -64,7 +64,7 @@ export function interfaceRoutes(app: App, services: Services): void {
     },
     async ({ params: { name, port, interface: iface }, headers }, reply) => {
       const snapshot = interfaceSnapshot(configuration.database, name, port, iface);
-      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(null);
+      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(undefined);
       return viewInterface(services, name, port, snapshot);
     },
   );
@@ -107,7 +107,8 @@ export function interfaceRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      checkBody(request, nameFaults(request.body, request.params.interface));
+      const { body } = request;
+      checkBody(request, [...nameFaults(body, request.params.interface), ...keyFaults('Interface', body)]);
       const change = (spec: InterfaceSpec) =>
         patched<InterfaceSpec>(request, spec, InterfaceBody, REPEATED, (result) =>
           keyFaults('Interface', result),

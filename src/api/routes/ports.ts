@@ -5,7 +5,7 @@ import type { LogicalPort } from '../../domain/index.js';
 import { answer, notModified, removed } from '../answers.js';
 import { checkBody, patched } from '../body.js';
 import { checkConditions, isKnown } from '../etag.js';
-import { nameFaults, portFaults } from '../faults.js';
+import { keyFaults, nameFaults, portFaults } from '../faults.js';
 import { fitsPattern, pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
 import {
@@ -121,7 +121,7 @@ export function portRoutes(app: App, services: Services): void {
     },
     async ({ params, headers }, reply) => {
       const snapshot = portSnapshot(configuration.database, params.name, params.port);
-      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(null);
+      if (isKnown(reply, snapshot.etag, headers)) return reply.code(304).send(undefined);
       return viewPort(services, params.name, snapshot);
     },
   );
@@ -185,7 +185,7 @@ export function portRoutes(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { name: bridge, port: name } = request.params;
-      checkBody(request, nameFaults(request.body, name));
+      checkBody(request, [...nameFaults(request.body, name), ...keyFaults('Port', request.body)]);
       const snapshot = await configuration.apply(
         (database) => {
           const { spec, etag } = portSnapshot(database, bridge, name);

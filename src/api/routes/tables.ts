@@ -3,10 +3,11 @@ import type { FlowStats, GroupDesc } from 'node-openflow';
 import { formatFlowStats, formatGroup, toJson } from 'node-openflow';
 import type { FastifyReply } from 'fastify';
 import type { FlowDump, GroupDump, SwitchDriver } from '../../switches/driver.js';
+import { answer } from '../answers.js';
 import type { App } from '../plugin.js';
-import { prefersText } from '../negotiation.js';
+import { negotiate } from '../negotiation.js';
 import { ProblemError } from '../problems.js';
-import { BridgeParams, FlowsView, GroupsView, Problem } from '../schemas.js';
+import { BridgeParams, FlowLines, FlowsView, GroupsView } from '../schemas.js';
 import type { Services } from '../services.js';
 import { bridgeOf } from '../views.js';
 
@@ -20,13 +21,13 @@ export function tableRoutes(app: App, services: Services): void {
         tags,
         summary: "Every flow on the switch, users' too; text/plain: as ovs-ofctl dump-flows prints them",
         params: BridgeParams,
-        response: { 200: FlowsView, '4xx': Problem, '5xx': Problem },
+        response: { 200: answer(FlowsView, { description: 'The flows', also: { 'text/plain': FlowLines } }) },
       },
     },
     async (request, reply) => {
       const flows = await ask(services, request.params.name, (driver) => driver.dumpFlows());
       flows.sort((a, b) => a.tableId - b.tableId || b.priority - a.priority);
-      if (prefersText(request.headers.accept))
+      if (negotiate(request.headers.accept, ['application/json', 'text/plain']) === 'text/plain')
         return sendLines(
           reply,
           flows.map((flow) => formatFlowStats(statsOf(flow))),
@@ -58,14 +59,17 @@ export function tableRoutes(app: App, services: Services): void {
         tags,
         summary: 'Every group on the switch; text/plain: as ovs-ofctl dump-groups prints them',
         params: BridgeParams,
-        response: { 200: GroupsView, '4xx': Problem, '5xx': Problem },
+        response: {
+          200: answer(GroupsView, { description: 'The groups', also: { 'text/plain': FlowLines } }),
+        },
       },
     },
     async (request, reply) => {
       const groups = await ask(services, request.params.name, (driver) => driver.dumpGroups());
       groups.sort((a, b) => a.groupId - b.groupId);
       const text = (group: GroupDump) => formatGroup(descriptionOf(group));
-      if (prefersText(request.headers.accept)) return sendLines(reply, groups.map(text));
+      if (negotiate(request.headers.accept, ['application/json', 'text/plain']) === 'text/plain')
+        return sendLines(reply, groups.map(text));
       return {
         groups: groups.map((group) => ({
           groupId: group.groupId,
