@@ -72,8 +72,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     configRoutes(app, options);
     warningRoutes(app, options);
     statisticsRoutes(app, options);
-    contract.close();
   });
+  // Routes may stand in scopes of their own, which are complete by then.
+  app.after(() => contract.close());
   await app.ready();
   return app;
 }

@@ -144,8 +144,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   '5XX': 'Another failure',
 };
 
-function problemAnswer(description: string): Answer & { description: string } {
-  return { description, content: { [PROBLEM_TYPE]: { schema: { $ref: Problem.$ref } } } };
+function problemAnswer(description: string, schema: object = Problem): Answer & { description: string } {
+  return { description, content: { [PROBLEM_TYPE]: { schema } } };
 }
 
 /** Fills in what follows from the rest of a route's schema. */
@@ -171,8 +171,9 @@ function completeSchema(route: RouteOptions): void {
     complete[status] = problemAnswer(description);
   for (const [key, given] of Object.entries(response)) {
     const status = key.toUpperCase();
-    const isProblem = given.$ref === Problem.$ref;
-    complete[key] = isProblem ? problemAnswer(documented[status] ?? OTHERS[status] ?? 'A problem') : given;
+    const isProblem = /^[45]/.test(status) && !given.content;
+    const description = documented[status] ?? OTHERS[status] ?? 'A problem';
+    complete[key] = isProblem ? problemAnswer(description, given) : given;
   }
   route.schema = { ...route.schema, response: complete };
 }

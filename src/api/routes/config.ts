@@ -19,6 +19,7 @@ import type { Document, Source } from '../../config/document/index.js';
 import { summarize } from '../../config/index.js';
 import { declare, etagOf, plan } from '../declaration.js';
 import type { Declaration, Outcome } from '../declaration.js';
+import { answer } from '../answers.js';
 import type { App } from '../plugin.js';
 import { ProblemError } from '../problems.js';
 import { ConfigDiff, ConfigHistory, ConfigOutcome, ConfigProblem } from '../config-schemas.js';
@@ -60,7 +61,7 @@ const Preconditions = Type.Object({
 });
 const DocumentView = Type.Unsafe<unknown>(ConfigDocument);
 const documentBody = {
-  content: Object.fromEntries(BODY_TYPES.slice(0, 2).map((type) => [type, { schema: ConfigDocument }])),
+  content: Object.fromEntries(BODY_TYPES.map((type) => [type, { schema: ConfigDocument }])),
 };
 
 export function configRoutes(app: App, services: Services): void {
@@ -95,7 +96,15 @@ function documentRoutes(app: App, services: Services): void {
         summary:
           'The whole configuration as a document, in YAML where that is accepted; applied, it changes nothing',
         querystring: Form,
-        response: { 200: DocumentView, 304: Type.Null(), '4xx': Problem },
+        response: {
+          200: answer(DocumentView, {
+            description: 'The configuration',
+            hasEtag: true,
+            also: { [YAML]: Type.String() },
+          }),
+          304: Type.Null(),
+          '4xx': Problem,
+        },
       },
     },
     (request, reply) => {
@@ -113,7 +122,12 @@ function documentRoutes(app: App, services: Services): void {
       schema: {
         tags,
         summary: 'The JSON Schema of documents, for editors',
-        response: { 200: Type.Object({}, { additionalProperties: true }) },
+        response: {
+          200: {
+            description: 'JSON Schema, draft 2020-12',
+            content: { 'application/schema+json': { schema: Type.Any() } },
+          },
+        },
       },
     },
     (_request, reply) => reply.type('application/schema+json').send(publishedSchema()),
