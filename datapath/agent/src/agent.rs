@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use weft_frame::Packet;
 use weft_openflow::{DecodeError, Message, Port, PortReason, TableFeatures, Text, table_no};
-use weft_pipeline::{Config, DropCounters, Owner, Pipeline, PortState, Trace};
+use weft_pipeline::{Config, DropCounters, DropReason, Dropped, Owner, Pipeline, PortState, Trace};
 
 use crate::bundle::Bundles;
 use crate::config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
@@ -343,6 +343,11 @@ impl Agent {
             .port_drops(port_no)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// The last frames received on a port that were dropped, by reason.
+    pub fn last_dropped(&self, port_no: u32) -> impl Iterator<Item = (DropReason, &Dropped)> + '_ {
+        self.pipeline.ports().last_dropped(port_no)
     }
 
     /// Number of flows in all tables.

@@ -124,6 +124,19 @@ impl Classifier {
         best.map(|(_, id)| id)
     }
 
+    /// How many masks [`Classifier::lookup`] tries for `key`: what it costs.
+    pub fn tried(&self, key: &FlowKey) -> usize {
+        let mut best: Option<u16> = None;
+        for (tried, index) in self.order.iter().enumerate() {
+            let subtable = &self.subtables[*index as usize];
+            if best.is_some_and(|priority| priority >= subtable.max_priority()) {
+                return tried;
+            }
+            best = best.max(subtable.lookup(key).map(|(priority, _)| priority));
+        }
+        self.order.len()
+    }
+
     /// Some rule that matches `key`, of whatever priority. For sets of rules of which any will do (a cache of
     /// disjoint or agreeing rules): masks that are hit often move to the front.
     #[inline]

@@ -98,6 +98,13 @@ wire_union! {
 }
 
 impl Action {
+    /// The structure as on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Wire::write(self, &mut bytes);
+        bytes
+    }
+
     /// Output to a port; to the controller: of the whole packet.
     pub fn output(port: u32) -> Self {
         Action::Output {

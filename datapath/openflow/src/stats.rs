@@ -72,6 +72,15 @@ wire_struct! {
     }
 }
 
+impl FlowStats {
+    /// The structure as on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        crate::wire::Wire::write(self, &mut bytes);
+        bytes
+    }
+}
+
 wire_struct! {
     /// `ofp_aggregate_stats_reply` (§7.3.5.3).
     pub struct AggregateStats {

@@ -163,6 +163,8 @@ pub struct Translation {
     pub drop: Option<DropReason>,
     /// Whether other packets may be treated by it.
     pub cacheable: bool,
+    /// Whether a meter is passed when the actions are carried out.
+    pub metered: bool,
 }
 
 /// The tree of edits and what leaves at each of its nodes.

@@ -1,6 +1,7 @@
 //! Why packets were dropped, counted.
 
 use serde::Serialize;
+use weft_frame::Packet;
 
 macro_rules! drop_reasons {
     ($( $(#[$meta:meta])* $name:ident $text:literal, )*) => {
@@ -90,5 +91,72 @@ impl DropCounters {
     /// Packets dropped for any reason.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+}
+
+/// Bytes kept of a dropped frame: its headers, with two tags and IPv6 options.
+const HEAD_BYTES: usize = 128;
+
+/// The beginning of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: u32,
+}
+
+impl Head {
+    /// Of a packet as it is now.
+    pub(crate) fn of(packet: &Packet) -> Head {
+        let mut bytes = [0; HEAD_BYTES];
+        let held = packet.len().min(HEAD_BYTES);
+        bytes[..held].copy_from_slice(&packet.bytes()[..held]);
+        Head {
+            bytes,
+            length: packet.len() as u32,
+        }
+    }
+
+    /// Its first bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len().min(HEAD_BYTES)]
+    }
+
+    /// Bytes of the whole frame.
+    pub fn len(&self) -> usize {
+        self.length as usize
+    }
+
+    /// Whether it had none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+/// The last frame that was dropped for a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The frame as it came in.
+    pub head: Head,
+    /// When, in nanoseconds of the pipeline's clock.
+    pub at: u64,
+}
+
+/// The last dropped frame by reason. Room is made once per reason that is met, so that a flood of drops costs
+/// a copy of each frame's head and nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct LastDropped([Option<Box<Dropped>>; REASONS]);
+
+impl LastDropped {
+    #[inline]
+    pub fn keep(&mut self, reason: DropReason, dropped: Dropped) {
+        match &mut self.0[reason as usize] {
+            Some(place) => **place = dropped,
+            place => *place = Some(Box::new(dropped)),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, &Dropped)> + '_ {
+        let frames = DropReason::ALL.iter().zip(&self.0);
+        frames.filter_map(|(reason, frame)| Some((*reason, frame.as_deref()?)))
     }
 }

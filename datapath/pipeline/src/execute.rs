@@ -1,7 +1,7 @@
 //! Doing to the real frame what translation has found.
 
 use crate::datapath::{DpAction, HeaderOp, PacketIn};
-use crate::drops::DropReason;
+use crate::drops::{DropReason, Head};
 use crate::meter::{Meters, Verdict};
 use crate::ports::Ports;
 use weft_frame::Packet;
@@ -29,6 +29,8 @@ pub(crate) struct Execution<'a> {
     pub spares: &'a mut Spares,
     pub in_port: u32,
     pub now: u64,
+    /// The packet as it came in, where a meter may drop it on the way.
+    pub head: Option<Head>,
 }
 
 impl Execution<'_> {
@@ -93,7 +95,9 @@ impl Execution<'_> {
             // Remarks were turned into actions when the packet was translated.
             Verdict::Pass | Verdict::Remark(_) => true,
             Verdict::Drop => {
-                self.ports.count_drop(self.in_port, DropReason::Meter, 1);
+                let head = self.head.unwrap_or_else(|| Head::of(packet));
+                self.ports
+                    .count_drop(self.in_port, DropReason::Meter, head, self.now);
                 false
             }
         }

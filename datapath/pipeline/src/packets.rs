@@ -1,9 +1,11 @@
 //! What the pipeline does with packets: from the cache or by a walk.
 
-use crate::drops::DropReason;
-use crate::execute::{Execution, Sink};
+use crate::datapath::Translation;
+use crate::drops::{DropReason, Head};
+use crate::execute::{Execution, Sink, Spares};
 use crate::pipeline::{Owner, Pipeline, apply_credits};
-use crate::trace::Trace;
+use crate::ports::Ports;
+use crate::trace::{Logged, Step, Trace};
 use crate::translate::{Outcome, Walk, World};
 use crate::validate::Place;
 use weft_frame::{FlowKey, Packet, extract};
@@ -16,7 +18,10 @@ impl Pipeline {
     /// Processes a packet received on a port.
     pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
         if packet.len() < MIN_FRAME {
-            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+            let head = Head::of(packet);
+            return self
+                .ports
+                .count_drop(in_port, DropReason::Malformed, head, now);
         }
         let key = extract(packet, in_port);
         let len = packet.len() as u64;
@@ -32,17 +37,18 @@ impl Pipeline {
             entry.bytes += len;
             entry.used = now;
             if let Some(reason) = entry.translation.drop {
-                ports.count_drop(in_port, reason, 1);
+                ports.count_drop(in_port, reason, Head::of(packet), now);
             }
-            let actions = &entry.translation.actions;
+            let translation = &entry.translation;
             Execution {
                 meters,
                 ports,
                 spares,
                 in_port,
                 now,
+                head: metered_head(translation, packet),
             }
-            .run(actions, packet, sink);
+            .run(&translation.actions, packet, sink);
             return;
         }
         let outcome = self.translate(packet, &key, in_port, now);
@@ -58,7 +64,10 @@ impl Pipeline {
         sink: &mut impl Sink,
     ) {
         if packet.len() < MIN_FRAME {
-            return self.ports.count_drop(in_port, DropReason::Malformed, 1);
+            let head = Head::of(packet);
+            return self
+                .ports
+                .count_drop(in_port, DropReason::Malformed, head, now);
         }
         let key = extract(packet, in_port);
         let outcome = self.translate(packet, &key, in_port, now);
@@ -77,7 +86,7 @@ impl Pipeline {
     ) -> Result<(), OfError> {
         self.context(owner).unmatched(actions, Place::PacketOut)?;
         let key = extract(packet, in_port);
-        let mut world = self.world(now, true);
+        let mut world = self.world(now);
         let outcome = Walk::new(&mut world, packet, &key, in_port, false).packet_out(actions);
         self.carry_out(outcome, None, packet, in_port, now, sink);
         Ok(())
@@ -86,20 +95,44 @@ impl Pipeline {
     /// Shows what would happen to a frame; nothing is counted, learned or sent.
     pub fn trace(&mut self, frame: &[u8], in_port: u32, now: u64) -> Trace {
         let mut packet = Packet::from_frame(frame);
+        if packet.len() < MIN_FRAME {
+            return Trace::dropped(DropReason::Malformed);
+        }
         let key = extract(&mut packet, in_port);
-        let mut world = self.world(now, false);
+        // Meters and drops count, but on copies: the verdict is that of the next packet to come.
+        let (mut meters, mut ports) = (self.meters.clone(), Ports::default());
+        let mut world = World {
+            meters: &mut meters,
+            ..self.world(now)
+        };
         let outcome = Walk::new(&mut world, &packet, &key, in_port, true).received();
-        Trace::new(outcome.steps, &outcome.translation, &key)
+        let mut trace = Trace::new(outcome.steps, &outcome.translation, &key);
+        Execution {
+            meters: &mut meters,
+            ports: &mut ports,
+            spares: &mut Spares::default(),
+            in_port,
+            now,
+            head: None,
+        }
+        .run(&outcome.translation.actions, &mut packet, &mut trace);
+        if let Some((reason, _)) = ports.drops().iter().next() {
+            trace.drop = Some(reason);
+            trace.steps.push(Logged {
+                depth: 0,
+                step: Step::Drop { reason },
+            });
+        }
+        trace
     }
 
-    fn world(&mut self, now: u64, live: bool) -> World<'_> {
+    fn world(&mut self, now: u64) -> World<'_> {
         World {
             config: &self.config,
             tables: &self.tables,
             groups: &self.groups,
             ports: &self.ports,
             meters: &mut self.meters,
-            live,
             now,
         }
     }
@@ -111,7 +144,7 @@ impl Pipeline {
         in_port: u32,
         now: u64,
     ) -> Outcome {
-        let mut world = self.world(now, true);
+        let mut world = self.world(now);
         Walk::new(&mut world, packet, key, in_port, false).received()
     }
 
@@ -138,7 +171,8 @@ impl Pipeline {
             now,
         );
         if let Some(reason) = translation.drop {
-            self.ports.count_drop(in_port, reason, 1);
+            self.ports
+                .count_drop(in_port, reason, Head::of(packet), now);
         }
         let Pipeline {
             ports,
@@ -152,6 +186,7 @@ impl Pipeline {
             spares,
             in_port,
             now,
+            head: metered_head(&translation, packet),
         }
         .run(&translation.actions, packet, sink);
         for request in learned {
@@ -168,4 +203,9 @@ impl Pipeline {
             self.cache.insert(key, translation, now);
         }
     }
+}
+
+/// What to show of a packet that a meter drops on its way: nothing is kept where there is no meter.
+fn metered_head(translation: &Translation, packet: &Packet) -> Option<Head> {
+    translation.metered.then(|| Head::of(packet))
 }

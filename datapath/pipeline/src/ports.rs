@@ -1,6 +1,6 @@
 //! What the pipeline knows of the bridge's ports.
 
-use crate::drops::{DropCounters, DropReason};
+use crate::drops::{DropCounters, DropReason, Dropped, Head, LastDropped};
 use std::collections::BTreeMap;
 use weft_openflow::port_config;
 
@@ -17,6 +17,7 @@ pub struct PortState {
 struct Port {
     state: PortState,
     drops: DropCounters,
+    last_dropped: LastDropped,
 }
 
 /// The ports of a bridge, by number. `OFPP_LOCAL` is one of them.
@@ -36,7 +37,7 @@ impl Ports {
                     port_no,
                     Port {
                         state,
-                        drops: DropCounters::default(),
+                        ..Port::default()
                     },
                 );
                 true
@@ -74,11 +75,21 @@ impl Ports {
         }
     }
 
-    pub(crate) fn count_drop(&mut self, in_port: u32, reason: DropReason, packets: u64) {
-        self.drops.add(reason, packets);
+    /// Counts a packet that is dropped, and keeps its beginning as it came in.
+    pub(crate) fn count_drop(&mut self, in_port: u32, reason: DropReason, head: Head, at: u64) {
+        self.drops.add(reason, 1);
         if let Some(port) = self.ports.get_mut(&in_port) {
-            port.drops.add(reason, packets);
+            port.drops.add(reason, 1);
+            port.last_dropped.keep(reason, Dropped { head, at });
         }
+    }
+
+    /// The last frames received on a port that were dropped, by reason.
+    pub fn last_dropped(&self, port_no: u32) -> impl Iterator<Item = (DropReason, &Dropped)> + '_ {
+        self.ports
+            .get(&port_no)
+            .into_iter()
+            .flat_map(|port| port.last_dropped.iter())
     }
 
     /// Drops of the bridge.

@@ -39,21 +39,27 @@ impl FlowView<'_> {
 
     /// The entry of a flow-statistics reply.
     pub fn stats(&self) -> FlowStats {
-        let flow = self.flow;
-        let duration = self.now.saturating_sub(flow.created);
+        self.flow.stats(self.now)
+    }
+}
+
+impl Flow {
+    /// The entry of a flow-statistics reply.
+    pub(crate) fn stats(&self, now: u64) -> FlowStats {
+        let duration = now.saturating_sub(self.created);
         FlowStats {
-            table_id: flow.table_id,
+            table_id: self.table_id,
             duration_sec: (duration / 1_000_000_000) as u32,
             duration_nsec: (duration % 1_000_000_000) as u32,
-            priority: flow.priority,
-            idle_timeout: flow.idle_timeout,
-            hard_timeout: flow.hard_timeout,
-            flags: flow.flags,
-            cookie: flow.cookie,
-            packet_count: flow.packets,
-            byte_count: flow.bytes,
-            match_: flow.matching.unpack(),
-            instructions: flow.instructions.to_vec(),
+            priority: self.priority,
+            idle_timeout: self.idle_timeout,
+            hard_timeout: self.hard_timeout,
+            flags: self.flags,
+            cookie: self.cookie,
+            packet_count: self.packets,
+            byte_count: self.bytes,
+            match_: self.matching.unpack(),
+            instructions: self.instructions.to_vec(),
         }
     }
 }

@@ -1,12 +1,24 @@
 //! The log of a translation, for operators and tests.
 
-use crate::datapath::{DpAction, Translation};
+use crate::datapath::{DpAction, PacketIn, Translation};
 use crate::drops::DropReason;
+use crate::execute::Sink;
 use crate::fields::place;
 use crate::tables::Flow;
 use serde::Serialize;
-use weft_frame::{FlowKey, FlowMask};
-use weft_openflow::OxmField;
+use std::fmt::Write as _;
+use weft_frame::{FlowKey, FlowMask, Packet};
+use weft_openflow::{Action, OxmField};
+
+/// Something that happened during the walk, and how deeply nested in resubmits, groups and clones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Logged {
+    /// 0: in the walk from table 0 itself.
+    pub depth: usize,
+    /// What happened.
+    #[serde(flatten)]
+    pub step: Step,
+}
 
 /// Something that happened during the walk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,28 +32,22 @@ pub enum Step {
     Match {
         /// The table.
         table_id: u8,
-        /// Depth of resubmits.
-        depth: usize,
-        /// Priority of the rule.
-        priority: u16,
-        /// Its cookie, hexadecimal.
-        cookie: String,
-        /// Its match, field by field.
-        matching: Vec<String>,
+        /// Masks tried in it: each costs a hash lookup.
+        masks: usize,
+        /// The rule: `ofp_flow_stats`, hexadecimal.
+        flow: String,
     },
     /// No rule of a table matched.
     Miss {
         /// The table.
         table_id: u8,
-        /// Depth of resubmits.
-        depth: usize,
+        /// Masks tried in it.
+        masks: usize,
     },
     /// An action was carried out.
     Action {
-        /// The action.
-        text: String,
-        /// Depth of resubmits, groups and clones.
-        depth: usize,
+        /// The action as on the wire, hexadecimal.
+        action: String,
     },
     /// The action set follows.
     ActionSet,
@@ -84,18 +90,17 @@ pub enum Step {
 }
 
 impl Step {
-    pub(crate) fn matched(table_id: u8, depth: usize, flow: &Flow) -> Step {
-        let matching = flow.matching.fields().map(|tlv| match tlv.mask {
-            None => format!("{}={:#x}", tlv.field.name(), tlv.value),
-            Some(mask) => format!("{}={:#x}/{mask:#x}", tlv.field.name(), tlv.value),
-        });
-        let cookie = format!("{:#x}", flow.cookie);
+    pub(crate) fn matched(masks: usize, flow: &Flow, now: u64) -> Step {
         Step::Match {
-            table_id,
-            depth,
-            priority: flow.priority,
-            cookie,
-            matching: matching.collect(),
+            table_id: flow.table_id,
+            masks,
+            flow: hex(&flow.stats(now).to_bytes()),
+        }
+    }
+
+    pub(crate) fn action(action: &Action) -> Step {
+        Step::Action {
+            action: hex(&action.to_bytes()),
         }
     }
 }
@@ -105,27 +110,114 @@ impl Step {
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// The walk.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Logged>,
     /// What the datapath would do.
     pub actions: Vec<String>,
     /// The bits the outcome depends on, as fields.
     pub mask: Vec<String>,
+    /// How many bits those are.
+    pub mask_bits: u32,
     /// Why the packet would be dropped, if it would.
     pub drop: Option<DropReason>,
     /// Whether the next packet like it would take the cached path.
     pub cacheable: bool,
+    /// What would leave by ports.
+    pub outputs: Vec<TracedOutput>,
+    /// What would go to controllers.
+    pub packet_ins: Vec<TracedPacketIn>,
+}
+
+/// A frame that would leave by a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TracedOutput {
+    /// The port.
+    pub port_no: u32,
+    /// Its queue, if one was set.
+    pub queue_id: Option<u32>,
+    /// The frame, hexadecimal.
+    pub frame: String,
+}
+
+/// A frame that would go to controllers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TracedPacketIn {
+    /// Why.
+    pub reason: String,
+    /// Bytes wanted.
+    pub max_len: u16,
+    /// To the bridge program's controller, not to users'.
+    pub program: bool,
+    /// The frame, hexadecimal.
+    pub frame: String,
 }
 
 impl Trace {
-    pub(crate) fn new(steps: Vec<Step>, translation: &Translation, key: &FlowKey) -> Trace {
+    pub(crate) fn new(steps: Vec<Logged>, translation: &Translation, key: &FlowKey) -> Trace {
         Trace {
             steps,
             actions: translation.actions.iter().map(text).collect(),
             mask: fields(&translation.mask, key),
+            mask_bits: translation
+                .mask
+                .0
+                .iter()
+                .map(|word| word.count_ones())
+                .sum(),
             drop: translation.drop,
             cacheable: translation.cacheable,
+            outputs: Vec::new(),
+            packet_ins: Vec::new(),
         }
     }
+
+    /// Of a frame that no table gets to see.
+    pub(crate) fn dropped(reason: DropReason) -> Trace {
+        Trace {
+            steps: vec![Logged {
+                depth: 0,
+                step: Step::Drop { reason },
+            }],
+            actions: Vec::new(),
+            mask: Vec::new(),
+            mask_bits: 0,
+            drop: Some(reason),
+            cacheable: false,
+            outputs: Vec::new(),
+            packet_ins: Vec::new(),
+        }
+    }
+}
+
+/// Takes down what would leave.
+impl Sink for Trace {
+    fn output(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet) {
+        let frame = hex(packet.bytes());
+        self.outputs.push(TracedOutput {
+            port_no,
+            queue_id,
+            frame,
+        });
+    }
+
+    fn packet_in(&mut self, packet: &mut Packet, info: &PacketIn) {
+        self.packet_ins.push(TracedPacketIn {
+            reason: format!("{:?}", info.reason),
+            max_len: info.max_len,
+            program: info.program,
+            frame: hex(packet.bytes()),
+        });
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn text(action: &DpAction) -> String {

@@ -356,11 +356,15 @@ fn packet_out_and_trace() {
     let trace = bridge.trace(&tcp_frame(&[]), 2, 0);
     assert_eq!(trace.drop, Some(DropReason::TableMiss));
     assert_eq!(
-        trace.steps,
+        trace
+            .steps
+            .into_iter()
+            .map(|logged| logged.step)
+            .collect::<Vec<_>>(),
         [
             Step::Miss {
                 table_id: 0,
-                depth: 0
+                masks: 1
             },
             Step::Drop {
                 reason: DropReason::TableMiss

@@ -93,6 +93,8 @@ pub enum SwitchRequest {
     PortStats(String),
     /// `drops`
     Drops(String),
+    /// `drops.last`
+    LastDropped(String),
     /// `trace`
     Trace {
         /// Name of the bridge.
@@ -234,6 +236,9 @@ impl Request {
                 read::<BridgeParams>(params)?.bridge,
             )),
             "drops" => Request::Switch(SwitchRequest::Drops(read::<BridgeParams>(params)?.bridge)),
+            "drops.last" => Request::Switch(SwitchRequest::LastDropped(
+                read::<BridgeParams>(params)?.bridge,
+            )),
             "trace" => {
                 let TraceParams {
                     bridge,

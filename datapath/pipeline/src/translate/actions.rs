@@ -26,11 +26,7 @@ impl Walk<'_, '_> {
     }
 
     fn action(&mut self, action: &Action) -> Flow {
-        if self.steps.is_some() {
-            let text = format!("{action:?}");
-            let depth = self.depth;
-            self.log(|| Step::Action { text, depth });
-        }
+        self.log(|| Step::action(action));
         match action {
             Action::Output { port, max_len } => self.output(*port, *max_len),
             Action::Group { group_id } => self.group(*group_id),

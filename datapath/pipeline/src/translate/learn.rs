@@ -34,9 +34,7 @@ impl Walk<'_, '_> {
             self.credits.refreshed.push(id);
             return;
         }
-        if self.world.live {
-            self.learned.push(request);
-        }
+        self.learned.push(request);
     }
 
     fn learned_flow(&mut self, learn: &Learn) -> FlowMod {

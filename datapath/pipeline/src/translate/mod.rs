@@ -24,7 +24,7 @@ use crate::group::Groups;
 use crate::meter::{Meters, Verdict, raise_drop_precedence};
 use crate::ports::Ports;
 use crate::tables::{TABLES, Tables};
-use crate::trace::Step;
+use crate::trace::{Logged, Step};
 use std::rc::Rc;
 use weft_frame::field::{self, FIRST_PACKET_WORD, frag};
 use weft_frame::{FlowKey, FlowMask, Packet, parse};
@@ -46,8 +46,6 @@ pub(crate) struct World<'a> {
     pub groups: &'a Groups,
     pub ports: &'a Ports,
     pub meters: &'a mut Meters,
-    /// Whether meters count, or are only looked at (trace).
-    pub live: bool,
     pub now: u64,
 }
 
@@ -76,7 +74,7 @@ pub(crate) struct Outcome {
     /// Flows to learn.
     pub learned: Vec<FlowMod>,
     /// What happened, if asked for.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Logged>,
 }
 
 pub(crate) struct Walk<'a, 'w> {
@@ -104,7 +102,7 @@ pub(crate) struct Walk<'a, 'w> {
     cookie: u64,
     miss: bool,
     packet_out: bool,
-    steps: Option<Vec<Step>>,
+    steps: Option<Vec<Logged>>,
 }
 
 impl<'a, 'w> Walk<'a, 'w> {
@@ -200,7 +198,10 @@ impl<'a, 'w> Walk<'a, 'w> {
         };
         let mut steps = self.steps.unwrap_or_default();
         if let Some(reason) = drop {
-            steps.push(Step::Drop { reason });
+            steps.push(Logged {
+                depth: 0,
+                step: Step::Drop { reason },
+            });
         }
         let translation = Translation {
             actions: self.tree.flatten(),
@@ -208,6 +209,7 @@ impl<'a, 'w> Walk<'a, 'w> {
             credits: self.credits,
             drop,
             cacheable: self.cacheable && self.learned.is_empty(),
+            metered: self.meter_passes > 0,
         };
         Outcome {
             translation,
@@ -222,8 +224,13 @@ impl<'a, 'w> Walk<'a, 'w> {
     }
 
     fn log(&mut self, step: impl FnOnce() -> Step) {
+        self.log_at(self.depth, step);
+    }
+
+    fn log_at(&mut self, depth: usize, step: impl FnOnce() -> Step) {
         if let Some(steps) = &mut self.steps {
-            steps.push(step());
+            let step = step();
+            steps.push(Logged { depth, step });
         }
     }
 
@@ -286,9 +293,13 @@ impl<'a, 'w> Walk<'a, 'w> {
         self.look(&looked_at);
         let found = found.and_then(|id| Some((id, tables.flows.get(id)?)));
         self.credits.tables.push((table_id, found.is_some()));
-        let depth = self.depth - 1;
+        let (depth, key) = (self.depth - 1, self.state.key);
+        let masks = || tables.tables[usize::from(table_id)].classifier.tried(&key);
         let Some((id, flow)) = found else {
-            self.log(|| Step::Miss { table_id, depth });
+            self.log_at(depth, || Step::Miss {
+                table_id,
+                masks: masks(),
+            });
             self.note(DropReason::TableMiss);
             return None;
         };
@@ -296,7 +307,8 @@ impl<'a, 'w> Walk<'a, 'w> {
         self.table_id = table_id;
         self.cookie = flow.cookie;
         self.miss = flow.priority == 0 && flow.matching == Default::default();
-        self.log(|| Step::matched(table_id, depth, flow));
+        let now = self.world.now;
+        self.log_at(depth, || Step::matched(masks(), flow, now));
         self.instructions(&flow.instructions)
     }
 
@@ -374,9 +386,6 @@ impl<'a, 'w> Walk<'a, 'w> {
             return Flow::On;
         }
         self.cacheable = false;
-        if !self.world.live {
-            return Flow::On;
-        }
         match self
             .world
             .meters

@@ -44,6 +44,10 @@ impl Switch {
                 }
                 Ok(drops)
             }
+            SwitchRequest::LastDropped(bridge) => {
+                let now = self.now();
+                Ok(last_dropped(self.bridge(&bridge)?, now))
+            }
             SwitchRequest::Trace {
                 bridge,
                 in_port,
@@ -333,6 +337,31 @@ fn reasons(drops: &weft_pipeline::DropCounters) -> Value {
         .map(|(reason, count)| (reason.name().to_owned(), json!(count)))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+fn last_dropped(bridge: &Bridge, now: u64) -> Value {
+    let ports = bridge.io.ports().map(|(_, port)| port);
+    ports
+        .flat_map(|port| {
+            bridge
+                .agent
+                .last_dropped(port.ofport)
+                .map(move |(reason, dropped)| {
+                    json!({
+                        "port": port.spec.name,
+                        "ofport": port.ofport,
+                        "reason": reason.name(),
+                        "frame": hex(dropped.head.bytes()),
+                        "length": dropped.head.len(),
+                        "agoMs": now.saturating_sub(dropped.at) / 1_000_000,
+                    })
+                })
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn port_stats(bridge: &Bridge) -> Value {
