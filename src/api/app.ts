@@ -13,8 +13,10 @@ import { fdbRoutes } from './routes/fdb.js';
 import { interfaceRoutes } from './routes/interfaces.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
+import { dropRoutes } from './routes/drops.js';
 import { statisticsRoutes } from './routes/statistics.js';
 import { tableRoutes } from './routes/tables.js';
+import { traceRoutes } from './routes/trace.js';
 import { warningRoutes } from './routes/warnings.js';
 import type { Services } from './services.js';
 
@@ -72,6 +74,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     configRoutes(app, options);
     warningRoutes(app, options);
     statisticsRoutes(app, options);
+    dropRoutes(app, options);
+    traceRoutes(app, options);
   });
   // Routes may stand in scopes of their own, which are complete by then.
   app.after(() => contract.close());

@@ -49,6 +49,7 @@ const LastDropped = Type.Object({
 export const DropCount = Type.Object({
   reason: Type.String({ examples: ['table-miss'] }),
   sentence: Type.String({ description: 'The reason, for people' }),
+  remedy: Type.String({ description: 'What to look at or to change' }),
   packets: Count,
   perS: Rate,
 });
@@ -115,6 +116,7 @@ const TableName = Type.Object({
 const Verdict = Type.Object({
   reason: Type.String(),
   sentence: Type.String({ description: 'Why, for people' }),
+  remedy: Type.String({ description: 'What to look at or to change' }),
 });
 export const TraceStep = Type.Object({
   kind: Type.Unsafe<string>({

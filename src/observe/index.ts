@@ -1,5 +1,8 @@
 /** What is going on: counters and rates, drops, traces, events. */
-export { dropSentence, DROP_REASONS } from './drop-reasons.js';
+export { readCounters } from './counters.js';
+export { dropText } from './drop-reasons.js';
+export { FrameError, frameOf, matchOfFrame } from './frame.js';
 export { RateWindow, Sampler } from './sampler.js';
 export type { Sample } from './sampler.js';
-export { readCounters } from './counters.js';
+export { describeFrame, explainTrace, traceText } from './trace.js';
+export type { TraceNames } from './trace.js';

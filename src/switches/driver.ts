@@ -41,6 +41,10 @@ export interface SwitchDriver {
   /** Every flow on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
   dumpFlows(): Promise<FlowDump[]>;
   dumpGroups(): Promise<GroupDump[]>;
+  /** Which program a flow is of, and why it is there; null: a user's or another controller's. */
+  owner(flow: Pick<FlowDump, 'tableId' | 'priority' | 'match' | 'cookie'>): FlowOwner | null;
+  /** Whose table it is and what the program calls it; null: nobody's. */
+  table(tableId: number): { readonly program: string; readonly name: string } | null;
   /** The switch's ports as it described them last. */
   ports(): SwitchPort[];
   /** Calls `listener` for every event until the returned function is called. */

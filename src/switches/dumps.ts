@@ -25,7 +25,7 @@ export function flowDumps(entries: readonly FlowStats[], runner: ProgramRunner):
   });
 }
 
-function ownerOf(
+export function ownerOf(
   flow: Pick<FlowDump, 'tableId' | 'priority' | 'match' | 'cookie'>,
   runner: ProgramRunner,
 ): FlowOwner | null {

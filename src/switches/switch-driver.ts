@@ -47,6 +47,7 @@ import type {
   FdbCriteria,
   FdbEntry,
   FlowDump,
+  FlowOwner,
   GroupDump,
   SentCounters,
   SwitchDriver,
@@ -54,7 +55,7 @@ import type {
   SwitchPort,
   SwitchStatus,
 } from './driver.js';
-import { flowDumps, groupDumps } from './dumps.js';
+import { flowDumps, groupDumps, ownerOf } from './dumps.js';
 import { resolvePorts, samePorts } from './ports.js';
 import { ProgramRunner, type Consequence } from './runner.js';
 import { flowOf, flowRequest, groupOf, messageOf, meterOf, portOf, preamble } from './wire.js';
@@ -223,6 +224,18 @@ export class OpenFlowDriver implements SwitchDriver {
       { timeoutMs: REQUEST_TIMEOUT_MS },
     );
     return groupDumps(entries, this.#runner);
+  }
+
+  owner(flow: Pick<FlowDump, 'tableId' | 'priority' | 'match' | 'cookie'>): FlowOwner | null {
+    return ownerOf(flow, this.#runner);
+  }
+
+  table(tableId: number): { program: string; name: string } | null {
+    for (const program of this.#runner.pipeline.programs) {
+      const name = this.#runner.pipeline.tableName(program, tableId);
+      if (name !== undefined) return { program: program.name, name };
+    }
+    return null;
   }
 
   ports(): SwitchPort[] {

@@ -106,6 +106,8 @@ export class FakeSwitches implements Switches {
       },
       dumpFlows: () => answer([...this.flows]),
       dumpGroups: () => answer([...this.groups]),
+      owner: () => null,
+      table: () => null,
       ports: () => [],
       subscribe: () => () => undefined,
       stop: () => Promise.resolve(),
