@@ -12,7 +12,7 @@ import { Configuration, ManagerKeeper, Revisions } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
-import { Sampler, readCounters } from './observe/index.js';
+import { EventFeed, EventHub, Sampler, readCounters } from './observe/index.js';
 import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
@@ -28,6 +28,7 @@ import { createPrograms } from './unixctl/wiring.js';
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
 const IDLE_SAMPLE_MS = 5_000;
+const KEPT_EVENTS = 4_096;
 /** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
 const EXIT_FOR_GOOD = 3;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
@@ -165,18 +166,28 @@ async function main(options: Options, log: Logger): Promise<void> {
   });
   const store = new Store(journal, randomUUID);
   const configuration = await Configuration.open(store, { log });
+  const events = new EventHub({
+    capacity: KEPT_EVENTS,
+    run: Date.now().toString(36),
+    now: () => new Date(),
+  });
+  const feed = new EventFeed(events);
   const orchestrator = new Orchestrator({
     socketPath: `${options.rundir}/weft-datapath.sock`,
     log,
-    createDriver: (bridge) =>
-      createSwitchDriver({
+    createDriver: (bridge) => {
+      const driver = createSwitchDriver({
         bridge,
         rundir: options.rundir,
         log,
         programs: programsOf(extensions, bridge.name),
-      }),
+      });
+      driver.subscribe((event) => feed.ofSwitch(bridge, event));
+      return driver;
+    },
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
     onConnected: () => void serveTools(),
+    onEvent: (event) => feed.ofDatapath(event),
   });
   const sampler = new Sampler({
     bridges: () => ownBridges(configuration.reading),
@@ -190,6 +201,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     revisions,
     switches: orchestrator,
     sampler,
+    events,
     version: VERSION,
     syncTimeoutMs: SYNC_TIMEOUT_MS,
     // Its own line about listening would only repeat ours.
@@ -242,6 +254,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const url = await listen(app, address);
   const configure = (reading: Reading) => {
     orchestrator.configure(reading);
+    feed.ofConfiguration(reading);
     reporter.follow(reading);
   };
   configuration.subscribe(configure);

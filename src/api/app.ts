@@ -14,6 +14,7 @@ import { interfaceRoutes } from './routes/interfaces.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
 import { dropRoutes } from './routes/drops.js';
+import { eventRoutes } from './routes/events.js';
 import { statisticsRoutes } from './routes/statistics.js';
 import { tableRoutes } from './routes/tables.js';
 import { traceRoutes } from './routes/trace.js';
@@ -75,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     warningRoutes(app, options);
     statisticsRoutes(app, options);
     dropRoutes(app, options);
+    eventRoutes(app, options);
     traceRoutes(app, options);
   });
   // Routes may stand in scopes of their own, which are complete by then.

@@ -2,8 +2,8 @@
 import type { Configuration, Revisions } from '../config/index.js';
 import type { DatapathStatus, Question } from '../datapath/orchestrator.js';
 import type { Methods, PortInfo } from '../datapath/protocol.js';
-import type { Sampler } from '../observe/sampler.js';
 import type { Bridge } from '../domain/index.js';
+import type { EventHub, Sampler } from '../observe/index.js';
 import type { PlanSize } from '../reconcile/index.js';
 import type { SwitchDriver } from '../switches/driver.js';
 
@@ -22,6 +22,7 @@ export interface Services {
   readonly revisions: Revisions;
   readonly switches: Switches;
   readonly sampler: Sampler;
+  readonly events: EventHub;
   readonly version: string;
   /** A change is answered once the switch forwards so, at the latest after this, and then says what is pending. */
   readonly syncTimeoutMs: number;

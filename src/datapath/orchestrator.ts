@@ -22,7 +22,14 @@ export interface OrchestratorOptions {
   readonly onStatus: (interfaces: InterfaceStatus[], bridges: BridgeStatus[]) => void;
   /** The datapath has been met, perhaps another process than before. */
   readonly onConnected?: (version: VersionInfo) => void;
+  /** Hears what the datapath tells by itself. */
+  readonly onEvent?: (event: DatapathEvent) => void;
 }
+
+export type DatapathEvent =
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'disconnected'; readonly because: string }
+  | ({ readonly kind: 'port'; readonly before: PortInfo | undefined } & PortChanged);
 
 export interface DatapathStatus {
   readonly connected: boolean;
@@ -73,9 +80,11 @@ export class Orchestrator {
         this.#acknowledged.clear();
         this.#faults.clear();
         this.#retryMs = FIRST_RETRY_MS;
+        options.onEvent?.({ kind: 'connected' });
         this.#wake();
       },
       disconnected: (because) => {
+        options.onEvent?.({ kind: 'disconnected', because });
         options.log.warn({ because }, 'weft-datapath went away, reconnecting');
         this.#lastError = because;
         this.#version = null;
@@ -369,6 +378,7 @@ export class Orchestrator {
 
   #portChanged({ bridge, port, change }: PortChanged): void {
     const ports = this.#ports.get(bridge);
+    this.options.onEvent?.({ kind: 'port', bridge, port, change, before: ports?.get(port.name) });
     if (!ports) return;
     if (change === 'removed') ports.delete(port.name);
     else ports.set(port.name, port);

@@ -22,5 +22,8 @@ export async function readCounters(datapath: Asks, bridge: string): Promise<Omit
     datapath.ask('port.stats', { bridge }),
     datapath.ask('drops', { bridge }),
   ]);
-  return { ports: new Map(ports.map((port) => [port.name, { ...port, ofport: shownOfport(port.ofport) }])), drops };
+  return {
+    ports: new Map(ports.map((port) => [port.name, { ...port, ofport: shownOfport(port.ofport) }])),
+    drops,
+  };
 }

@@ -1,6 +1,9 @@
 /** What is going on: counters and rates, drops, traces, events. */
 export { readCounters } from './counters.js';
 export { dropText } from './drop-reasons.js';
+export { EVENT_KINDS, EventHub } from './events.js';
+export type { Event, EventKind } from './events.js';
+export { EventFeed } from './feed.js';
 export { FrameError, frameOf, matchOfFrame } from './frame.js';
 export { RateWindow, Sampler } from './sampler.js';
 export type { Sample } from './sampler.js';

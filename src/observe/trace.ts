@@ -2,7 +2,15 @@
  * Traces: what the datapath says of a frame's way, with the names of ports, tables and programs, the reason of every
  * rule, and the whole as text for people.
  */
-import { Action, FlowStats, decodeAs, formatActions, formatFlowStats, formatInstructions, formatMatch } from 'node-openflow';
+import {
+  Action,
+  FlowStats,
+  decodeAs,
+  formatActions,
+  formatFlowStats,
+  formatInstructions,
+  formatMatch,
+} from 'node-openflow';
 import type { Match, PortNames } from 'node-openflow';
 import type { DatapathStep, DatapathTrace } from '../datapath/protocol.js';
 import type { FlowDump, FlowOwner } from '../switches/driver.js';
@@ -30,7 +38,16 @@ export interface TableName {
 }
 
 export type StepKind =
-  'rule' | 'miss' | 'action' | 'action-set' | 'bucket' | 'meter' | 'output' | 'blocked' | 'controller' | 'drop';
+  | 'rule'
+  | 'miss'
+  | 'action'
+  | 'action-set'
+  | 'bucket'
+  | 'meter'
+  | 'output'
+  | 'blocked'
+  | 'controller'
+  | 'drop';
 
 export interface ExplainedStep {
   readonly kind: StepKind;
@@ -59,7 +76,12 @@ export interface ExplainedTrace {
   readonly frame: FrameText;
   readonly steps: ExplainedStep[];
   readonly outputs: { port: string; ofport: number; queue: number | null; frame: FrameText }[];
-  readonly packetIns: { to: 'program' | 'controllers'; reason: string; maxLength: number; frame: FrameText }[];
+  readonly packetIns: {
+    to: 'program' | 'controllers';
+    reason: string;
+    maxLength: number;
+    frame: FrameText;
+  }[];
   readonly drop: { reason: string; sentence: string; remedy: string } | null;
   readonly cost: { tables: number; masks: number; bits: number; fields: string[]; cacheable: boolean };
   readonly verdict: string;
@@ -130,9 +152,12 @@ function verdictOf(
   if (ports.length > 0) parts.push(`leaves by ${ports.join(', ')}`);
   if (packetIns.length > 0) {
     const to = [...new Set(packetIns.map((each) => each.to))];
-    parts.push(`goes to ${to.map((each) => (each === 'program' ? 'weftd' : 'the controllers')).join(' and ')}`);
+    parts.push(
+      `goes to ${to.map((each) => (each === 'program' ? 'weftd' : 'the controllers')).join(' and ')}`,
+    );
   }
-  if (drop) parts.push(`${parts.length > 0 ? 'is in part ' : 'is '}dropped (${drop.reason}): ${drop.sentence}`);
+  if (drop)
+    parts.push(`${parts.length > 0 ? 'is in part ' : 'is '}dropped (${drop.reason}): ${drop.sentence}`);
   return parts.length === 0 ? 'goes nowhere' : parts.join('; ');
 }
 
@@ -165,7 +190,13 @@ function explainStep(step: DatapathStep, names: TraceNames): ExplainedStep {
     }
     case 'blocked': {
       const [port, { reason }] = [portName(step.portNo), step];
-      return { kind: 'blocked', depth, text: `cannot leave by ${port}: ${dropText(reason).meaning}`, port, reason };
+      return {
+        kind: 'blocked',
+        depth,
+        text: `cannot leave by ${port}: ${dropText(reason).meaning}`,
+        port,
+        reason,
+      };
     }
     case 'controller': {
       const reason = kebab(step.reason);
@@ -187,7 +218,7 @@ function explainRule(
   const match = stats.match as FlowDump['match'];
   const owner = names.owner({ tableId, priority, cookie, match });
   const table = tableOf(tableId, names);
-  const fields = formatMatch(stats.match as Match, names.ports);
+  const fields = formatMatch(stats.match, names.ports);
   const does = formatInstructions(instructions, names.ports);
   const why = owner === null ? '' : `  # ${owner.program}: ${owner.reason}`;
   return {
@@ -198,7 +229,7 @@ function explainRule(
     rule: {
       priority,
       cookie: `0x${cookie.toString(16)}`,
-      match: match as Record<string, unknown>,
+      match: match,
       text: formatFlowStats(stats, { hasStats: false, names: names.ports }),
       reason: owner?.reason ?? null,
     },
@@ -225,8 +256,9 @@ export function traceText(trace: ExplainedTrace): string {
   const { bridge, inPort, frame, steps, outputs, packetIns, cost } = trace;
   const lines = [`bridge ${bridge}, in by ${inPort}, ${frame.length} bytes: ${frame.text}`, ''];
   for (const { depth, kind, text } of steps) {
-    const indent = kind === 'rule' || kind === 'miss' || kind === 'drop' ? depth : depth + 1;
-    lines.push(`${'    '.repeat(indent)}${text}`);
+    // What an action does stands below it.
+    const isEffect = kind === 'output' || kind === 'blocked' || kind === 'controller';
+    lines.push(`${'    '.repeat(isEffect ? depth + 1 : depth)}${text}`);
   }
   lines.push('');
   for (const { port, queue, frame: left } of outputs) {

@@ -9,7 +9,7 @@ import type { App } from '../../src/api/plugin.js';
 import type { Switches } from '../../src/api/services.js';
 import type { Question } from '../../src/datapath/orchestrator.js';
 import type { Methods } from '../../src/datapath/protocol.js';
-import { Sampler, readCounters } from '../../src/observe/index.js';
+import { EventHub, Sampler, readCounters } from '../../src/observe/index.js';
 import { Configuration, Revisions } from '../../src/config/index.js';
 import type { MacAddress } from '../../src/domain/index.js';
 import { openVSwitchSchema } from '../../src/ovsdb/index.js';
@@ -132,6 +132,8 @@ export class Harness {
     idleIntervalMs: () => 60_000,
   });
 
+  readonly events = new EventHub({ capacity: 8, run: 'test', now: () => new Date(0) });
+
   private constructor(
     readonly folder: string,
     readonly configuration: Configuration,
@@ -156,6 +158,7 @@ export class Harness {
       revisions,
       switches: harness.switches,
       sampler: harness.sampler,
+      events: harness.events,
       version: '0.0.0',
       syncTimeoutMs: 100,
       ...options,

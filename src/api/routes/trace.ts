@@ -62,12 +62,7 @@ export async function askDatapath<T>(question: () => Promise<T>): Promise<T> {
   try {
     return await question();
   } catch (error) {
-    throw new ProblemError(
-      503,
-      'switch-unavailable',
-      'The switch does not answer',
-      (error as Error).message,
-    );
+    throw new ProblemError(503, 'switch-unavailable', 'The switch does not answer', (error as Error).message);
   }
 }
 
@@ -89,7 +84,8 @@ function namesOf(services: Services, bridge: string): TraceNames {
   const ports = new Map<string, number>();
   for (const { name, ofport } of driver?.ports() ?? []) ports.set(name, ofport);
   for (const { interfaces } of bridgeOf(services, bridge).ports) {
-    for (const { name, ofport } of interfaces) if (ofport !== null && !ports.has(name)) ports.set(name, ofport);
+    for (const { name, ofport } of interfaces)
+      if (ofport !== null && !ports.has(name)) ports.set(name, ofport);
   }
   const names = new Map([...ports].map(([name, ofport]) => [ofport, name]));
   return {
@@ -116,7 +112,8 @@ async function frameWanted(
   const at = flow === undefined ? '/match' : '/flow';
   const match = flow === undefined ? exactMatch(request.match ?? {}) : matchOfWords(flow, ports);
   const named = match['in_port' as keyof Match] as number | undefined;
-  if (request.inPort === undefined && named === undefined) fault('/flow', 'says no in_port=NAME, and there is no inPort');
+  if (request.inPort === undefined && named === undefined)
+    fault('/flow', 'says no in_port=NAME, and there is no inPort');
   try {
     return { inPort: named ?? portNumber(request.inPort, ports, bridge), frame: frameOf(match, length) };
   } catch (error) {
@@ -164,9 +161,17 @@ function matchOfWords(text: string, ports: PortNames): Match {
 }
 
 function exactMatch(match: Record<string, unknown>): Match {
-  // `checkMatch` wants each field after those that it depends on, which the order of a JSON object need not follow.
-  const wrong = checkMatch(match as Match, { openVSwitch: true });
-  if (wrong && wrong.code !== 'BAD_PREREQ') fault(`/match/${wrong.field}`, wrong.reason);
+  for (const [name, value] of Object.entries(match)) {
+    const path = `/match/${name}`;
+    try {
+      // By itself: what a field needs beside it, the frame tells. Values that cannot be encoded are errors here.
+      const wrong = checkMatch({ [name]: value }, { openVSwitch: true });
+      if (wrong && wrong.code !== 'BAD_PREREQ') fault(path, wrong.reason);
+    } catch (error) {
+      if (error instanceof OpenFlowEncodeError) fault(path, error.message);
+      throw error;
+    }
+  }
   return match as Match;
 }
 

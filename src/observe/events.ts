@@ -1,0 +1,101 @@
+/**
+ * What happens, told to whoever listens: a bounded ring of the latest events, so that a listener that was away goes on
+ * where it was, or hears that it missed some. Pure: time comes from outside, listeners have the sockets.
+ */
+
+export const EVENT_KINDS = ['port', 'link', 'learn', 'move', 'age', 'connect', 'config'] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+export interface NewEvent {
+  readonly kind: EventKind;
+  /** Null: it concerns no one bridge. */
+  readonly bridge: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface Event extends NewEvent {
+  /** `RUN-NUMBER`; numbers of one run of weftd follow one another. */
+  readonly id: string;
+  /** ISO 8601 */
+  readonly at: string;
+}
+
+export interface EventFilter {
+  /** Events that concern no one bridge pass too. */
+  readonly bridge?: string;
+  readonly kinds?: ReadonlySet<EventKind>;
+}
+
+export interface Subscription {
+  /** What the listener missed and is still there, oldest first. */
+  readonly missed: readonly Event[];
+  /** Events after the one named are gone: the listener should look at everything anew. */
+  readonly hasGap: boolean;
+  /** The newest event's id at the time of subscribing. */
+  readonly lastId: string;
+  readonly end: () => void;
+}
+
+export interface EventHubOptions {
+  /** Events that are kept. */
+  readonly capacity: number;
+  /** Something that differs between runs of weftd, without a dash. */
+  readonly run: string;
+  readonly now: () => Date;
+}
+
+export class EventHub {
+  readonly #ring: Event[] = [];
+  readonly #listeners = new Set<{ filter: EventFilter; listener: (event: Event) => void }>();
+  /** Where in the ring the next event goes. */
+  #next = 0;
+
+  constructor(private readonly options: EventHubOptions) {}
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  publish({ kind, bridge, data }: NewEvent): void {
+    const { capacity, run, now } = this.options;
+    this.#next++;
+    const event: Event = { id: `${run}-${this.#next}`, at: now().toISOString(), kind, bridge, data };
+    this.#ring[this.#next % capacity] = event;
+    for (const { filter, listener } of this.#listeners) if (passes(event, filter)) listener(event);
+  }
+
+  /** @param after id of the last event that the listener has; null: only what is to come */
+  subscribe(filter: EventFilter, after: string | null, listener: (event: Event) => void): Subscription {
+    const entry = { filter, listener };
+    this.#listeners.add(entry);
+    const { missed, hasGap } = this.#since(after);
+    return {
+      missed: missed.filter((event) => passes(event, filter)),
+      hasGap,
+      lastId: `${this.options.run}-${this.#next}`,
+      end: () => this.#listeners.delete(entry),
+    };
+  }
+
+  #since(after: string | null): { missed: Event[]; hasGap: boolean } {
+    if (after === null) return { missed: [], hasGap: false };
+    const { capacity, run } = this.options;
+    const dash = after.lastIndexOf('-');
+    const number = Number(after.slice(dash + 1));
+    const isOurs =
+      after.slice(0, dash) === run && Number.isInteger(number) && number >= 0 && number <= this.#next;
+    const oldest = Math.max(1, this.#next - capacity + 1);
+    const first = isOurs ? Math.max(number + 1, oldest) : this.#next + 1;
+    const missed: Event[] = [];
+    for (let n = first; n <= this.#next; n++) {
+      const event = this.#ring[n % capacity];
+      if (event) missed.push(event);
+    }
+    return { missed, hasGap: !isOurs || number + 1 < oldest };
+  }
+}
+
+function passes(event: Event, { bridge, kinds }: EventFilter): boolean {
+  if (kinds && !kinds.has(event.kind)) return false;
+  return bridge === undefined || event.bridge === null || event.bridge === bridge;
+}
