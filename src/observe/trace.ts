@@ -11,7 +11,7 @@ import {
   formatInstructions,
   formatMatch,
 } from 'node-openflow';
-import type { Match, PortNames } from 'node-openflow';
+import type { PortNames } from 'node-openflow';
 import type { DatapathStep, DatapathTrace } from '../datapath/protocol.js';
 import type { FlowDump, FlowOwner } from '../switches/driver.js';
 import { shownOfport } from './counters.js';

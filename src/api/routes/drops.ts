@@ -18,7 +18,7 @@ export function dropRoutes(app: App, services: Services): void {
         tags: ['observe'],
         summary: 'Frames that the tables dropped, by reason and by the port they came in by',
         params: BridgeParams,
-        response: { 200: DropsView, '4xx': Problem, '5xx': Problem },
+        response: { 200: DropsView, 409: Problem, 503: Problem },
       },
     },
     async (request) => {

@@ -64,7 +64,6 @@ export function eventRoutes(app: App, { events }: Services): void {
             description: 'A stream without end',
             content: { 'text/event-stream': { schema: EventView } },
           },
-          '4xx': Problem,
           503: Problem,
         },
       },

@@ -9,7 +9,7 @@ import type { Services } from '../services.js';
 import { bridgeOf, portOf } from '../views.js';
 
 const tags = ['observe'];
-const failures = { '4xx': Problem, '5xx': Problem };
+const failures = { 409: Problem, 503: Problem };
 
 export function statisticsRoutes(app: App, services: Services): void {
   app.get(

@@ -2,10 +2,12 @@
 import { OfctlSyntaxError, OpenFlowEncodeError, checkMatch, parseMatch } from 'node-openflow';
 import type { Match, PortNames } from 'node-openflow';
 import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
 import { FrameError, explainTrace, frameOf, traceText } from '../../observe/index.js';
 import type { TraceNames } from '../../observe/index.js';
+import { answer } from '../answers.js';
 import { checkBody } from '../body.js';
-import { prefersText } from '../negotiation.js';
+import { negotiate } from '../negotiation.js';
 import { TraceRequest, TraceView } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
 import { ProblemError } from '../problems.js';
@@ -26,7 +28,11 @@ export function traceRoutes(app: App, services: Services): void {
         summary: 'Where a frame would go and why; nothing is sent or counted. text/plain: for people',
         params: BridgeParams,
         body: TraceRequest,
-        response: { 200: TraceView, '4xx': Problem, '5xx': Problem },
+        response: {
+          200: answer(TraceView, { description: 'The way', also: { 'text/plain': Type.String() } }),
+          409: Problem,
+          503: Problem,
+        },
       },
     },
     async (request, reply) => {
@@ -43,12 +49,12 @@ export function traceRoutes(app: App, services: Services): void {
       const names = namesOf(services, name);
       const { inPort, frame } = await frameWanted(services, name, request.body, names.ports);
       const hex = Buffer.from(frame).toString('hex');
-      const answer = await askDatapath(() =>
+      const told = await askDatapath(() =>
         services.switches.ask('trace', { bridge: name, inPort, frame: hex }),
       );
-      const trace = explainTrace(answer, { bridge: name, inPort, frame }, names);
-      if (!prefersText(request.headers.accept)) return trace;
-      return sendText(reply, traceText(trace));
+      const trace = explainTrace(told, { bridge: name, inPort, frame }, names);
+      const type = negotiate(request.headers.accept, ['application/json', 'text/plain']);
+      return type === 'text/plain' ? sendText(reply, traceText(trace)) : trace;
     },
   );
 }
@@ -165,7 +171,7 @@ function exactMatch(match: Record<string, unknown>): Match {
     const path = `/match/${name}`;
     try {
       // By itself: what a field needs beside it, the frame tells. Values that cannot be encoded are errors here.
-      const wrong = checkMatch({ [name]: value }, { openVSwitch: true });
+      const wrong = checkMatch({ [name]: value } as Match, { openVSwitch: true });
       if (wrong && wrong.code !== 'BAD_PREREQ') fault(path, wrong.reason);
     } catch (error) {
       if (error instanceof OpenFlowEncodeError) fault(path, error.message);
