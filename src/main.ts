@@ -21,12 +21,14 @@ import type { PassiveTarget, TlsIdentity } from './ovsdb/server/listener.js';
 import { OvsdbServer } from './ovsdb/server/index.js';
 import { Remotes } from './ovsdb/server/remotes.js';
 import { Store } from './ovsdb/store.js';
+import { notifyService } from './service/notify.js';
 import { createSwitchDriver } from './switches/index.js';
 import { ControlSockets, SAMPLE_PERIOD_S } from './unixctl/index.js';
 import { createPrograms } from './unixctl/wiring.js';
 
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
+const READY_TIMEOUT_MS = 20_000;
 const IDLE_SAMPLE_MS = 5_000;
 const KEPT_EVENTS = 4_096;
 /** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
@@ -264,6 +266,9 @@ async function main(options: Options, log: Logger): Promise<void> {
   managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
   log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
+  // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up.
+  await orchestrator.synced(READY_TIMEOUT_MS).catch((error: Error) => log.warn(error.message));
+  await notifyService('READY=1');
 }
 
 /** Names of the bridges on our own datapath. */

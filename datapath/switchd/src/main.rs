@@ -7,6 +7,7 @@ mod cli;
 mod command;
 mod control;
 mod logging;
+mod notify;
 mod outbox;
 mod pidfile;
 mod rpc;
@@ -148,6 +149,9 @@ async fn control(
             rundir.path().display()
         );
         tracing::info!(rundir = %rundir.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
+        if let Err(error) = notify::notify_service("READY=1") {
+            tracing::warn!(%error, "the service manager cannot be told");
+        }
         tokio::select! {
             () = control.stop_requested() => Ok(()),
             () = switch.stopped() => Err(Failure::from("the switch thread has ended")),
