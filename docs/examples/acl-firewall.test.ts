@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { BridgeModel, makeFrame, newBridge, newPort, type Dpid } from 'weft/testing';
+import { BridgeModel, makeFrame, newBridge, newPort } from 'weft/testing';
 import firewall, { readRules } from './acl-firewall.js';
 
 const A = '02:00:00:00:00:0a';
@@ -8,10 +8,7 @@ const B = '02:00:00:00:00:0b';
 /** A bridge with two ports and these rules. */
 function bridgeWith(otherConfig: Record<string, string>): BridgeModel {
   const ports = [1, 2].map((ofport) => newPort({ name: `p${ofport}`, ofport }));
-  return new BridgeModel(
-    newBridge({ name: 'br0', datapathId: '0000000000000001' as Dpid, ports, otherConfig }),
-    [firewall],
-  );
+  return new BridgeModel(newBridge({ ports, otherConfig }), [firewall]);
 }
 
 /** An IPv4 frame from A to B carrying TCP to `tcpDst`. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { BridgeModel, fieldsOf, makeFrame, newBridge, newPort, parseFrame, type Dpid } from 'weft/testing';
+import { BridgeModel, fieldsOf, makeFrame, newBridge, newPort, parseFrame } from 'weft/testing';
 import balancer from './load-balancer.js';
 
 const CLIENT = '02:00:00:00:00:0a';
@@ -9,10 +9,7 @@ const SERVERS = ['02:00:00:00:00:0b', '02:00:00:00:00:0c'];
 /** The client behind port 1, the servers behind 2 and 3. */
 function balancerModel(otherConfig: Record<string, string>): BridgeModel {
   const ports = [1, 2, 3].map((ofport) => newPort({ name: `p${ofport}`, ofport, tag: 10 }));
-  const model = new BridgeModel(
-    newBridge({ name: 'br0', datapathId: '0000000000000001' as Dpid, ports, otherConfig }),
-    [balancer],
-  );
+  const model = new BridgeModel(newBridge({ ports, otherConfig }), [balancer]);
   for (const [i, src] of SERVERS.entries()) model.send(i + 2, makeFrame({ dst: VIP, src }));
   model.send(1, makeFrame({ dst: 'ff:ff:ff:ff:ff:ff', src: CLIENT }));
   return model;
