@@ -29,6 +29,16 @@ export function packCookie({ program, kind, detail }: CookieParts): bigint {
   return (BigInt(upper) << 32n) | BigInt(detail >>> 0);
 }
 
+/** Matches the flows of one kind of a program's rules, undefined where it has no such kind. */
+export function cookiesOf(
+  program: { readonly id: number; readonly kinds: readonly string[] },
+  kind: string,
+): { value: bigint; mask: bigint } | undefined {
+  const number = program.kinds.indexOf(kind) + 1;
+  if (number === 0) return undefined;
+  return { value: packCookie({ program: program.id, kind: number, detail: 0 }), mask: 0xffff_ffff_0000_0000n };
+}
+
 /** The parts of a cookie made by `packCookie`, or undefined for anybody else's. */
 export function unpackCookie(cookie: bigint): CookieParts | undefined {
   if (cookie >> 48n !== BigInt(MAGIC)) return undefined;

@@ -17,7 +17,9 @@ export type PlainAction =
   | { readonly type: 'SET_FIELD'; readonly field: Readonly<Record<string, FieldValue>> }
   | { readonly type: 'SET_QUEUE'; readonly queueId: number }
   | { readonly type: 'DEC_NW_TTL' }
-  | RegisterMove;
+  | RegisterMove
+  | RegisterLoad
+  | Multipath;
 
 /** Copies `bits` bits of one field into another (Nicira's NXAST_REG_MOVE; `moveField` writes it). */
 export interface RegisterMove {
@@ -27,6 +29,26 @@ export interface RegisterMove {
   readonly destinationOffset: number;
   readonly source: string;
   readonly destination: string;
+}
+
+/** Puts a value into bits of a field (Nicira's NXAST_REG_LOAD). `offsetBits`: `offset << 6 | (bits - 1)`. */
+export interface RegisterLoad {
+  readonly type: 'NX_REG_LOAD';
+  readonly offsetBits: number;
+  readonly destination: 'metadata';
+  readonly value: bigint;
+}
+
+/** Hashes fields into a number from 0 to `maxLink`, and puts that into bits of a field (Nicira's NXAST_MULTIPATH). */
+export interface Multipath {
+  readonly type: 'NX_MULTIPATH';
+  readonly fields: number;
+  readonly basis: number;
+  readonly algorithm: number;
+  readonly maxLink: number;
+  readonly argument: number;
+  readonly offsetBits: number;
+  readonly destination: 'metadata';
 }
 
 /** Copies the whole of a field of `bits` bits into another one. */

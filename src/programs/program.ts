@@ -3,8 +3,8 @@
  * state, and reactions to what the switch reports. `defineProgram` is all that a third party needs; table
  * numbers, cookies, group numbers, differences, ordering, barriers and recovery are the controller's work.
  */
-import type { Bridge, PortNumber } from '../domain/index.js';
-import type { Flow, FlowSet, Match, ResolvedInstruction } from './flow.js';
+import type { Bridge, MacAddress, PortNumber } from '../domain/index.js';
+import type { Action, Flow, FlowSet, Match, ResolvedInstruction } from './flow.js';
 
 /** What happens to a packet that no other rule of the table matches. */
 export type Miss =
@@ -34,7 +34,17 @@ export interface TableDeclaration {
 export interface ProgramContext {
   readonly bridge: Bridge;
   readonly settings: Readonly<Record<string, number>>;
+  /** The switch's ports, as it described them last; absent before it was ever connected. */
+  readonly links?: PortLinks;
 }
+
+/** A port of the switch. */
+export interface PortLink {
+  readonly mac: MacAddress;
+  readonly isAdminUp: boolean;
+  readonly isLinkUp: boolean;
+}
+export type PortLinks = ReadonlyMap<PortNumber, PortLink>;
 
 export interface PacketInEvent {
   /** Table that sent it, undefined when it is none of this program's. */
@@ -79,9 +89,29 @@ export interface Notice {
   readonly [field: string]: unknown;
 }
 
+/** A frame for the switch to run actions on, as if the controller had sent it in. */
+export interface PacketOut {
+  readonly actions: readonly Action[];
+  readonly data: Uint8Array;
+}
+
+/** Counters of a rule that the program has asked for. */
+export interface RuleCount {
+  readonly kind: string;
+  readonly detail: number;
+  readonly match: Match;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
 export interface Reaction {
   readonly changes: readonly FlowChange[];
   readonly notices: readonly Notice[];
+  readonly packetOuts?: readonly PacketOut[];
+  /** `flows` has others now: the switch is to be brought there. */
+  readonly isStale?: boolean;
+  /** Kind of rules whose counters are wanted; they come to `on.counted`. */
+  readonly countRules?: string;
 }
 
 export const NO_REACTION: Reaction = { changes: [], notices: [] };
@@ -111,6 +141,16 @@ export interface ProgramDefinition<State> {
   dynamicFlows?(context: ProgramContext, state: State): Iterable<Flow>;
   /** Takes over what an earlier run of the controller left on the switch. */
   recover?(context: ProgramContext, state: State, installed: readonly InstalledFlow[], nowMs: number): void;
+  /** When `on.timer` is to be called, at the latest; Infinity: not at all. Asked after every call. */
+  wakeAtMs?(context: ProgramContext, state: State, nowMs: number): number;
+  /**
+   * What is to survive a restart of the controller beside what the switch remembers: JSON, kept while the machine runs.
+   * Undefined: nothing. Asked after every call, but only when `snapshotKey` has changed.
+   */
+  snapshot?(context: ProgramContext, state: State, nowMs: number): unknown;
+  snapshotKey?(context: ProgramContext, state: State): string;
+  /** Goes on from a snapshot that an earlier run took `elapsedMs` ago. Called right after `init`. */
+  restore?(context: ProgramContext, state: State, snapshot: unknown, elapsedMs: number, nowMs: number): void;
   /** The reason for a dynamic flow, for dumps. */
   explain?(kind: string, match: Match): string | undefined;
   readonly on?: {
@@ -119,6 +159,8 @@ export interface ProgramDefinition<State> {
     packetIn?(context: ProgramContext, state: State, event: PacketInEvent, nowMs: number): Reaction;
     flowRemoved?(context: ProgramContext, state: State, event: FlowRemovedEvent, nowMs: number): Reaction;
     portStatus?(context: ProgramContext, state: State, event: PortStatusEvent, nowMs: number): Reaction;
+    timer?(context: ProgramContext, state: State, nowMs: number): Reaction;
+    counted?(context: ProgramContext, state: State, rules: readonly RuleCount[], nowMs: number): Reaction;
   };
 }
 

@@ -7,6 +7,7 @@ import {
   flowKey,
   Pipeline,
   ProgramError,
+  resolveActions,
   unusedTables,
   type FlowRemovedEvent,
   type FlowSet,
@@ -14,11 +15,14 @@ import {
   type Notice,
   type PacketInEvent,
   type PipelineOptions,
+  type PortLinks,
   type PortStatusEvent,
   type Program,
   type ProgramContext,
   type Reaction,
+  type ResolvedAction,
   type ResolvedFlow,
+  type RuleCount,
 } from '../programs/index.js';
 import {
   compile,
@@ -45,6 +49,17 @@ interface Running {
 export interface Consequence {
   readonly commands: readonly Command[];
   readonly notices: readonly Notice[];
+  readonly packetOuts: readonly ResolvedPacketOut[];
+  /** The flows of the configuration are others now. */
+  readonly isStale: boolean;
+  /** Rules whose counters a program wants; its `counted` takes them. */
+  readonly counts: readonly { readonly program: Program; readonly kind: string }[];
+}
+
+/** A frame for the switch to run actions on. */
+export interface ResolvedPacketOut {
+  readonly actions: readonly ResolvedAction[];
+  readonly data: Uint8Array;
 }
 
 export interface RunnerOptions {
@@ -64,6 +79,8 @@ const NO_NUMBERS = {
 };
 
 export class ProgramRunner {
+  /** The switch's ports; programs see changes as they come. Absent until it has told. */
+  #links: PortLinks | undefined;
   readonly #running: readonly Running[];
   readonly #settings: Readonly<Record<string, number>>;
   #pipeline: Pipeline;
@@ -96,6 +113,17 @@ export class ProgramRunner {
     return this.#context.bridge;
   }
 
+  /** Ports as the switch describes them, from now on. */
+  setLinks(links: PortLinks): void {
+    this.#links = links;
+    this.#context = this.#contextOf(this.#context.bridge);
+  }
+
+  #contextOf(bridge: Bridge): ProgramContext {
+    const context = { bridge, settings: this.#settings };
+    return this.#links === undefined ? context : { ...context, links: this.#links };
+  }
+
   state(program: Program): unknown {
     return this.#running.find((it) => it.program === program)?.state;
   }
@@ -118,7 +146,7 @@ export class ProgramRunner {
     options: Omit<PipelineOptions, 'unused'>,
     meters: MeterRange = PROGRAM_METERS,
   ): void {
-    this.#context = { bridge, settings: this.#settings };
+    this.#context = this.#contextOf(bridge);
     this.#meterRange = meters;
     const unused = unusedTables(this.#flowSets(this.#context));
     this.#pipeline = new Pipeline(
@@ -127,14 +155,22 @@ export class ProgramRunner {
     );
   }
 
-  /** Takes the bridge over as it is, for a switch that is about to be compared. */
-  adopt(bridge: Bridge, installed: readonly ResolvedFlow[], nowMs: number): readonly Notice[] {
-    this.#context = { bridge, settings: this.#settings };
-    const notices = this.#running.flatMap(({ program, state }) => {
-      return program.on?.configured?.(this.#context, state, nowMs).notices ?? [];
-    });
+  /**
+   * Takes the bridge over as it is, for a switch that is about to be compared. What the consequence has of commands is
+   * part of the comparison.
+   */
+  adopt(bridge: Bridge, installed: readonly ResolvedFlow[], nowMs: number): Consequence {
+    this.#context = this.#contextOf(bridge);
+    const consequence = merged(
+      this.#running.map(({ program, state }) =>
+        this.#resolve(
+          program,
+          blame(program, () => program.on?.configured?.(this.#context, state, nowMs)),
+        ),
+      ),
+    );
     // Only a controller that knows nothing yet believes the switch; later its own state is the newer.
-    if (this.#isRecovered) return notices;
+    if (this.#isRecovered) return consequence;
     this.#isRecovered = true;
     const owned = installed.flatMap((flow) => {
       const owner = this.#pipeline.owner(flow);
@@ -146,7 +182,7 @@ export class ProgramRunner {
         .map(({ owner, flow: { match, instructions } }) => ({ ...owner, match, instructions }));
       program.recover?.(this.#context, state, flows, nowMs);
     }
-    return notices;
+    return consequence;
   }
 
   /** First half of a full comparison: groups, and the flows of the configuration. */
@@ -198,17 +234,17 @@ export class ProgramRunner {
    * Goes over to another configuration of the bridge, in steps that each must be acknowledged before the next.
    * A step's commands are made when it is asked for.
    */
-  *reconfigure(bridge: Bridge, nowMs: number): Generator<{ phases: Phase[]; notices: readonly Notice[] }> {
+  *reconfigure(bridge: Bridge, nowMs: number): Generator<{ phases: Phase[]; consequence: Consequence }> {
     const from = this.#context;
-    const to: ProgramContext = { bridge, settings: this.#settings };
+    const to = this.#contextOf(bridge);
     const transitions = this.#running.map(
       ({ program, state }) => blame(program, () => program.transition?.(from, to, state)) ?? [],
     );
     const count = Math.max(0, ...transitions.map((stages) => stages.length));
-    const finals = this.#flowSets(to);
+    const sides = count === 0 ? [] : this.#flowSets(to);
     for (let stage = 0; stage < count; stage++) {
-      const sets = finals.map(({ program, set }, i) => ({ program, set: transitions[i]?.[stage] ?? set }));
-      yield { phases: this.#advance(sets), notices: [] };
+      const sets = sides.map(({ program, set }, i) => ({ program, set: transitions[i]?.[stage] ?? set }));
+      yield { phases: this.#advance(sets), consequence: NOTHING };
     }
     this.#context = to;
     const reactions = this.#running.map(({ program, state }) =>
@@ -217,9 +253,11 @@ export class ProgramRunner {
         blame(program, () => program.on?.configured?.(to, state, nowMs)),
       ),
     );
-    const commands = reactions.flatMap((it) => it.commands);
+    const { commands, ...rest } = merged(reactions);
     const phases = commands.length > 0 ? [commands] : [];
-    yield { phases: [...phases, ...this.#advance(finals)], notices: reactions.flatMap((it) => it.notices) };
+    // Only now: what programs want may depend on what they have just been told.
+    const finals = this.#flowSets(to);
+    yield { phases: [...phases, ...this.#advance(finals)], consequence: { ...rest, commands: [], isStale: false } };
   }
 
   /** How many commands `reconfigure` would make for what is configured. Changes nothing. */
@@ -278,7 +316,62 @@ export class ProgramRunner {
         blame(program, () => program.on?.portStatus?.(this.#context, state, event, nowMs)),
       ),
     );
-    return { commands: all.flatMap((it) => it.commands), notices: all.flatMap((it) => it.notices) };
+    return merged(all);
+  }
+
+  /** Something was to happen at this time. */
+  timer(nowMs: number): Consequence {
+    const all = this.#running.map(({ program, state }) =>
+      this.#resolve(
+        program,
+        blame(program, () => program.on?.timer?.(this.#context, state, nowMs)),
+      ),
+    );
+    return merged(all);
+  }
+
+  /** When `timer` is to be called; Infinity: not at all. */
+  wakeAtMs(nowMs: number): number {
+    const wakes = this.#running.map(({ program, state }) =>
+      blame(program, () => program.wakeAtMs?.(this.#context, state, nowMs) ?? Infinity),
+    );
+    return Math.min(Infinity, ...wakes);
+  }
+
+  /** Counters that {@link Consequence.counts} asked for. */
+  counted(program: Program, flows: readonly CountedFlow[], nowMs: number): Consequence {
+    const running = this.#running.find((it) => it.program === program);
+    const rules = flows.flatMap(({ flow, packets, bytes }): RuleCount[] => {
+      const owner = this.#pipeline.owner(flow);
+      if (owner?.program !== program) return [];
+      return [{ kind: owner.kind, detail: owner.detail, match: flow.match, packets, bytes }];
+    });
+    const reaction = blame(program, () => program.on?.counted?.(this.#context, running?.state, rules, nowMs));
+    return this.#resolve(program, reaction);
+  }
+
+  /** What is to survive a restart of the controller, by program; it changes only when `key` does. */
+  get snapshotKey(): string {
+    return this.#running
+      .map(({ program, state }) => program.snapshotKey?.(this.#context, state) ?? '')
+      .join('/');
+  }
+
+  snapshot(nowMs: number): Record<string, unknown> {
+    const entries = this.#running.flatMap(({ program, state }) => {
+      const snapshot = blame(program, () => program.snapshot?.(this.#context, state, nowMs));
+      return snapshot === undefined ? [] : [[program.name, snapshot] as const];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  /** Goes on from a snapshot of an earlier run. @throws ProgramError when it is none */
+  restore(snapshot: Readonly<Record<string, unknown>>, elapsedMs: number, nowMs: number): void {
+    for (const { program, state } of this.#running) {
+      const saved = snapshot[program.name];
+      if (saved === undefined) continue;
+      blame(program, () => program.restore?.(this.#context, state, saved, elapsedMs, nowMs));
+    }
   }
 
   /** Turns a reaction that somebody else caused (a flush, say) into commands. */
@@ -309,8 +402,7 @@ export class ProgramRunner {
   }
 
   #resolve(program: Program, reaction: Reaction | undefined): Consequence {
-    if (reaction === undefined || (reaction.changes.length === 0 && reaction.notices.length === 0))
-      return NOTHING;
+    if (reaction === undefined) return NOTHING;
     const commands = reaction.changes.map((change): Command => {
       if (change.op === 'put') {
         return { op: 'flow-add', flow: this.#pipeline.resolve(program, change.flow, NO_NUMBERS) };
@@ -319,11 +411,33 @@ export class ProgramRunner {
       const { priority, match } = change.flow;
       return { op: 'flow-delete', flow: { tableId, priority, match, cookie: 0n } };
     });
-    return { commands, notices: reaction.notices };
+    const packetOuts = (reaction.packetOuts ?? []).map(({ actions, data }) => ({
+      actions: resolveActions(actions, NO_NUMBERS, (table) => this.#pipeline.entryOf(program, table)),
+      data,
+    }));
+    const counts = reaction.countRules === undefined ? [] : [{ program, kind: reaction.countRules }];
+    return { commands, notices: reaction.notices, packetOuts, isStale: reaction.isStale === true, counts };
   }
 }
 
-const NOTHING: Consequence = { commands: [], notices: [] };
+const NOTHING: Consequence = { commands: [], notices: [], packetOuts: [], isStale: false, counts: [] };
+
+/** A flow with its counters. */
+export interface CountedFlow {
+  readonly flow: ResolvedFlow;
+  readonly packets: bigint;
+  readonly bytes: bigint;
+}
+
+function merged(all: readonly Consequence[]): Consequence {
+  return {
+    commands: all.flatMap((it) => it.commands),
+    notices: all.flatMap((it) => it.notices),
+    packetOuts: all.flatMap((it) => it.packetOuts),
+    isStale: all.some((it) => it.isStale),
+    counts: all.flatMap((it) => it.counts),
+  };
+}
 
 /** Runs a program's code. What it throws names the program, since it may be somebody else's. */
 function blame<T>(program: Program, run: () => T): T {

@@ -18,8 +18,8 @@ import {
 import type { Bridge, PortNumber } from '../domain/index.js';
 import type { LacpStatus } from '../protocols/index.js';
 import {
-  BondError,
   bridgeProgram,
+  cookiesOf,
   fdbRows,
   flushMacs,
   OWN_COOKIES,
@@ -42,6 +42,7 @@ import {
   type PlanSize,
   type SwitchTables,
 } from '../reconcile/index.js';
+import { Alarm } from './alarm.js';
 import type {
   DriverOptions,
   FdbCriteria,
@@ -58,7 +59,8 @@ import type {
 import { flowDumps, groupDumps, ownerOf } from './dumps.js';
 import { resolvePorts, samePorts } from './ports.js';
 import { ProgramRunner, type Consequence } from './runner.js';
-import { flowOf, flowRequest, groupOf, messageOf, meterOf, portOf, preamble } from './wire.js';
+import { StateFile } from './state-file.js';
+import { flowOf, flowRequest, groupOf, messageOf, meterOf, packetOutOf, portOf, preamble } from './wire.js';
 
 /** First table of the programs on our own datapath (ARCHITECTURE.md, "NORMAL is a program"). */
 const OWN_FIRST_TABLE = 64;
@@ -76,6 +78,9 @@ export class OpenFlowDriver implements SwitchDriver {
   readonly #options: DriverOptions;
   readonly #isForeign: boolean;
   readonly #runner: ProgramRunner;
+  readonly #stateFile: StateFile;
+  /** Rings when a program wants to be called. */
+  readonly #alarm = new Alarm(() => this.#react(() => this.#runner.timer(now())));
   readonly #listeners = new Set<(event: SwitchEvent) => void>();
   readonly #ports = new Map<PortNumber, SwitchPort>();
   readonly #sent: SentCounters = {
@@ -118,6 +123,11 @@ export class OpenFlowDriver implements SwitchDriver {
     if (options.learnBurst !== undefined) settings['learnBurst'] = options.learnBurst;
     const programs = [...(options.programs ?? []), bridgeProgram as Program];
     this.#runner = new ProgramRunner(bridge, { programs, settings, nowMs: now() });
+    const take = () => ({ key: this.#runner.snapshotKey, programs: this.#runner.snapshot(now()) });
+    const failed = (message: string) => options.log.warn({ bridge: bridge.name }, message);
+    this.#stateFile = new StateFile(`${rundir}/${bridge.name}.state`, take, failed);
+    const saved = this.#stateFile.load();
+    if (saved) this.#react(() => this.#runner.restore(saved.programs, saved.elapsedMs, now()));
   }
 
   start(): void {
@@ -195,15 +205,16 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   bonds(): BondStatus[] {
-    return [];
+    return this.#bridgeState.bonds.bondStatus(now());
   }
 
   lacp(): LacpStatus[] {
-    return [];
+    return this.#bridgeState.bonds.lacpStatus();
   }
 
   commandBond(command: BondCommand): void {
-    throw new BondError(`no bond ${command.bond}`);
+    this.#bridgeState.bonds.command(command, now());
+    this.#react(() => this.#runner.timer(now()));
   }
 
   clearFdbCounters(): void {
@@ -250,6 +261,8 @@ export class OpenFlowDriver implements SwitchDriver {
   stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#retryTimer);
+    this.#alarm.set(Infinity, now());
+    this.#stateFile.flush();
     const connection = this.#connection;
     this.#client?.close();
     this.#connection = undefined;
@@ -375,7 +388,9 @@ export class OpenFlowDriver implements SwitchDriver {
     this.#runner.layOut(bridge, { firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
     const have = await this.#read(connection);
     const flows = [...have.flows.values()].map(({ flow }) => flow);
-    this.#tellNotices(this.#runner.adopt(bridge, flows, now()));
+    this.#runner.setLinks(this.#ports);
+    // What it wants of flows, the comparison has.
+    this.#carryOut({ ...this.#runner.adopt(bridge, flows, now()), commands: [], isStale: false });
     const first = this.#runner.planConfigured(have);
     for (const phase of first) await this.#send(connection, phase);
     // In one go, as what is learned from here on must not be undone by it.
@@ -406,8 +421,8 @@ export class OpenFlowDriver implements SwitchDriver {
   async #reconfigure(connection: Connection): Promise<Phase[]> {
     const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
     const done: Phase[] = [];
-    for (const { phases, notices } of this.#runner.reconfigure(bridge, now())) {
-      this.#tellNotices(notices);
+    for (const { phases, consequence } of this.#runner.reconfigure(bridge, now())) {
+      this.#carryOut(consequence);
       for (const phase of phases) await this.#send(connection, phase);
       done.push(...phases);
     }
@@ -481,30 +496,51 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   /** A program that fails on an event must not take the controller down with it. */
-  #react(handle: () => Consequence): void {
+  #react(handle: () => Consequence | void): void {
     try {
-      this.#carryOut(handle());
+      const consequence = handle();
+      if (consequence) this.#carryOut(consequence);
     } catch (error) {
       this.#failed(error instanceof Error ? error.message : String(error));
     }
   }
 
-  #carryOut({ commands, notices }: Consequence): void {
+  #carryOut({ commands, notices, packetOuts, isStale, counts }: Consequence): void {
     const connection = this.#connection;
     if (connection !== undefined && connection.closeReason === undefined) {
       this.#count(commands);
       try {
         for (const command of commands) connection.send(messageOf(command) satisfies MessageInput);
+        for (const packetOut of packetOuts) connection.send(packetOutOf(packetOut));
       } catch (error) {
         if (!(error instanceof OpenFlowEncodeError)) throw error;
         this.#failed(error.message);
       }
     }
-    this.#tellNotices(notices);
+    for (const notice of notices) this.#tell(notice as SwitchEvent);
+    for (const { program, kind } of counts) void this.#countRules(program, kind);
+    if (isStale) this.#schedule('configure');
+    if (this.#isStopped) return;
+    const nowMs = now();
+    this.#alarm.set(this.#runner.wakeAtMs(nowMs), nowMs);
+    this.#stateFile.touch();
   }
 
-  #tellNotices(notices: Consequence['notices']): void {
-    for (const notice of notices) this.#tell(notice as SwitchEvent);
+  /** Reads the counters of a program's rules, for the program. */
+  async #countRules(program: Program, kind: string): Promise<void> {
+    const cookies = cookiesOf(program, kind);
+    const connection = this.#connection;
+    if (connection === undefined || cookies === undefined) return;
+    try {
+      const { entries } = await connection.multipart(flowRequest(cookies), { timeoutMs: REQUEST_TIMEOUT_MS });
+      const counted = entries.map((stats) => {
+        return { flow: flowOf(stats), packets: stats.packetCount, bytes: stats.byteCount };
+      });
+      if (this.#connection === connection) this.#react(() => this.#runner.counted(program, counted, now()));
+    } catch (error) {
+      // Of no consequence: they are asked for again.
+      this.#options.log.debug({ bridge: this.bridge, err: error }, 'rules could not be counted');
+    }
   }
 
   #tell(event: SwitchEvent): void {

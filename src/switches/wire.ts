@@ -13,6 +13,7 @@ import type { MacAddress } from '../domain/index.js';
 import type { ResolvedBucket, ResolvedFlow, ResolvedGroup, ResolvedMeter } from '../programs/index.js';
 import type { Command } from '../reconcile/index.js';
 import type { SwitchPort } from './driver.js';
+import type { ResolvedPacketOut } from './runner.js';
 
 export function messageOf(command: Command): MessageInput {
   switch (command.op) {
@@ -53,6 +54,11 @@ function groupMod(command: 'ADD' | 'MODIFY', { groupId, type, buckets }: Resolve
     weight: type === 'SELECT' ? (bucket.weight ?? 1) : 0,
   }));
   return { type: 'GROUP_MOD', command, groupId, groupType: type, buckets: withWeights } as MessageInput;
+}
+
+/** A frame that the switch is to run actions on, as if from the controller. */
+export function packetOutOf({ actions, data }: ResolvedPacketOut): MessageInput {
+  return { type: 'PACKET_OUT', inPort: Port.CONTROLLER, actions, data } as MessageInput;
 }
 
 /** A flow as the switch described it. */

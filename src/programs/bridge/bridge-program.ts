@@ -9,11 +9,23 @@ import {
   NO_REACTION,
   type FlowChange,
   type Notice,
+  type PacketOut,
   type ProgramContext,
   type Reaction,
 } from '../program.js';
+import { Aggregations, type AggregationsSnapshot } from './bonds/aggregations.js';
+import { bondOutFlows, fearsReflection, refusalFlows, slowProtocolFlows } from './bonds/flows.js';
+import { announcements } from './bonds/announcements.js';
 import { customerFlows, egressFlows, floodFlows } from './flood.js';
-import { addressFlows, destinationFlow, ownAddresses, sourceFlow, staticEntries } from './learning.js';
+import {
+  addressFlows,
+  destinationFlow,
+  isGratuitousArp,
+  ownAddresses,
+  reflectionFlows,
+  sourceFlow,
+  staticEntries,
+} from './learning.js';
 import {
   LEARN_BURST,
   LEARN_RATE_PER_S,
@@ -23,12 +35,16 @@ import {
   type MacOutput,
   type MacTableConfig,
 } from './mac-table.js';
+import { hashOf } from './metadata.js';
 import { mergeViews, portViews, type PortView } from './ports.js';
 import { BRIDGE_TABLES } from './tables.js';
 import { ingressFlows, vlanInFlows } from './vlan-in.js';
 
 export interface BridgeState {
   readonly macs: MacTable;
+  readonly bonds: Aggregations;
+  /** Bonds for which learned addresses have rules against reflection. */
+  reflecting: readonly LogicalPortId[];
   /** Ageing time that the installed source rules have. */
   ageingTimeS: number;
   /** By OpenFlow port number; made anew with each configuration. */
@@ -61,18 +77,27 @@ export const bridgeProgram = defineProgram<BridgeState>({
     'egress',
     'protected',
     'customer',
+    'lacp',
+    'bond-inactive',
+    'bond-hash',
+    'bond-reflected',
   ],
 
-  init(context) {
+  init(context, nowMs) {
+    const bonds = new Aggregations();
+    bonds.configure(context.bridge, context.links, nowMs);
+    bonds.run(nowMs);
     return {
+      bonds,
+      reflecting: reflectingBonds(context.bridge, bonds),
       macs: new MacTable(macTableConfig(context)),
       ageingTimeS: context.bridge.macAgeingTimeS,
       ...indexPorts(context.bridge),
     };
   },
 
-  flows({ bridge }) {
-    return combine(inboundFlows(bridge), outboundFlows(portViews(bridge)));
+  flows({ bridge }, { bonds }) {
+    return combine(inboundFlows(bridge, bonds), outboundFlows(bridge, portViews(bridge), bonds));
   },
 
   /**
@@ -80,16 +105,18 @@ export const bridgeProgram = defineProgram<BridgeState>({
    * frames reach it. First the ways out grow to those of both configurations, then the classification changes,
    * and then (`flows`) the ways out shrink: at no point does a frame lack a way that it has before and after.
    */
-  transition(from, to) {
+  transition(from, to, { bonds }) {
     if (keepsPorts(portViews(from.bridge), portViews(to.bridge))) return [];
-    const both = outboundFlows(mergeViews(portViews(from.bridge), portViews(to.bridge)));
-    return [combine(inboundFlows(from.bridge), both), combine(inboundFlows(to.bridge), both)];
+    const views = mergeViews(portViews(from.bridge), portViews(to.bridge));
+    const both = outboundFlows(to.bridge, views, bonds);
+    return [combine(inboundFlows(from.bridge, bonds), both), combine(inboundFlows(to.bridge, bonds), both)];
   },
 
   *dynamicFlows(_context, state) {
     for (const entry of state.macs.entries()) {
       yield destinationFlow(entry);
       yield sourceFlow(entry, state.ageingTimeS);
+      yield* reflectionFlows(state.reflecting, entry);
     }
   },
 
@@ -116,20 +143,43 @@ export const bridgeProgram = defineProgram<BridgeState>({
     return isLearned ? `learned: ${mac} in VLAN ${vlanOf(match) ?? '?'}` : undefined;
   },
 
+  wakeAtMs(_context, state, nowMs) {
+    return state.bonds.wakeAtMs(nowMs);
+  },
+
+  snapshotKey(_context, state) {
+    return state.bonds.snapshotKey;
+  },
+
+  snapshot(_context, state, nowMs) {
+    return state.bonds.snapshot(nowMs);
+  },
+
+  restore(context, state, snapshot, elapsedMs, nowMs) {
+    state.bonds.restore(snapshot as AggregationsSnapshot, elapsedMs, nowMs);
+    state.reflecting = reflectingBonds(context.bridge, state.bonds);
+  },
+
   on: {
     configured(context, state, nowMs) {
       Object.assign(state, indexPorts(context.bridge));
+      state.bonds.configure(context.bridge, context.links, nowMs);
+      const settled = settleBonds(context, state, nowMs);
       const reaction = step(state, { kind: 'configure', config: macTableConfig(context) }, nowMs);
-      if (state.ageingTimeS === context.bridge.macAgeingTimeS) return reaction;
+      if (state.ageingTimeS === context.bridge.macAgeingTimeS) return joined(settled, reaction);
       state.ageingTimeS = context.bridge.macAgeingTimeS;
-      const changes: FlowChange[] = [...reaction.changes];
+      const changes: FlowChange[] = [];
       for (const entry of state.macs.entries()) {
         changes.push({ op: 'put', flow: sourceFlow(entry, state.ageingTimeS) });
       }
-      return { changes, notices: reaction.notices };
+      return joined(settled, joined(reaction, { changes, notices: [] }));
     },
 
-    packetIn(_context, state, event, nowMs) {
+    packetIn(context, state, event, nowMs) {
+      if (event.table === 'ingress') {
+        state.bonds.receive(event.inPort, event.data, nowMs);
+        return settleBonds(context, state, nowMs);
+      }
       const view = state.byOfport.get(event.inPort);
       const { data } = event;
       // Destination, source, TPID, TCI: `vlan_in` has seen to it that there is a tag.
@@ -137,7 +187,11 @@ export const bridgeProgram = defineProgram<BridgeState>({
       const tpid = ((data[12] ?? 0) << 8) | (data[13] ?? 0);
       if (tpid !== 0x8100 && tpid !== 0x88a8) return NO_REACTION;
       const vlan = (((data[14] ?? 0) << 8) | (data[15] ?? 0)) & 0xfff;
-      return step(state, { kind: 'packetIn', port: view.id, vlan, mac: macAddressAt(data, 6) }, nowMs);
+      const mac = macAddressAt(data, 6);
+      // Known elsewhere: only a gratuitous ARP proves that the station is behind the bond now.
+      const isReflected = state.reflecting.includes(view.id) && (state.macs.get(vlan, mac)?.port ?? view.id) !== view.id;
+      if (isReflected && !isGratuitousArp(data)) return NO_REACTION;
+      return step(state, { kind: 'packetIn', port: view.id, vlan, mac }, nowMs);
     },
 
     flowRemoved(_context, state, event, nowMs) {
@@ -148,20 +202,39 @@ export const bridgeProgram = defineProgram<BridgeState>({
       return step(state, { kind: 'aged', port: event.detail, vlan, mac: mac as MacAddress }, nowMs);
     },
 
-    portStatus(_context, state, event, nowMs) {
+    portStatus(context, state, event, nowMs) {
       const view = state.byOfport.get(event.port);
+      const isUp = event.change !== 'removed' && event.isLinkUp;
+      state.bonds.setLink(event.port, isUp, nowMs);
+      const settled = settleBonds(context, state, nowMs);
+      if (view === undefined || isUp) return settled;
+      // What was learned on a bond is there as long as any member is.
+      const bond = view.isBond ? state.bonds.bond(view.port.name) : null;
+      if (bond !== null && bond.enabledFrom(null).length > 0) return settled;
       // As Open vSwitch: what was learned on a port whose link is lost may turn up anywhere.
-      if (view === undefined || (event.change !== 'removed' && event.isLinkUp)) return NO_REACTION;
-      return step(state, { kind: 'flush', port: view.id }, nowMs);
+      return joined(settled, step(state, { kind: 'flush', port: view.id }, nowMs));
+    },
+
+    timer(context, state, nowMs) {
+      return settleBonds(context, state, nowMs);
+    },
+
+    counted(context, state, rules, nowMs) {
+      for (const { detail, match, bytes } of rules) {
+        const hash = hashOf(match);
+        const name = state.names.get(detail);
+        if (hash !== undefined && name !== undefined) state.bonds.count(name, hash, bytes);
+      }
+      return settleBonds(context, state, nowMs);
     },
   },
 });
 
 /** Whether ports only come and go: then nothing that stays changes sides. */
 function keepsPorts(from: readonly PortView[], to: readonly PortView[]): boolean {
-  const describe = ({ ofport, carried, egress, port }: PortView): string =>
+  const describe = ({ members, carried, egress, port }: PortView): string =>
     JSON.stringify([
-      ofport,
+      members,
       carried.key,
       egress.map((rule) => [rule.vids.key, rule.pcp, rule.encoding]),
       [port.vlanMode, port.tag, port.cvlans?.key, port.qinqEthertype, port.protected],
@@ -173,18 +246,79 @@ function keepsPorts(from: readonly PortView[], to: readonly PortView[]): boolean
   });
 }
 
-function inboundFlows(bridge: Bridge): Flow[] {
+const isOwn = (bridge: Bridge): boolean => bridge.connection.kind === 'weft';
+
+function inboundFlows(bridge: Bridge, bonds: Aggregations): FlowSet {
   const views = portViews(bridge);
-  return [...ingressFlows(views, bridge.forwardBpdu), ...vlanInFlows(views), ...addressFlows(bridge, views)];
+  const slow = slowProtocolFlows(views, isOwn(bridge));
+  const flows = [
+    ...slow.flows,
+    ...refusalFlows(views, bonds),
+    ...ingressFlows(views, bridge.forwardBpdu),
+    ...vlanInFlows(views),
+    ...addressFlows(bridge, views, reflectingBonds(bridge, bonds)),
+  ];
+  return { flows, meters: slow.meters };
 }
 
-function outboundFlows(views: readonly PortView[]): FlowSet {
-  const { flows, groups } = floodFlows(views);
-  return { groups, flows: [...flows, ...egressFlows(views), ...customerFlows(views)] };
+function outboundFlows(bridge: Bridge, views: readonly PortView[], bonds: Aggregations): FlowSet {
+  const ways = { bonds, isOwnSwitch: isOwn(bridge) };
+  const flood = floodFlows(views);
+  const out = bondOutFlows(views, bonds);
+  return {
+    groups: [...flood.groups, ...out.groups],
+    flows: [...flood.flows, ...out.flows, ...egressFlows(views, ways), ...customerFlows(views, ways)],
+  };
 }
 
-function combine(inbound: readonly Flow[], outbound: FlowSet): FlowSet {
-  return { ...outbound, flows: [...inbound, ...outbound.flows] };
+function combine(inbound: FlowSet, outbound: FlowSet): FlowSet {
+  return { ...inbound, ...outbound, flows: [...inbound.flows, ...outbound.flows] };
+}
+
+function reflectingBonds(bridge: Bridge, bonds: Aggregations): LogicalPortId[] {
+  return portViews(bridge).flatMap((view) => (fearsReflection(view, bonds) ? [view.id] : []));
+}
+
+/** Lets bonds and LACP take up what has happened. */
+function settleBonds({ bridge }: ProgramContext, state: BridgeState, nowMs: number): Reaction {
+  const { frames, isStale, learning, wantsCounts, notices } = state.bonds.run(nowMs);
+  const packetOuts: PacketOut[] = frames.map(({ ofport, frame }) => ({
+    actions: [{ type: 'OUTPUT', port: ofport }],
+    data: frame,
+  }));
+  for (const name of learning) packetOuts.push(...announcements(bridge, name, state.macs.entries()));
+  return {
+    changes: reflectionChanges(bridge, state),
+    notices: notices.map((notice) => ({ kind: 'bond', ...notice })),
+    packetOuts,
+    isStale,
+    ...(wantsCounts ? { countRules: 'bond-hash' } : {}),
+  };
+}
+
+/** Rules against reflection for every learned address, where a bond has come to need them, or ceased to. */
+function reflectionChanges(bridge: Bridge, state: BridgeState): FlowChange[] {
+  const before = state.reflecting;
+  const after = reflectingBonds(bridge, state.bonds);
+  state.reflecting = after;
+  const gone = before.filter((id) => !after.includes(id));
+  const come = after.filter((id) => !before.includes(id));
+  if (gone.length === 0 && come.length === 0) return [];
+  return [...state.macs.entries()].flatMap((entry) => [
+    ...reflectionFlows(gone, entry).map(remove),
+    ...reflectionFlows(come, entry).map((flow): FlowChange => ({ op: 'put', flow })),
+  ]);
+}
+
+function joined(a: Reaction, b: Reaction): Reaction {
+  return {
+    ...a,
+    ...b,
+    changes: [...a.changes, ...b.changes],
+    notices: [...a.notices, ...b.notices],
+    packetOuts: [...(a.packetOuts ?? []), ...(b.packetOuts ?? [])],
+    isStale: a.isStale === true || b.isStale === true,
+  };
 }
 
 /** Feeds the MAC table and turns what it answers into flows. */
@@ -194,28 +328,34 @@ function step(state: BridgeState, input: MacInput, nowMs: number): Reaction {
   const changes: FlowChange[] = [];
   const notices: Notice[] = [];
   for (const output of outputs) {
-    changes.push(...changesOf(output, state.ageingTimeS));
+    changes.push(...changesOf(output, state));
     const notice = noticeOf(output, state.names);
     if (notice) notices.push(notice);
   }
   return { changes, notices };
 }
 
-function changesOf(output: MacOutput, ageingTimeS: number): FlowChange[] {
+function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState): FlowChange[] {
   const { entry } = output;
+  const reflections = reflectionFlows(reflecting, entry);
   if (output.kind === 'forgotten') {
     const source = remove(sourceFlow(entry, ageingTimeS));
     const destination = remove(destinationFlow(entry));
     // The switch has taken an aged source rule away itself.
-    return output.because === 'aged' ? [destination] : [source, destination];
+    const gone = [destination, ...reflections.map(remove)];
+    return output.because === 'aged' ? gone : [source, ...gone];
   }
   // The destination first: as soon as the source counts as known, no packet-in would repair a lost one.
   const changes: FlowChange[] = [
     { op: 'put', flow: destinationFlow(entry) },
     { op: 'put', flow: sourceFlow(entry, ageingTimeS) },
+    ...reflections.map((flow): FlowChange => ({ op: 'put', flow })),
   ];
   if (output.movedFrom !== undefined) {
-    changes.push(remove(sourceFlow({ ...entry, port: output.movedFrom }, ageingTimeS)));
+    const moved = { ...entry, port: output.movedFrom };
+    changes.push(remove(sourceFlow(moved, ageingTimeS)));
+    // It is behind this bond now: nothing is a reflection there any more.
+    changes.push(...reflectionFlows(reflecting.filter((id) => id === entry.port), moved).map(remove));
   }
   return changes;
 }
@@ -244,7 +384,7 @@ function vlanOf(match: Match): number | undefined {
 function indexPorts(bridge: Bridge): Pick<BridgeState, 'byOfport' | 'names'> {
   const views = portViews(bridge);
   return {
-    byOfport: new Map(views.map((view) => [view.ofport, view])),
+    byOfport: new Map(views.flatMap((view) => view.members.map(({ ofport }) => [ofport, view]))),
     names: new Map(views.map((view) => [view.id, view.port.name])),
   };
 }

@@ -4,6 +4,8 @@
  */
 import { VlanSet, type Vid } from '../../domain/index.js';
 import type { Action, Flow, Group, Instruction, Match } from '../flow.js';
+import type { Aggregations } from './bonds/aggregations.js';
+import { floodTo, hashFor, leaveBy } from './bonds/flows.js';
 import {
   floodCustomer,
   MATCH_FROM_PROTECTED,
@@ -14,7 +16,7 @@ import {
 import {
   limitsCustomers,
   matchVids,
-  outputActions,
+  encodingActions,
   UNTAGGED,
   type EgressRule,
   type PortView,
@@ -44,7 +46,12 @@ export function floodFlows(views: readonly PortView[]): { flows: Flow[]; groups:
       const buckets = ports.flatMap(({ view, rules }) => {
         if (limited.includes(view)) return [];
         const rule = rules.find((it) => variant.pcp === 'any' || it.pcp === 'any' || it.pcp === variant.pcp);
-        return rule ? [{ actions: outputActions(view, rule.encoding) }] : [];
+        if (rule === undefined) return [];
+        // A bucket cannot hash; a bond's copy goes the way of frames for stations behind it.
+        if (view.isBond) return [{ actions: floodTo(view) }];
+        return [
+          { actions: [...encodingActions(rule.encoding), { type: 'OUTPUT', port: view.ofport } as const] },
+        ];
       });
       const actions: Action[] = [];
       if (buckets.length > 0) {
@@ -145,10 +152,17 @@ function floodClasses(views: readonly PortView[]): FloodClass[] {
   });
 }
 
-export function egressFlows(views: readonly PortView[]): Flow[] {
+/** How frames leave by bonds. */
+export interface Ways {
+  readonly bonds: Aggregations;
+  /** Our own datapath, which has more to hash by. */
+  readonly isOwnSwitch: boolean;
+}
+
+export function egressFlows(views: readonly PortView[], ways: Ways): Flow[] {
   const areProtected = views.filter(({ port }) => port.protected).length > 1;
   return views.flatMap((view) => {
-    const flows = view.egress.flatMap((rule) => egressRule(view, rule));
+    const flows = view.egress.flatMap((rule) => egressRule(view, rule, ways));
     if (areProtected && view.port.protected) {
       flows.push({
         table: 'egress',
@@ -164,13 +178,21 @@ export function egressFlows(views: readonly PortView[]): Flow[] {
   });
 }
 
-function egressRule(view: PortView, rule: EgressRule): Flow[] {
+function egressRule(view: PortView, rule: EgressRule, { bonds, isOwnSwitch }: Ways): Flow[] {
+  const leaving = leaveBy(view, bonds);
   const instructions: Instruction[] = limitsCustomers(view)
     ? [
         { type: 'APPLY_ACTIONS', actions: [{ type: 'POP_VLAN' }] },
         { type: 'GOTO_TABLE', table: 'customer' },
       ]
-    : [{ type: 'APPLY_ACTIONS', actions: outputActions(view, rule.encoding) }];
+    : leaving.length === 0
+      ? []
+      : [
+          {
+            type: 'APPLY_ACTIONS',
+            actions: [...hashFor(view, bonds, isOwnSwitch), ...encodingActions(rule.encoding), ...leaving],
+          },
+        ];
   return rule.vids.maskedVids().map((block) => ({
     table: 'egress',
     priority: rule.pcp === 'zero' ? 200 : 100,
@@ -182,7 +204,10 @@ function egressRule(view: PortView, rule: EgressRule): Flow[] {
     instructions,
     kind: 'egress',
     detail: view.id,
-    reason: `${view.port.name} (${view.port.vlanMode}) sends VLAN ${rule.vids.key} ${rule.encoding}`,
+    reason:
+      instructions.length > 0
+        ? `${view.port.name} (${view.port.vlanMode}) sends VLAN ${rule.vids.key} ${rule.encoding}`
+        : `${view.port.name}: no member of the bond may be used`,
   }));
 }
 
@@ -190,21 +215,21 @@ function egressRule(view: PortView, rule: EgressRule): Flow[] {
  * The `customer` table: behind a removed service tag, decides by the customer's tag. Known destinations come with
  * their port in the metadata, flooded frames with the service VLAN.
  */
-export function customerFlows(views: readonly PortView[]): Flow[] {
+export function customerFlows(views: readonly PortView[], ways: Ways): Flow[] {
   const limited = views.filter(limitsCustomers);
   const byService = new Map<Vid, PortView[]>();
   for (const view of limited) {
     for (const tag of view.carried) byService.set(tag, [...(byService.get(tag) ?? []), view]);
   }
   return [
-    ...limited.flatMap((view) => customerRules(matchOut(view.id), [view], 100)),
+    ...limited.flatMap((view) => customerRules(matchOut(view.id), [view], 100, ways)),
     ...[...byService].flatMap(([tag, tunnels]) => {
       const open = tunnels.filter(({ port }) => !port.protected);
       return [
-        ...customerRules(matchOut(floodCustomer(tag)), tunnels, 100),
+        ...customerRules(matchOut(floodCustomer(tag)), tunnels, 100, ways),
         ...(open.length < tunnels.length
           ? [
-              ...customerRules(matchOutFromProtected(floodCustomer(tag)), open, 300),
+              ...customerRules(matchOutFromProtected(floodCustomer(tag)), open, 300, ways),
               refuseProtected(floodCustomer(tag)),
             ]
           : []),
@@ -224,7 +249,12 @@ function refuseProtected(out: number): Flow {
   };
 }
 
-function customerRules(metadata: Match[string], tunnels: readonly PortView[], priority: number): Flow[] {
+function customerRules(
+  metadata: Match[string],
+  tunnels: readonly PortView[],
+  priority: number,
+  { bonds, isOwnSwitch }: Ways,
+): Flow[] {
   const byMembers = new Map<string, { tunnels: PortView[]; vids: Vid[] }>();
   for (let vid = 0; vid < 4096; vid++) {
     const members = tunnels.filter(({ port }) => port.cvlans?.has(vid) === true);
@@ -236,7 +266,7 @@ function customerRules(metadata: Match[string], tunnels: readonly PortView[], pr
   }
   return [...byMembers.values()].flatMap(({ tunnels: members, vids }) => {
     const set = VlanSet.of(vids);
-    const actions: Action[] = members.map(({ ofport }) => ({ type: 'OUTPUT', port: ofport }));
+    const actions = members.flatMap((view) => [...hashFor(view, bonds, isOwnSwitch), ...leaveBy(view, bonds)]);
     const names = members.map(({ port }) => port.name).join(', ');
     const rule = (vlanVid: Match[string]): Flow => ({
       table: 'customer',

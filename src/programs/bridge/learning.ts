@@ -2,10 +2,9 @@
 import { VlanSet, type Bridge, type MacAddress } from '../../domain/index.js';
 import type { Flow } from '../flow.js';
 import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
-import { CONTROLLER_PORT_ID, matchIn, writeOut } from './metadata.js';
+import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
 import { matchVids, PRESENT, type PortView } from './ports.js';
 
-const MULTICAST_BIT = { value: '01:00:00:00:00:00', mask: '01:00:00:00:00:00' };
 
 /** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
 export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
@@ -33,6 +32,64 @@ export function destinationFlow(entry: MacEntry): Flow {
     detail: entry.port,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
   };
+}
+
+/** OFPP_CONTROLLER. */
+const CONTROLLER = 0xfffffffd;
+const ETHERTYPE_ARP = 0x0806;
+/** An ARP message behind Ethernet header and tag. */
+const ARP_FRAME_BYTES = 46;
+
+/**
+ * What a bond that spreads frames by their source sent out and got back, as the network does not know of the bond: a
+ * station that is known elsewhere. Dropped, or it would be learned on the bond. A gratuitous ARP says that the
+ * station has moved there in truth: the controller looks at ARP.
+ */
+export function reflectionFlows(bonds: readonly LogicalPortId[], entry: MacEntry): Flow[] {
+  return bonds.flatMap((bond) => (bond === entry.port ? [] : reflection(bond, entry.vlan, entry.mac)));
+}
+
+function reflection(bond: LogicalPortId, vlan: number | null, mac: MacAddress): Flow[] {
+  const match = {
+    metadata: matchIn(bond),
+    eth_src: mac,
+    ...(vlan === null ? {} : { vlan_vid: PRESENT | vlan }),
+  };
+  const reason = `${mac} is known elsewhere: sent back by the network to a bond that it does not know of`;
+  return [
+    {
+      table: 'eth_src',
+      priority: 350,
+      match,
+      instructions: [],
+      kind: 'bond-reflected',
+      detail: bond,
+      reason,
+    },
+    {
+      table: 'eth_src',
+      priority: 360,
+      match: { ...match, eth_type: ETHERTYPE_ARP, eth_dst: 'ff:ff:ff:ff:ff:ff' },
+      instructions: [
+        {
+          type: 'APPLY_ACTIONS',
+          actions: [{ type: 'OUTPUT', port: CONTROLLER, maxLength: ARP_FRAME_BYTES }],
+        },
+      ],
+      kind: 'bond-reflected',
+      detail: bond,
+      reason: `${reason}, unless it is a gratuitous ARP`,
+    },
+  ];
+}
+
+/** Whether the first bytes of a tagged frame are an ARP message about its sender itself. */
+export function isGratuitousArp(data: Uint8Array): boolean {
+  const word = (at: number): number => ((data[at] ?? 0) << 8) | (data[at + 1] ?? 0);
+  if (data.length < ARP_FRAME_BYTES || word(16) !== ETHERTYPE_ARP) return false;
+  const operation = word(24);
+  const isAboutSender = word(32) === word(42) && word(34) === word(44);
+  return operation === 2 || (operation === 1 && isAboutSender);
 }
 
 /** Addresses of the bridge's own interfaces, and who has each in which VLANs; the first to claim one keeps it. */
@@ -65,7 +122,12 @@ export function staticEntries(
   return entries;
 }
 
-export function addressFlows(bridge: Bridge, views: readonly PortView[]): Flow[] {
+/** @param reflecting bonds that may get back what they sent ({@link reflectionFlows}) */
+export function addressFlows(
+  bridge: Bridge,
+  views: readonly PortView[],
+  reflecting: readonly LogicalPortId[],
+): Flow[] {
   const flows: Flow[] = [
     noLearn({ metadata: matchIn(CONTROLLER_PORT_ID) }, 'sent by a controller: nothing to learn'),
     noLearn({ eth_src: MULTICAST_BIT }, 'a multicast address is no source to learn (IEEE 802.1Q §8.7)'),
@@ -81,6 +143,12 @@ export function addressFlows(bridge: Bridge, views: readonly PortView[]): Flow[]
     });
   }
   const own = ownAddresses(views);
+  for (const bond of reflecting) {
+    const macs = new Set(own.map(({ mac }) => mac));
+    for (const mac of macs) flows.push(...reflection(bond, null, mac));
+    for (const { vlan, mac, port } of staticEntries(bridge, views).values())
+      if (port !== bond && !macs.has(mac)) flows.push(...reflection(bond, vlan, mac));
+  }
   for (const mac of new Set(own.map((it) => it.mac))) {
     flows.push(noLearn({ eth_src: mac }, `${mac} is an address of this bridge: not learned elsewhere`));
   }

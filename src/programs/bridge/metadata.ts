@@ -2,17 +2,19 @@
  * What the metadata register holds within the bridge program:
  *
  * ```
- *  63      49   48   47           24 23            0
- * +----------+------+---------------+---------------+
- * |  spare   | prot |  logical in   |  logical out  |
- * +----------+------+---------------+---------------+
+ *  63   57 56  49   48   47           24 23            0
+ * +-------+------+------+---------------+---------------+
+ * | spare | hash | prot |  logical in   |  logical out  |
+ * +-------+------+------+---------------+---------------+
  * ```
  *
  * Rules speak of *logical* ports, so that a bond (several OpenFlow ports, one logical port) needs one rule where
- * a plain port needs one. `prot` is set on frames that came in by a protected port.
+ * a plain port needs one. `prot` is set on frames that came in by a protected port. `hash` chooses the member of a
+ * balanced bond that a frame leaves by; it is set on the way out only.
  */
 import { LOCAL_PORT, type LogicalPort } from '../../domain/index.js';
-import type { MatchField, WriteMetadata } from '../flow.js';
+import { fieldNumber } from '../canonical.js';
+import type { Match, MatchField, RegisterLoad, WriteMetadata } from '../flow.js';
 import { hashText } from '../hash.js';
 import type { LogicalPortId } from './mac-table.js';
 
@@ -21,6 +23,13 @@ const IN_SHIFT = 24n;
 const IN_MASK = OUT_MASK << IN_SHIFT;
 const PROTECTED = 1n << 48n;
 const ALL = 0xffff_ffff_ffff_ffffn;
+const OUT_BITS = 24;
+const HASH_SHIFT = 49;
+const HASH_BITS = 8;
+const HASH_MASK = 0xffn << BigInt(HASH_SHIFT);
+
+/** Matches group addresses, broadcast included (the I/G bit, IEEE 802 §8.2.2). */
+export const MULTICAST_BIT = { value: '01:00:00:00:00:00', mask: '01:00:00:00:00:00' } as const;
 
 /** Stands for frames that a controller put into the bridge (packet-out with in_port CONTROLLER). */
 export const CONTROLLER_PORT_ID: LogicalPortId = 0xff_fffd;
@@ -52,6 +61,42 @@ export function matchIn(port: LogicalPortId): MatchField {
 
 export function matchOut(port: LogicalPortId): MatchField {
   return { value: BigInt(port), mask: OUT_MASK };
+}
+
+/** As {@link writeOut}, where an action is wanted. */
+export function loadOut(port: LogicalPortId): RegisterLoad {
+  return { type: 'NX_REG_LOAD', offsetBits: offsetBits(0, OUT_BITS), destination: 'metadata', value: BigInt(port) };
+}
+
+/** Where `multipath` stores the hash. */
+export const storeHash = {
+  argument: 0,
+  offsetBits: offsetBits(HASH_SHIFT, HASH_BITS),
+  destination: 'metadata',
+} as const;
+
+export function matchHash(port: LogicalPortId, hash: number): MatchField {
+  return { value: BigInt(port) | (BigInt(hash) << BigInt(HASH_SHIFT)), mask: OUT_MASK | HASH_MASK };
+}
+
+/** The hash of a rule that {@link matchHash} made, as the switch gives its match back. */
+export function hashOf(match: Match): number | undefined {
+  const field = match['metadata'];
+  if (typeof field !== 'object') return undefined;
+  const value = fieldNumber(field.value);
+  const mask = fieldNumber(field.mask);
+  if (value === undefined || mask === undefined || (mask & HASH_MASK) !== HASH_MASK) return undefined;
+  return Number((value & HASH_MASK) >> BigInt(HASH_SHIFT));
+}
+
+/** Came in by the port that it is to leave by. */
+export function matchReflected(port: LogicalPortId): MatchField {
+  return { value: BigInt(port) | (BigInt(port) << IN_SHIFT), mask: OUT_MASK | IN_MASK };
+}
+
+/** Nicira's way to name bits of a field. */
+function offsetBits(offset: number, bits: number): number {
+  return (offset << 6) | (bits - 1);
 }
 
 export function matchOutFromProtected(port: LogicalPortId): MatchField {

@@ -21,8 +21,12 @@ export const UNTAGGED = 0;
 export interface PortView {
   readonly port: LogicalPort;
   readonly id: LogicalPortId;
-  /** OpenFlow port that frames come in and leave by. A bond uses its first interface until it has a program. */
+  /** OpenFlow port that frames come in and leave by; of a bond, that of its first member. */
   readonly ofport: PortNumber;
+  /** Several interfaces; frames leave as the bond decides (bonds/flows.ts). */
+  readonly isBond: boolean;
+  /** All interfaces that have an OpenFlow port: of a plain port one. */
+  readonly members: readonly { readonly name: string; readonly ofport: PortNumber }[];
   /** VLANs whose frames may leave here. */
   readonly carried: VlanSet;
   readonly egress: readonly EgressRule[];
@@ -52,9 +56,12 @@ export function portViews(bridge: Bridge): readonly PortView[] {
 }
 
 function viewOf(port: LogicalPort, id: LogicalPortId): PortView[] {
-  const ofport = port.interfaces.find((it) => it.ofport !== null)?.ofport;
-  if (ofport === undefined || ofport === null) return [];
-  return [{ port, id, ofport, carried: carriedVlans(port), egress: egressRules(port) }];
+  const members = port.interfaces.flatMap(({ name, ofport }) => (ofport === null ? [] : [{ name, ofport }]));
+  const [first] = members;
+  if (first === undefined) return [];
+  const isBond = port.interfaces.length > 1;
+  const { ofport } = first;
+  return [{ port, id, ofport, isBond, members, carried: carriedVlans(port), egress: egressRules(port) }];
 }
 
 /** The VLANs a port carries. A port in a mode that needs a tag and has none carries VLAN 0, as in Open vSwitch. */
@@ -103,14 +110,17 @@ function bareRules(vids: VlanSet, priorityTags: LogicalPort['priorityTags']): Eg
   }
 }
 
+/** A bond keeps its name while its members come and go; a plain port is its OpenFlow port. */
+const keyOf = (view: PortView): string => (view.isBond ? `${view.id}` : `${view.id} ${view.ofport}`);
+
 /**
  * Ports that carry what either of two configurations carries, and are protected where both say so. Where they
  * write the same VLAN differently, the new one counts.
  */
 export function mergeViews(from: readonly PortView[], to: readonly PortView[]): PortView[] {
-  const merged = new Map(from.map((view) => [`${view.id} ${view.ofport}`, view]));
+  const merged = new Map(from.map((view) => [keyOf(view), view]));
   for (const view of to) {
-    const key = `${view.id} ${view.ofport}`;
+    const key = keyOf(view);
     const old = merged.get(key);
     merged.set(key, old === undefined || old.port === view.port ? view : mergeView(old, view));
   }
@@ -139,16 +149,15 @@ function mergeView(from: PortView, to: PortView): PortView {
 
 const cvlansOf = ({ port }: PortView): VlanSet => port.cvlans ?? VlanSet.all;
 
-/** From the frame within the bridge, always tagged, to the frame on the port's wire. */
-export function outputActions(view: PortView, encoding: Encoding): Action[] {
-  const output: Action = { type: 'OUTPUT', port: view.ofport };
+/** From the frame within the bridge, always tagged, to the frame on a port's wire. */
+export function encodingActions(encoding: Encoding): Action[] {
   switch (encoding) {
     case 'tagged':
-      return [output];
+      return [];
     case 'untagged':
-      return [{ type: 'POP_VLAN' }, output];
+      return [{ type: 'POP_VLAN' }];
     case 'priority-tagged':
-      return [{ type: 'SET_FIELD', field: { vlan_vid: PRESENT } }, output];
+      return [{ type: 'SET_FIELD', field: { vlan_vid: PRESENT } }];
   }
 }
 

@@ -5,13 +5,13 @@ const PACKET_IN_BYTES = 64;
 
 /**
  * The tables of the bridge program, in order. From `vlan_in` to `flood` and `egress` every frame has an outer
- * tag, VID 0 being the VLAN of untagged frames on trunks. `customer` stands last as few bridges use it.
+ * tag, VID 0 being the VLAN of untagged frames on trunks. `customer` and `bond` stand last as few bridges use them.
  */
 export const BRIDGE_TABLES: readonly TableDeclaration[] = [
   {
     name: 'ingress',
-    does: 'drops reserved group addresses; OpenFlow port → logical port',
-    match: { in_port: 'exact', eth_dst: 'maskable' },
+    does: 'LACP to the controller; drops reserved group addresses; OpenFlow port → logical port',
+    match: { in_port: 'exact', eth_dst: 'maskable', eth_type: 'exact', vlan_vid: 'exact' },
     miss: { kind: 'drop', reason: 'not a port of this bridge' },
     next: ['vlan_in'],
   },
@@ -32,7 +32,13 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
   {
     name: 'eth_src',
     does: 'is the source known on this port? If not, the controller learns it; the frame goes on either way',
-    match: { metadata: 'maskable', vlan_vid: 'maskable', eth_src: 'maskable' },
+    match: {
+      metadata: 'maskable',
+      vlan_vid: 'maskable',
+      eth_src: 'maskable',
+      eth_dst: 'exact',
+      eth_type: 'exact',
+    },
     miss: {
       kind: 'next',
       table: 'eth_dst',
@@ -62,13 +68,20 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
     does: 'writes the tag as the port wants it, and outputs; drops VLANs that the port does not carry',
     match: { metadata: 'maskable', vlan_vid: 'maskable', vlan_pcp: 'exact' },
     miss: { kind: 'drop', reason: 'the destination’s port does not carry this VLAN' },
-    next: ['customer'],
+    next: ['customer', 'bond'],
   },
   {
     name: 'customer',
     does: 'dot1q-tunnels with a list of customer VLANs: the tag behind the service tag decides',
     match: { metadata: 'maskable', vlan_vid: 'maskable' },
     miss: { kind: 'drop', reason: 'the tunnel does not take this customer VLAN' },
+    next: ['bond'],
+  },
+  {
+    name: 'bond',
+    does: 'balanced bonds: the frame’s hash decides which member it leaves by',
+    match: { metadata: 'maskable' },
+    miss: { kind: 'drop', reason: 'the bond is gone' },
     next: [],
   },
 ];

@@ -10,8 +10,11 @@ const TPID_8021Q = 0x8100;
 const CONTROLLER_PORT = 0xfffffffd;
 
 export function ingressFlows(views: readonly PortView[], forwardBpdu: boolean): Flow[] {
-  const flows: Flow[] = views.map((view) =>
-    admit(view.ofport, view.id, view.port.protected, `port ${view.port.name}`),
+  const flows: Flow[] = views.flatMap((view) =>
+    view.members.map(({ name, ofport }) => {
+      const what = view.isBond ? `${name} of ${view.port.name}` : `port ${view.port.name}`;
+      return admit(ofport, view.id, view.port.protected, what);
+    }),
   );
   flows.push(admit(CONTROLLER_PORT, CONTROLLER_PORT_ID, false, 'frames a controller sends through NORMAL'));
   if (!forwardBpdu) {

@@ -1,1 +1,2 @@
+export { Aggregations } from './aggregations.js';
 export * from './status.js';
