@@ -36,7 +36,10 @@ export function cookiesOf(
 ): { value: bigint; mask: bigint } | undefined {
   const number = program.kinds.indexOf(kind) + 1;
   if (number === 0) return undefined;
-  return { value: packCookie({ program: program.id, kind: number, detail: 0 }), mask: 0xffff_ffff_0000_0000n };
+  return {
+    value: packCookie({ program: program.id, kind: number, detail: 0 }),
+    mask: 0xffff_ffff_0000_0000n,
+  };
 }
 
 /** The parts of a cookie made by `packCookie`, or undefined for anybody else's. */

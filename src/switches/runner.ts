@@ -257,7 +257,10 @@ export class ProgramRunner {
     const phases = commands.length > 0 ? [commands] : [];
     // Only now: what programs want may depend on what they have just been told.
     const finals = this.#flowSets(to);
-    yield { phases: [...phases, ...this.#advance(finals)], consequence: { ...rest, commands: [], isStale: false } };
+    yield {
+      phases: [...phases, ...this.#advance(finals)],
+      consequence: { ...rest, commands: [], isStale: false },
+    };
   }
 
   /** How many commands `reconfigure` would make for what is configured. Changes nothing. */

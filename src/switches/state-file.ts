@@ -36,7 +36,8 @@ export class StateFile {
     try {
       const { version, savedAtMs, programs } = JSON.parse(text) as Record<string, unknown>;
       const elapsedMs = sinceBootMs() - Number(savedAtMs);
-      const isUsable = version === VERSION && elapsedMs >= 0 && typeof programs === 'object' && programs !== null;
+      const isUsable =
+        version === VERSION && elapsedMs >= 0 && typeof programs === 'object' && programs !== null;
       return isUsable ? { programs: programs as Record<string, unknown>, elapsedMs } : undefined;
     } catch {
       this.failed(`${this.path} is damaged and left aside`);

@@ -189,7 +189,8 @@ export const bridgeProgram = defineProgram<BridgeState>({
       const vlan = (((data[14] ?? 0) << 8) | (data[15] ?? 0)) & 0xfff;
       const mac = macAddressAt(data, 6);
       // Known elsewhere: only a gratuitous ARP proves that the station is behind the bond now.
-      const isReflected = state.reflecting.includes(view.id) && (state.macs.get(vlan, mac)?.port ?? view.id) !== view.id;
+      const isReflected =
+        state.reflecting.includes(view.id) && (state.macs.get(vlan, mac)?.port ?? view.id) !== view.id;
       if (isReflected && !isGratuitousArp(data)) return NO_REACTION;
       return step(state, { kind: 'packetIn', port: view.id, vlan, mac }, nowMs);
     },
@@ -355,7 +356,12 @@ function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState):
     const moved = { ...entry, port: output.movedFrom };
     changes.push(remove(sourceFlow(moved, ageingTimeS)));
     // It is behind this bond now: nothing is a reflection there any more.
-    changes.push(...reflectionFlows(reflecting.filter((id) => id === entry.port), moved).map(remove));
+    changes.push(
+      ...reflectionFlows(
+        reflecting.filter((id) => id === entry.port),
+        moved,
+      ).map(remove),
+    );
   }
   return changes;
 }

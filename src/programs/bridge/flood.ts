@@ -55,7 +55,7 @@ export function floodFlows(views: readonly PortView[]): { flows: Flow[]; groups:
       });
       const actions: Action[] = [];
       if (buckets.length > 0) {
-        const name = `flood ${JSON.stringify(buckets)}`;
+        const name = `flood ${JSON.stringify(buckets, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`;
         const reason = `flood to ${ports.map(({ view }) => view.port.name).join(', ')}`;
         if (!groups.has(name)) groups.set(name, { name, type: 'ALL', buckets, reason });
         actions.push({ type: 'GROUP', group: name });
@@ -266,7 +266,10 @@ function customerRules(
   }
   return [...byMembers.values()].flatMap(({ tunnels: members, vids }) => {
     const set = VlanSet.of(vids);
-    const actions = members.flatMap((view) => [...hashFor(view, bonds, isOwnSwitch), ...leaveBy(view, bonds)]);
+    const actions = members.flatMap((view) => [
+      ...hashFor(view, bonds, isOwnSwitch),
+      ...leaveBy(view, bonds),
+    ]);
     const names = members.map(({ port }) => port.name).join(', ');
     const rule = (vlanVid: Match[string]): Flow => ({
       table: 'customer',

@@ -5,7 +5,6 @@ import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
 import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
 import { matchVids, PRESENT, type PortView } from './ports.js';
 
-
 /** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
 export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
   return {

@@ -65,7 +65,12 @@ export function matchOut(port: LogicalPortId): MatchField {
 
 /** As {@link writeOut}, where an action is wanted. */
 export function loadOut(port: LogicalPortId): RegisterLoad {
-  return { type: 'NX_REG_LOAD', offsetBits: offsetBits(0, OUT_BITS), destination: 'metadata', value: BigInt(port) };
+  return {
+    type: 'NX_REG_LOAD',
+    offsetBits: offsetBits(0, OUT_BITS),
+    destination: 'metadata',
+    value: BigInt(port),
+  };
 }
 
 /** Where `multipath` stores the hash. */

@@ -246,8 +246,8 @@ describe('properties', () => {
           let isLossy = true;
           const lan = new Simulation(
             pair(
-              { settings: { time: times[0] as 'fast' | 'slow' } },
-              { settings: { time: times[1] as 'fast' | 'slow', mode: passive ? 'passive' : 'active' } },
+              { settings: { time: times[0] } },
+              { settings: { time: times[1], mode: passive ? 'passive' : 'active' } },
             ),
             () => (isLossy ? (random() < loss ? null : random() * delayMs) : 1),
           );

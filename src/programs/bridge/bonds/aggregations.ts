@@ -1,5 +1,11 @@
 /** The bonds of a bridge and its ports with LACP: configured, fed and asked together. Pure: takes the time. */
-import { LOCAL_PORT, macAddress, type Bridge, type LogicalPort, type MacAddress } from '../../../domain/index.js';
+import {
+  LOCAL_PORT,
+  macAddress,
+  type Bridge,
+  type LogicalPort,
+  type MacAddress,
+} from '../../../domain/index.js';
 import { LacpEntity, type LacpConfig, type LacpSnapshot, type LacpStatus } from '../../../protocols/index.js';
 import type { PortLinks } from '../../program.js';
 import { Bond, type BondConfig, type BondSnapshot, type LacpView } from './bond.js';
@@ -45,7 +51,9 @@ export class Aggregations {
     const byOfport = new Map<number, { port: string; member: string }>();
     const stale = new Set(this.#ports.keys());
     for (const port of bridge.ports) {
-      const members = port.interfaces.flatMap(({ name, ofport }) => (ofport === null ? [] : [{ name, ofport }]));
+      const members = port.interfaces.flatMap(({ name, ofport }) =>
+        ofport === null ? [] : [{ name, ofport }],
+      );
       const isBond = port.interfaces.length > 1;
       if (members.length === 0 || (!isBond && port.lacp === undefined)) continue;
       stale.delete(port.name);
@@ -196,7 +204,10 @@ export class Aggregations {
 
 function lacpView(lacp: LacpEntity | null): LacpView {
   if (!lacp) return { status: 'off', mayEnable: () => true };
-  return { status: lacp.isNegotiated ? 'negotiated' : 'configured', mayEnable: (name) => lacp.mayEnable(name) };
+  return {
+    status: lacp.isNegotiated ? 'negotiated' : 'configured',
+    mayEnable: (name) => lacp.mayEnable(name),
+  };
 }
 
 function describe(bond: Bond, lacp: LacpEntity | null): string {

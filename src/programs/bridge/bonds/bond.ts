@@ -271,7 +271,9 @@ export class Bond {
   #mayEnable(name: string): boolean {
     const member = this.#members.get(name);
     if (member === undefined) return false;
-    return member.override ?? (member.isLinkUp && (this.#lacp.status === 'off' || this.#lacp.mayEnable(name)));
+    return (
+      member.override ?? (member.isLinkUp && (this.#lacp.status === 'off' || this.#lacp.mayEnable(name)))
+    );
   }
 
   #runMember(name: string, member: Member, nowMs: number): void {
@@ -302,7 +304,8 @@ export class Bond {
   #chooseActive(nowMs: number): void {
     const { primary, mode } = this.#config.settings;
     const isKept = this.#active !== null && this.isEnabled(this.#active);
-    if (mode === 'active-backup' && primary !== null && this.isEnabled(primary)) this.#setActive(primary, nowMs);
+    if (mode === 'active-backup' && primary !== null && this.isEnabled(primary))
+      this.#setActive(primary, nowMs);
     // In the order in which the switch fails over by itself.
     else if (!isKept) this.#setActive(this.enabledFrom(this.#active)[0]?.name ?? null, nowMs);
   }
@@ -374,7 +377,8 @@ export class Bond {
       loads.set(from, most - best.load);
       loads.set(to, least + best.load);
     }
-    for (let hash = 0; hash < BOND_HASHES; hash++) this.#loads[hash] = Math.floor((this.#loads[hash] ?? 0) / 2);
+    for (let hash = 0; hash < BOND_HASHES; hash++)
+      this.#loads[hash] = Math.floor((this.#loads[hash] ?? 0) / 2);
   }
 }
 

@@ -60,7 +60,10 @@ export function hashFor(view: PortView, bonds: Aggregations, isOwnSwitch: boolea
   return [{ type: 'NX_MULTIPATH', fields, basis, algorithm: MODULO, maxLink: BOND_HASHES - 1, ...storeHash }];
 }
 
-export function bondOutFlows(views: readonly PortView[], bonds: Aggregations): { flows: Flow[]; groups: Group[] } {
+export function bondOutFlows(
+  views: readonly PortView[],
+  bonds: Aggregations,
+): { flows: Flow[]; groups: Group[] } {
   const flows: Flow[] = [];
   const groups: Group[] = [];
   for (const view of views) {
@@ -136,7 +139,11 @@ export function refusalFlows(views: readonly PortView[], bonds: Aggregations): F
   return views.flatMap((view) => view.members.flatMap((member) => refusals(view, member, bonds)));
 }
 
-function refusals(view: PortView, { name, ofport }: PortView['members'][number], bonds: Aggregations): Flow[] {
+function refusals(
+  view: PortView,
+  { name, ofport }: PortView['members'][number],
+  bonds: Aggregations,
+): Flow[] {
   const bond = view.isBond ? bonds.bond(view.port.name) : null;
   if (!view.isBond) return [];
   const bondName = view.port.name;
@@ -171,7 +178,10 @@ function refusals(view: PortView, { name, ofport }: PortView['members'][number],
 }
 
 /** LACPDUs and markers go to the controller, so many a second from each port. */
-export function slowProtocolFlows(views: readonly PortView[], isOwnSwitch: boolean): { flows: Flow[]; meters: Meter[] } {
+export function slowProtocolFlows(
+  views: readonly PortView[],
+  isOwnSwitch: boolean,
+): { flows: Flow[]; meters: Meter[] } {
   const flows: Flow[] = [];
   const meters: Meter[] = [];
   for (const view of views) {
@@ -216,4 +226,3 @@ export function slowProtocolFlows(views: readonly PortView[], isOwnSwitch: boole
 export function floodTo(view: PortView): Action[] {
   return [loadOut(view.id), { type: 'RESUBMIT', table: 'egress' }];
 }
-
