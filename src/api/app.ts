@@ -10,13 +10,15 @@ import { ProblemError, answerUnparsable, sendProblem, toProblem } from './proble
 import { bridgeRoutes } from './routes/bridges.js';
 import { configRoutes } from './routes/config.js';
 import { fdbRoutes } from './routes/fdb.js';
+import { flowRoutes } from './routes/flows.js';
+import { groupRoutes } from './routes/groups.js';
 import { interfaceRoutes } from './routes/interfaces.js';
+import { meterRoutes } from './routes/meters.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
 import { dropRoutes } from './routes/drops.js';
 import { eventRoutes } from './routes/events.js';
 import { statisticsRoutes } from './routes/statistics.js';
-import { tableRoutes } from './routes/tables.js';
 import { traceRoutes } from './routes/trace.js';
 import { warningRoutes } from './routes/warnings.js';
 import type { Services } from './services.js';
@@ -36,7 +38,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     ...(options.log ? { loggerInstance: options.log } : {}),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     requestTimeout: 30_000,
     forceCloseConnections: true,
     // What never becomes a request: URLs and headers that are none.
@@ -71,7 +73,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     portRoutes(app, options);
     interfaceRoutes(app, options);
     fdbRoutes(app, options);
-    tableRoutes(app, options);
+    flowRoutes(app, options);
+    groupRoutes(app, options);
+    meterRoutes(app, options);
     configRoutes(app, options);
     warningRoutes(app, options);
     statisticsRoutes(app, options);

@@ -134,7 +134,7 @@ const ANYWHERE = {
   500: 'A fault in Weft; its log says more',
   503: 'The database cannot be written, or the switch does not answer, at present',
 };
-const IN_PATH = { 404: 'There is no such resource' };
+const IN_PATH = { 404: 'There is no such resource', 414: 'The URL is too long' };
 const WITH_BODY = { 413: 'The body is too large', 415: 'The body is of another media type' };
 const OTHERS: Readonly<Record<string, string>> = {
   409: 'It does not go together with what there is',

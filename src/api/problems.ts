@@ -53,6 +53,7 @@ const TITLES: Readonly<Record<IntentErrorCode, string>> = {
 const CODES: Readonly<Record<number, string>> = {
   404: 'not-found',
   413: 'too-large',
+  414: 'too-long',
   415: 'unsupported-media-type',
 };
 

@@ -2,7 +2,7 @@
  * What the rest of the controller sees of a switch. One driver per bridge: it keeps one OpenFlow connection,
  * makes the switch hold what the bridge's programs want, and answers questions about it.
  */
-import type { TlsOptions } from 'node-openflow';
+import type { MessageInput, MultipartRequestBodyInput, TlsOptions } from 'node-openflow';
 import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
 import type { PlanSize } from '../reconcile/index.js';
 import type { LacpStatus } from '../protocols/index.js';
@@ -38,13 +38,24 @@ export interface SwitchDriver {
   commandBond(command: BondCommand): void;
   /** Sets the totals of {@link SwitchStatus.learning} to zero. */
   clearFdbCounters(): void;
-  /** Every flow on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
-  dumpFlows(): Promise<FlowDump[]>;
+  /** The flows on the switch, users' too. @throws Error while not connected or when the switch does not answer. */
+  dumpFlows(selection?: FlowSelection): Promise<FlowDump[]>;
+  /**
+   * The same part by part, as the switch sends them, on a connection of its own: who reads slowly holds back the dump
+   * and nothing else. @throws Error when the switch does not answer
+   */
+  streamFlows(selection?: FlowSelection): AsyncGenerator<FlowDump[]>;
   dumpGroups(): Promise<GroupDump[]>;
   /** Which program a flow is of, and why it is there; null: a user's or another controller's. */
   owner(flow: Pick<FlowDump, 'tableId' | 'priority' | 'match' | 'cookie'>): FlowOwner | null;
   /** Whose table it is and what the program calls it; null: nobody's. */
   table(tableId: number): { readonly program: string; readonly name: string } | null;
+  dumpMeters(): Promise<MeterDump[]>;
+  /**
+   * Changes what belongs to users: all messages or none. The datapath refuses what would touch the program's tables,
+   * groups and meters. @throws Error where there is no connection, ForeignSwitchError on a switch of somebody else
+   */
+  changeAsUser(messages: readonly MessageInput[]): Promise<readonly RefusedMessage[]>;
   /** The switch's ports as it described them last. */
   ports(): SwitchPort[];
   /** Calls `listener` for every event until the returned function is called. */
@@ -102,6 +113,23 @@ export interface FdbEntry {
   readonly ageS: number | null;
 }
 
+/** Of a FLOW request (OF 1.3.5 §7.3.5.2): table, cookie, match, out_port, out_group. Left out: every flow. */
+export type FlowSelection = Partial<Omit<Extract<MultipartRequestBodyInput, { type: 'FLOW' }>, 'type'>>;
+
+/** What the switch says to one of several messages. */
+export interface RefusedMessage {
+  /** Index among the messages given. */
+  readonly index: number;
+  /** `FLOW_MOD_FAILED` and the like (OF 1.3.5 §7.4.4). */
+  readonly errorType: string;
+  readonly code: string;
+}
+
+/** Users' flows are changed on our own datapath only, which knows them from the program's. */
+export class ForeignSwitchError extends Error {
+  override readonly name = 'ForeignSwitchError';
+}
+
 export interface FdbCriteria {
   readonly port?: string;
   readonly vlan?: Vid;
@@ -142,6 +170,13 @@ export interface GroupDump {
     readonly watchGroup: number;
     readonly actions: readonly ResolvedAction[];
   }[];
+  readonly owner: { readonly program: string; readonly reason: string } | null;
+}
+
+export interface MeterDump {
+  readonly meterId: number;
+  readonly flags: readonly (string | number)[];
+  readonly bands: readonly object[];
   readonly owner: { readonly program: string; readonly reason: string } | null;
 }
 

@@ -1,7 +1,8 @@
 /** What a switch holds, for people: every flow and group, ours with owner and reason. */
-import type { FlowStats, GroupDesc } from 'node-openflow';
+import type { FlowStats, GroupDesc, MeterConfig } from 'node-openflow';
 import { flowKey } from '../programs/index.js';
-import type { FlowDump, FlowOwner, GroupDump } from './driver.js';
+import { isMeterOf } from '../reconcile/index.js';
+import type { FlowDump, FlowOwner, GroupDump, MeterDump } from './driver.js';
 import type { ProgramRunner } from './runner.js';
 import { flowOf, groupOf } from './wire.js';
 
@@ -48,5 +49,17 @@ export function groupDumps(entries: readonly GroupDesc[], runner: ProgramRunner)
       actions: groupOf(description).buckets[i]?.actions ?? [],
     })),
     owner: runner.want.groupReasons.get(description.groupId) ?? null,
+  }));
+}
+
+/** Meters carry no cookie: the range of ids tells whose one is. */
+export function meterDumps(entries: readonly MeterConfig[], runner: ProgramRunner): MeterDump[] {
+  return entries.map(({ meterId, flags, bands }) => ({
+    meterId,
+    flags,
+    bands,
+    owner: isMeterOf(runner.meterRange, meterId)
+      ? { program: 'weft', reason: 'a meter of a program: its id is in their range' }
+      : null,
   }));
 }

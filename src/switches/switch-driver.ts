@@ -6,6 +6,7 @@
  */
 import {
   keepConnected,
+  Meter,
   OpenFlowEncodeError,
   RequestError,
   type Client,
@@ -49,14 +50,19 @@ import type {
   FdbEntry,
   FlowDump,
   FlowOwner,
+  FlowSelection,
   GroupDump,
+  MeterDump,
+  RefusedMessage,
   SentCounters,
   SwitchDriver,
   SwitchEvent,
   SwitchPort,
   SwitchStatus,
 } from './driver.js';
-import { flowDumps, groupDumps, ownerOf } from './dumps.js';
+import { ForeignSwitchError } from './driver.js';
+import { flowDumps, groupDumps, meterDumps, ownerOf } from './dumps.js';
+import { changeAsUser, streamFlowStats } from './management.js';
 import { resolvePorts, samePorts } from './ports.js';
 import { ProgramRunner, type Consequence } from './runner.js';
 import { StateFile } from './state-file.js';
@@ -222,11 +228,19 @@ export class OpenFlowDriver implements SwitchDriver {
     for (const name of LEARNING) counters[name] = 0;
   }
 
-  async dumpFlows(): Promise<FlowDump[]> {
-    const { entries } = await this.#requireConnection().multipart(flowRequest(), {
-      timeoutMs: REQUEST_TIMEOUT_MS,
-    });
+  async dumpFlows(selection: FlowSelection = {}): Promise<FlowDump[]> {
+    const { entries } = await this.#requireConnection().multipart(
+      { ...flowRequest(), ...selection },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
     return flowDumps(entries, this.#runner);
+  }
+
+  async *streamFlows(selection: FlowSelection = {}): AsyncGenerator<FlowDump[]> {
+    this.#requireConnection();
+    const request = { ...flowRequest(), ...selection };
+    for await (const entries of streamFlowStats(this.#userTarget, request, this.#options.tls))
+      yield flowDumps(entries, this.#runner);
   }
 
   async dumpGroups(): Promise<GroupDump[]> {
@@ -247,6 +261,24 @@ export class OpenFlowDriver implements SwitchDriver {
       if (name !== undefined) return { program: program.name, name };
     }
     return null;
+  }
+
+  async dumpMeters(): Promise<MeterDump[]> {
+    const { entries } = await this.#requireConnection().multipart(
+      { type: 'METER_CONFIG', meterId: Meter.ALL },
+      { timeoutMs: REQUEST_TIMEOUT_MS },
+    );
+    return meterDumps(entries, this.#runner);
+  }
+
+  async changeAsUser(messages: readonly MessageInput[]): Promise<readonly RefusedMessage[]> {
+    if (this.#isForeign) throw new ForeignSwitchError(`${this.bridge} lies on a switch that is not Weft's`);
+    return changeAsUser(this.#userTarget, messages);
+  }
+
+  /** Where users' own connections go; on a foreign switch there is no other door than ours. */
+  get #userTarget(): string {
+    return this.#isForeign ? this.target : `unix:${this.#options.rundir}/${this.bridge}.mgmt`;
   }
 
   ports(): SwitchPort[] {

@@ -313,7 +313,7 @@ describe('fdb, flows and groups', () => {
     const text = await api.call('GET', '/v1/bridges/br0/flows', undefined, { accept: 'text/plain' });
     expect(text.headers['content-type']).toContain('text/plain');
     expect(text.text).toBe(
-      'cookie=0x57ffffffffffffff, duration=1.500s, table=64, n_packets=5, n_bytes=300, priority=100,in_port=1,dl_vlan=10 actions=pop_vlan,output:2\n',
+      'cookie=0x57ffffffffffffff, duration=1.500s, table=64, n_packets=5, n_bytes=300, priority=100,in_port=1,dl_vlan=10 actions=pop_vlan,output:2 # bridge/egress: p1 carries VLAN 10\n',
     );
     expect((await api.call('GET', '/v1/bridges/br0/groups', undefined, { accept: 'text/plain' })).text).toBe(
       'group_id=7,type=all,bucket=actions=output:3\n',
@@ -322,7 +322,9 @@ describe('fdb, flows and groups', () => {
       groups: [{ groupId: 7, type: 'ALL' }],
     });
     api.switches.connected = false;
-    expect(await api.call('GET', '/v1/bridges/br0/flows')).toMatchObject(problem(503, 'switch-unavailable'));
+    expect(await api.call('GET', '/v1/bridges/br0/flows')).toMatchObject(
+      problem(409, 'switch-not-connected'),
+    );
   });
 });
 

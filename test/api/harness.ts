@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { MessageInput } from 'node-openflow';
 import { buildApp } from '../../src/api/app.js';
 import type { AppOptions } from '../../src/api/app.js';
 import type { App } from '../../src/api/plugin.js';
@@ -15,7 +16,14 @@ import type { MacAddress } from '../../src/domain/index.js';
 import { openVSwitchSchema } from '../../src/ovsdb/index.js';
 import { Journal } from '../../src/ovsdb/journal.js';
 import { Store } from '../../src/ovsdb/store.js';
-import type { FdbEntry, FlowDump, GroupDump, SwitchDriver } from '../../src/switches/driver.js';
+import type {
+  FdbEntry,
+  FlowDump,
+  GroupDump,
+  MeterDump,
+  RefusedMessage,
+  SwitchDriver,
+} from '../../src/switches/driver.js';
 
 export const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -26,6 +34,10 @@ export class FakeSwitches implements Switches {
   fdb: FdbEntry[] = [];
   flows: FlowDump[] = [];
   groups: GroupDump[] = [];
+  meters: MeterDump[] = [];
+  /** What users were said to want, and what the switch says to it. */
+  readonly changes: MessageInput[] = [];
+  refused: RefusedMessage[] = [];
 
   async synced(): Promise<void> {
     if (this.pending !== null) throw new Error(this.pending);
@@ -105,9 +117,17 @@ export class FakeSwitches implements Switches {
         return before - this.fdb.length;
       },
       dumpFlows: () => answer([...this.flows]),
+      streamFlows: async function* (this: { dumpFlows(): Promise<FlowDump[]> }) {
+        yield await this.dumpFlows();
+      },
       dumpGroups: () => answer([...this.groups]),
       owner: () => null,
       table: () => null,
+      dumpMeters: () => answer([...this.meters]),
+      changeAsUser: async (messages) => {
+        this.changes.push(...messages);
+        return this.refused;
+      },
       ports: () => [],
       subscribe: () => () => undefined,
       stop: () => Promise.resolve(),

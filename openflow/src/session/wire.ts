@@ -56,10 +56,15 @@ export function errorMessage(
   return { type: 'ERROR', xid, errorType, code, data };
 }
 
+/** Where the xid of the bundled message stands: behind the experimenter header (16), bundle id, padding and flags (8). */
+const BUNDLED_XID_AT = 16 + 8 + 4;
+
 /** The message's bytes under that xid, which is written over the message's own. @throws OpenFlowEncodeError */
 export function encodeUnder(message: MessageInput, xid: number): Buffer {
   const bytes = encode(message);
   bytes.writeUInt32BE(xid, 4);
+  // A message in a bundle has the xid of the message that adds it (EXT-230).
+  if (message.type === 'BUNDLE_ADD_MESSAGE') bytes.writeUInt32BE(xid, BUNDLED_XID_AT);
   return bytes;
 }
 

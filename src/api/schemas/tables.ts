@@ -1,5 +1,6 @@
 /** Flows, groups and meters, as they go over the REST API. */
 import { Type } from 'typebox';
+import type { Static } from 'typebox';
 import { BridgeParams, component, orNull, strict, word } from './common.js';
 
 const Owner = orNull(
@@ -44,6 +45,7 @@ export const FlowView = component(
     text: Text,
   }),
 );
+export type FlowView = Static<typeof FlowView>;
 export const FlowsView = component('Flows', Type.Object({ flows: Type.Array(FlowView) }));
 export const FlowLines = Type.String({
   description:
@@ -180,6 +182,7 @@ export const GroupView = component(
     text: Text,
   }),
 );
+export type GroupView = Static<typeof GroupView>;
 export const GroupsView = component('Groups', Type.Object({ groups: Type.Array(GroupView) }));
 const GROUP_TYPES = ['ALL', 'SELECT', 'INDIRECT', 'FF'] as const;
 const groupSettings = {
@@ -232,6 +235,7 @@ export const MeterView = component(
     text: Text,
   }),
 );
+export type MeterView = Static<typeof MeterView>;
 export const MetersView = component('Meters', Type.Object({ meters: Type.Array(MeterView) }));
 const meterSettings = {
   flags: Type.Optional(Type.Array(word(['KBPS', 'PKTPS', 'BURST', 'STATS']), { uniqueItems: true })),
@@ -271,3 +275,13 @@ export const MetersInput = component(
   ),
 );
 export const MeterParams = Type.Object({ ...BridgeParams.properties, meterId: MeterId });
+
+/** Lines in ovs-ofctl's syntax. Not text/plain, which a page of another origin may send without being asked. */
+export const OFCTL_TYPE = 'text/x-ovs-ofctl';
+const Lines = Type.String({
+  description: "One a line in ovs-ofctl's syntax; blank lines and what follows # are passed over",
+});
+/** A body in either form. */
+export const inEitherForm = (schema: object) => ({
+  content: { 'application/json': { schema }, [OFCTL_TYPE]: { schema: Lines } },
+});

@@ -1,0 +1,91 @@
+/** Flows, groups and meters of a dump, as JSON and as lines of ovs-ofctl's with whose they are and why. */
+import { formatFlowStats, formatGroup, formatMeter, toJson } from 'node-openflow';
+import type { FlowStats, GroupDesc, MeterConfig, PortNames } from 'node-openflow';
+import type { FlowDump, GroupDump, MeterDump, SwitchPort } from '../../switches/driver.js';
+import type { FlowView, GroupView, MeterView } from '../schemas.js';
+
+/** The names that ports have on the switch, for printing and for reading. */
+export function portNames(ports: readonly SwitchPort[]): PortNames {
+  const byNumber = new Map(ports.map(({ ofport, name }) => [ofport, name]));
+  const byName = new Map(ports.map(({ ofport, name }) => [name, ofport]));
+  return { byName: (name) => byName.get(name), byNumber: (port) => byNumber.get(port) };
+}
+
+export function viewFlow(flow: FlowDump, names?: PortNames): FlowView {
+  return {
+    tableId: flow.tableId,
+    priority: flow.priority,
+    cookie: `0x${flow.cookie.toString(16)}`,
+    match: toJson(flow.match) as Record<string, unknown>,
+    instructions: toJson(flow.instructions) as unknown[],
+    idleTimeoutS: flow.idleTimeoutS,
+    hardTimeoutS: flow.hardTimeoutS,
+    flags: [...flow.flags],
+    packets: Number(flow.packets),
+    bytes: Number(flow.bytes),
+    durationS: flow.durationS,
+    owner: flow.owner,
+    text: formatFlowStats(statsOf(flow), { hasStats: false, ...(names ? { names } : {}) }),
+  };
+}
+
+export function flowLine(flow: FlowDump, names: PortNames): string {
+  const { owner } = flow;
+  const line = formatFlowStats(statsOf(flow), { names });
+  return owner ? `${line} # ${owner.program}/${owner.table}: ${owner.reason}\n` : `${line}\n`;
+}
+
+export function viewGroup(group: GroupDump, names: PortNames): GroupView {
+  return {
+    groupId: group.groupId,
+    type: group.type,
+    buckets: toJson(group.buckets) as unknown[],
+    owner: group.owner,
+    text: formatGroup(descriptionOf(group), names),
+  };
+}
+
+export function groupLine(group: GroupDump, names: PortNames): string {
+  return `${formatGroup(descriptionOf(group), names)}${comment(group.owner)}\n`;
+}
+
+export function viewMeter(meter: MeterDump): MeterView {
+  const { meterId, flags, bands, owner } = meter;
+  return { meterId, flags: [...flags], bands: toJson(bands) as unknown[], owner, text: meterText(meter) };
+}
+
+export function meterLine(meter: MeterDump): string {
+  return `${meterText(meter)}${comment(meter.owner)}\n`;
+}
+
+/** On one line, so that what is printed can be sent back. */
+function meterText(meter: MeterDump): string {
+  return formatMeter(meter as unknown as MeterConfig).replaceAll('\n', ' ');
+}
+
+function comment(owner: { readonly program: string; readonly reason: string } | null): string {
+  return owner ? ` # ${owner.program}: ${owner.reason}` : '';
+}
+
+/** The dump in the shape of the message it came from. */
+export function statsOf(flow: FlowDump): FlowStats {
+  const durationSec = Math.floor(flow.durationS);
+  return {
+    tableId: flow.tableId,
+    durationSec,
+    durationNsec: Math.round((flow.durationS - durationSec) * 1e9),
+    priority: flow.priority,
+    idleTimeout: flow.idleTimeoutS,
+    hardTimeout: flow.hardTimeoutS,
+    flags: flow.flags,
+    cookie: flow.cookie,
+    packetCount: flow.packets,
+    byteCount: flow.bytes,
+    match: flow.match,
+    instructions: flow.instructions,
+  } as unknown as FlowStats;
+}
+
+function descriptionOf({ groupId, type, buckets }: GroupDump): GroupDesc {
+  return { groupId, groupType: type, buckets } as unknown as GroupDesc;
+}
