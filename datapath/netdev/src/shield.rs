@@ -5,9 +5,11 @@
 //! before everything else (bridges, VLAN devices, IP), so a program there that drops everything takes the device away
 //! from the host and leaves it to us.
 //!
-//! Kernels from 6.6 on attach the program by a *link* that ends with our process: nothing is left behind, however we
-//! die. Before that it hangs in a clsact filter, which stays until removed; the next process adopts it. The program is
-//! two instructions long and needs no verifier log, so it is written here and loaded with bpf(2) itself.
+//! The program hangs in a clsact filter, which stays until removed: a device that we had when we died is still not the
+//! host's, and the next process adopts it. Where clsact is not to be had, kernels from 6.6 on take the program by a TCX
+//! *link*, which ends with our process. That is the second choice because each such link waits for an RCU grace period
+//! with the kernel's lock on all devices held: 10 to 20 ms, so that a thousand ports would take as many seconds.
+//! The program is two instructions long and needs no verifier log, so it is written here and loaded with bpf(2) itself.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -49,16 +51,21 @@ pub enum Shield {
 impl Shield {
     /// Takes the device from the host's stack.
     pub fn attach(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<Shield> {
-        match attach_tcx(ifindex) {
-            Ok(link) => Ok(Shield::Tcx(link)),
+        match Shield::attach_filter(rtnl, ifindex) {
+            Ok(shield) => Ok(shield),
             Err(error) => {
-                tracing::debug!(ifindex, %error, "no TCX program, using a clsact filter");
-                Shield::attach_filter(rtnl, ifindex)
+                tracing::debug!(ifindex, %error, "no clsact filter, using a TCX program");
+                Shield::attach_link(ifindex)
             }
         }
     }
 
-    /// The fallback alone, as kernels before 6.6 use it.
+    /// The TCX link alone.
+    pub fn attach_link(ifindex: u32) -> io::Result<Shield> {
+        Ok(Shield::Tcx(attach_tcx(ifindex)?))
+    }
+
+    /// The filter alone.
     pub fn attach_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<Shield> {
         let owns_qdisc = add_filter(rtnl, ifindex)?;
         Ok(Shield::Filter {
