@@ -7,7 +7,10 @@ import type { Logger } from 'pino';
 import pretty from 'pino-pretty';
 import { buildApp } from './api/app.js';
 import type { App } from './api/plugin.js';
-import { ListenError, isLoopback, listen, parseListenAddress } from './api/server.js';
+import { openAuditLog } from './api/audit-file.js';
+import { TokenFileError, Tokens } from './api/security.js';
+import { ListenError, listen, parseListenAddress, policyOf } from './api/server.js';
+import type { ApiListener, ApiTls, ListenAddress } from './api/server.js';
 import { Configuration, ManagerKeeper, Revisions } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
@@ -38,8 +41,13 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 interface Options {
   readonly rundir: string;
   readonly db: string;
-  readonly http: string;
+  readonly http: readonly string[];
   readonly httpTokenFile?: string;
+  readonly httpCert?: string;
+  readonly httpKey?: string;
+  readonly httpClientCa?: string;
+  readonly httpInsecure?: true;
+  readonly auditLog?: string;
   readonly remote: readonly string[];
   readonly program: readonly string[];
   readonly privateKey?: string;
@@ -62,14 +70,25 @@ function readOptions(): Options {
     )
     .addOption(new Option('--db <file>', 'the configuration').env('WEFT_DB').default('/var/lib/weft/conf.db'))
     .addOption(
-      new Option('--http <address>', 'REST API: HOST:PORT or unix:PATH')
-        .env('WEFT_HTTP')
-        .default('127.0.0.1:8080'),
+      new Option(
+        '--http <address>',
+        'REST API: HOST:PORT or unix:PATH[,mode=660][,group=NAME]; may be repeated (default: 127.0.0.1:8080)',
+      )
+        .default([])
+        .argParser((address: string, others: string[]) => [...others, address]),
     )
     .addOption(
-      new Option('--http-token-file <file>', 'file with the token that REST clients must send').env(
-        'WEFT_HTTP_TOKEN_FILE',
-      ),
+      new Option(
+        '--http-token-file <file>',
+        'who may use the REST API: lines NAME read|write SHA256, or one token',
+      ).env('WEFT_HTTP_TOKEN_FILE'),
+    )
+    .addOption(new Option('--http-cert <file>', 'PEM: the REST API speaks TLS'))
+    .addOption(new Option('--http-key <file>', 'PEM: the key of --http-cert'))
+    .addOption(new Option('--http-client-ca <file>', 'PEM: clients must have a certificate signed by it'))
+    .addOption(new Option('--http-insecure', 'beyond loopback, do without TLS'))
+    .addOption(
+      new Option('--audit-log <file>', 'changes by the REST API, a JSON line each; default: to the log'),
     )
     .addOption(
       new Option(
@@ -115,13 +134,37 @@ function createLog({ logFormat, logLevel }: Options): Logger {
   );
 }
 
-async function readToken(path: string | undefined): Promise<string | undefined> {
+async function readPem(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: Error) => {
+    throw new PlainError(`${path} cannot be read: ${error.message}`);
+  });
+}
+
+async function readTokens(path: string | undefined): Promise<Tokens | undefined> {
   if (path === undefined) return undefined;
-  const token = await readFile(path, 'utf8').catch((error: Error) => {
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
     throw new PlainError(`the token file cannot be read: ${error.message}`);
   });
-  if (token.trim().length < 16) throw new PlainError(`the token in ${path} is shorter than 16 characters`);
-  return token.trim();
+  try {
+    return Tokens.parse(text);
+  } catch (error) {
+    if (!(error instanceof TokenFileError)) throw error;
+    throw new PlainError(`${path}: ${error.message}`);
+  }
+}
+
+async function readApiTls({ httpCert, httpKey, httpClientCa }: Options): Promise<ApiTls | undefined> {
+  if (httpCert === undefined && httpKey === undefined && httpClientCa === undefined) return undefined;
+  if (httpCert === undefined || httpKey === undefined)
+    throw new PlainError('--http-cert and --http-key go together');
+  const ca = httpClientCa === undefined ? {} : { ca: await readPem(httpClientCa) };
+  return { cert: await readPem(httpCert), key: await readPem(httpKey), ...ca };
+}
+
+/** Where the REST API listens: as the options say, else as the environment does. */
+function readAddresses({ http }: Options): ListenAddress[] {
+  const given = http.length > 0 ? http : [process.env['WEFT_HTTP'] ?? '127.0.0.1:8080'];
+  return given.map(parseListenAddress);
 }
 
 /** Where the database is served, `db.sock` in the run directory first. */
@@ -147,16 +190,19 @@ async function readTls({ privateKey, certificate, caCert }: Options): Promise<Tl
 }
 
 async function main(options: Options, log: Logger): Promise<void> {
-  const address = parseListenAddress(options.http);
+  const addresses = readAddresses(options);
   const remotes = readRemotes(options);
   const tls = await readTls(options);
   const extensions = await loadProgramFiles(options.program);
-  const token = await readToken(options.httpTokenFile);
-  if (!isLoopback(address) && token === undefined) {
-    throw new PlainError(
-      `--http ${options.http} is not loopback: whoever reaches it could reconfigure the network; give --http-token-file too`,
-    );
-  }
+  const tokens = await readTokens(options.httpTokenFile);
+  const apiTls = await readApiTls(options);
+  const listening = {
+    hasTokens: tokens !== undefined,
+    insecure: options.httpInsecure === true,
+    ...(apiTls ? { tls: apiTls } : {}),
+  };
+  // What cannot be is said before anything is opened.
+  for (const address of addresses) policyOf(address, listening);
   await mkdir(options.rundir, { recursive: true }).catch((error: Error) => {
     throw new PlainError(`the run directory ${options.rundir} cannot be made: ${error.message}`);
   });
@@ -198,6 +244,9 @@ async function main(options: Options, log: Logger): Promise<void> {
     idleIntervalMs: () => IDLE_SAMPLE_MS,
   });
   const revisions = await Revisions.open(configuration, { folder: `${options.db}.history`, log });
+  const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
+  let transactions = 0;
+  store.subscribe(() => void transactions++);
   const app = await buildApp({
     configuration,
     revisions,
@@ -208,13 +257,14 @@ async function main(options: Options, log: Logger): Promise<void> {
     syncTimeoutMs: SYNC_TIMEOUT_MS,
     // Its own line about listening would only repeat ours.
     log: log.child({}, { level: 'warn' }),
-    loopbackOnly: address.kind === 'tcp' && isLoopback(address) && token === undefined,
-    ...(token === undefined ? {} : { token }),
+    auditLog: openAuditLog(options.auditLog, log),
+    ovsdb: () => ({ sessions: ovsdb.sessionCount, transactions }),
+    ...(tokens ? { tokens } : {}),
   });
-  const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
   const reporter = new CurrentReporter(orchestrator, configuration);
   const managers = new ManagerKeeper(configuration, new Remotes(ovsdb, tls));
   const listeners: Listener[] = [];
+  const apiListeners: ApiListener[] = [];
   const { programs, coverage } = createPrograms({
     configuration,
     orchestrator,
@@ -233,6 +283,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const sockets = new ControlSockets(options.rundir, programs, log);
   const stop = stopOnSignals({
     app,
+    apiListeners,
     listeners,
     sockets,
     managers,
@@ -253,7 +304,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     }
   };
 
-  const url = await listen(app, address);
+  for (const address of addresses) apiListeners.push(await listen(app, address, listening));
   const configure = (reading: Reading) => {
     orchestrator.configure(reading);
     feed.ofConfiguration(reading);
@@ -265,7 +316,10 @@ async function main(options: Options, log: Logger): Promise<void> {
   sampler.start();
   managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
-  log.info({ http: url, db: options.db, rundir: options.rundir }, 'ready');
+  log.info(
+    { http: apiListeners.map(({ url }) => url).join(' '), db: options.db, rundir: options.rundir },
+    'ready',
+  );
   // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up.
   await orchestrator.synced(READY_TIMEOUT_MS).catch((error: Error) => log.warn(error.message));
   await notifyService('READY=1');
@@ -278,6 +332,7 @@ function ownBridges({ network }: Reading): string[] {
 
 interface Running {
   readonly app: App;
+  readonly apiListeners: readonly ApiListener[];
   readonly listeners: readonly Listener[];
   readonly sockets: ControlSockets;
   readonly managers: ManagerKeeper;
@@ -293,7 +348,7 @@ interface Running {
 function stopOnSignals(
   running: Running,
 ): (because: string, status: number, datapathToo?: boolean) => Promise<void> {
-  const { app, listeners, sockets, managers, reporter, sampler, orchestrator } = running;
+  const { app, apiListeners, listeners, sockets, managers, reporter, sampler, orchestrator } = running;
   const { configuration, revisions, log } = running;
   let stopping = false;
   const stop = async (because: string, status: number, datapathToo = false): Promise<void> => {
@@ -305,7 +360,11 @@ function stopOnSignals(
     reporter.stop();
     await sampler.stop();
     await managers.stop();
-    await Promise.all([app.close(), sockets.close(), ...listeners.map((listener) => listener.close())]);
+    await Promise.all([
+      app.close(),
+      sockets.close(),
+      ...[...apiListeners, ...listeners].map((listener) => listener.close()),
+    ]);
     if (datapathToo) await orchestrator.ask('shutdown', {}).catch(() => undefined);
     await orchestrator.stop();
     await revisions.close();

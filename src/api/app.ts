@@ -1,19 +1,22 @@
 /** The REST API, without a socket: `server.ts` listens, tests inject. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { LogController, fastify } from 'fastify';
 import type { FastifyBaseLogger } from 'fastify';
 import { holdRoutesToContract } from './contract.js';
 import { describeRoutes } from './document.js';
 import type { App } from './plugin.js';
+import { audit } from './audit.js';
+import type { AuditLog } from './audit.js';
 import { ProblemError, answerUnparsable, sendProblem, toProblem } from './problems.js';
 import { bridgeRoutes } from './routes/bridges.js';
 import { configRoutes } from './routes/config.js';
 import { fdbRoutes } from './routes/fdb.js';
 import { flowRoutes } from './routes/flows.js';
 import { groupRoutes } from './routes/groups.js';
+import { readyRoutes } from './routes/health.js';
 import { interfaceRoutes } from './routes/interfaces.js';
 import { meterRoutes } from './routes/meters.js';
+import { metricsRoutes } from './routes/metrics.js';
 import { portRoutes } from './routes/ports.js';
 import { rootRoutes } from './routes/root.js';
 import { dropRoutes } from './routes/drops.js';
@@ -21,14 +24,17 @@ import { eventRoutes } from './routes/events.js';
 import { statisticsRoutes } from './routes/statistics.js';
 import { traceRoutes } from './routes/trace.js';
 import { warningRoutes } from './routes/warnings.js';
+import { guard } from './security.js';
+import type { Policy, Tokens } from './security.js';
 import type { Services } from './services.js';
 
 export interface AppOptions extends Services {
   readonly log?: FastifyBaseLogger;
-  /** Where given, every request must bring it: `Authorization: Bearer …`. */
-  readonly token?: string;
-  /** Refuse requests addressed to another host than this one, as a web page does that rebinds its name to 127.0.0.1. */
-  readonly loopbackOnly?: boolean;
+  /** Who may come in by listeners that want a token. */
+  readonly tokens?: Tokens;
+  /** Of requests that come by no listener; default: a token where there are any, from whatever host. */
+  readonly policy?: Policy;
+  readonly auditLog?: AuditLog;
 }
 
 const BODY_LIMIT = 256 << 10;
@@ -63,7 +69,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
     const detail = `there is nothing at ${request.method} ${request.url.slice(0, 200)}`;
     return sendProblem(reply, new ProblemError(404, 'not-found', 'Not found', detail));
   });
-  guard(app, options);
+  const { tokens, policy, auditLog } = options;
+  guard(app, tokens, policy ?? { needsToken: tokens !== undefined, loopbackOnly: false });
+
+  if (auditLog) audit(app, options, auditLog);
 
   const contract = holdRoutesToContract(app);
   await describeRoutes(app, options.version);
@@ -82,37 +91,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
     dropRoutes(app, options);
     eventRoutes(app, options);
     traceRoutes(app, options);
+    readyRoutes(app, options);
+    metricsRoutes(app, options);
   });
   // Routes may stand in scopes of their own, which are complete by then.
   app.after(() => contract.close());
   await app.ready();
   return app;
-}
-
-function guard(app: App, { token, loopbackOnly = false }: AppOptions): void {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  const wanted = token === undefined ? null : digest(`Bearer ${token}`);
-  app.addHook('onRequest', async (request, reply) => {
-    if (loopbackOnly && request.headers.host !== undefined && !isLoopbackHost(request.headers.host)) {
-      throw new ProblemError(
-        403,
-        'wrong-host',
-        'Wrong host',
-        `this API answers on loopback, not as ${request.headers.host}`,
-      );
-    }
-    if (wanted && !timingSafeEqual(wanted, digest(request.headers.authorization ?? ''))) {
-      reply.header('www-authenticate', 'Bearer');
-      throw new ProblemError(401, 'unauthorized', 'A token is needed', 'send Authorization: Bearer <token>');
-    }
-  });
-}
-
-/** `localhost`, `127.0.0.1:8080`, `[::1]:8080` */
-export function isLoopbackHost(host: string): boolean {
-  const name = host
-    .replace(/:\d+$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase();
-  return name === 'localhost' || name === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name);
 }

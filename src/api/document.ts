@@ -45,6 +45,17 @@ export async function describeRoutes(app: App, version: string): Promise<void> {
         description: DESCRIPTION,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
+      components: {
+        securitySchemes: {
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'A token of scope read or write; none is asked for on a unix socket, and on loopback only where there are any',
+          },
+        },
+      },
+      security: [{}, { token: [] }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     },
     refResolver: {

@@ -23,6 +23,8 @@ export interface Services {
   readonly switches: Switches;
   readonly sampler: Sampler;
   readonly events: EventHub;
+  /** Clients of the database, and its transactions. */
+  readonly ovsdb?: () => { sessions: number; transactions: number };
   readonly version: string;
   /** A change is answered once the switch forwards so, at the latest after this, and then says what is pending. */
   readonly syncTimeoutMs: number;

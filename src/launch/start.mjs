@@ -15,17 +15,36 @@ const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT]
 
   --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
   --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
-  --http HOST:PORT   the REST API (WEFT_HTTP; default 127.0.0.1:8080)
+  --http ADDRESS     the REST API: HOST:PORT or unix:PATH[,mode=660][,group=NAME]; may be repeated
+                     (WEFT_HTTP; default 127.0.0.1:8080)
   --http-token-file FILE
-                     the token that REST clients must send (WEFT_HTTP_TOKEN_FILE)
+                     who may use it: lines NAME read|write SHA256, or one token (WEFT_HTTP_TOKEN_FILE)
+  --http-cert FILE, --http-key FILE, --http-client-ca FILE
+                     PEM: it speaks TLS, and wants certificates of its clients
+  --http-insecure    beyond loopback, do without TLS
+  --audit-log FILE   changes by the REST API, a JSON line each (default: to the log)
   --remote TARGET    serve the database there too (ptcp:6640:127.0.0.1, pssl:, punix:); may be repeated
   --program [BRIDGE=]FILE
                      run the program of this file before the bridge program; may be repeated
   --private-key FILE, --certificate FILE, --ca-cert FILE
                      PEM, for pssl:
+  --log-level LEVEL  trace, debug, info (default), warn, error or fatal
   --log-format F     default: pretty on a terminal, json otherwise
   --keep-interfaces  leave internal interfaces (and their addresses) in place on a clean stop
 `;
+
+/** Options that weftd takes as they are. */
+const forwarded = /** @type {const} */ ([
+  'http-token-file',
+  'http-cert',
+  'http-key',
+  'http-client-ca',
+  'audit-log',
+  'log-level',
+  'private-key',
+  'certificate',
+  'ca-cert',
+]);
 
 function readOptions() {
   try {
@@ -33,8 +52,14 @@ function readOptions() {
       options: {
         rundir: { type: 'string', default: process.env.OVS_RUNDIR ?? '/run/openvswitch' },
         db: { type: 'string', default: process.env.WEFT_DB ?? '/var/lib/weft/conf.db' },
-        http: { type: 'string', default: process.env.WEFT_HTTP ?? '127.0.0.1:8080' },
+        http: { type: 'string', multiple: true, default: [process.env.WEFT_HTTP ?? '127.0.0.1:8080'] },
         'http-token-file': { type: 'string' },
+        'http-cert': { type: 'string' },
+        'http-key': { type: 'string' },
+        'http-client-ca': { type: 'string' },
+        'http-insecure': { type: 'boolean', default: false },
+        'audit-log': { type: 'string' },
+        'log-level': { type: 'string' },
         remote: { type: 'string', multiple: true, default: [] },
         program: { type: 'string', multiple: true, default: [] },
         'private-key': { type: 'string' },
@@ -67,7 +92,7 @@ function readLivePid(path) {
  */
 function checkListen(http) {
   if (http.startsWith('unix:')) return Promise.resolve();
-  const address = /^(\[(?<v6>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(http)?.groups;
+  const address = /^(?:https?:\/\/)?(\[(?<v6>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(http)?.groups;
   if (!address) return Promise.reject(new PlainError(`--http ${http}: HOST:PORT is wanted`));
   const server = createServer();
   return new Promise((resolve, reject) => {
@@ -112,7 +137,7 @@ await runMain(async () => {
   }
   requireRoot(': to open network devices (AF_PACKET, tap) and to install what is missing');
   checkRundir(options.rundir);
-  await checkListen(options.http);
+  for (const address of options.http) await checkListen(address);
   await setUp();
   await build();
 
@@ -141,16 +166,14 @@ await runMain(async () => {
       options.rundir,
       '--db',
       options.db,
-      '--http',
-      options.http,
+      ...options.http.flatMap((address) => ['--http', address]),
+      ...(options['http-insecure'] ? ['--http-insecure'] : []),
       '--log-format',
       format,
       ...options.remote.flatMap((target) => ['--remote', target]),
       // npm runs scripts in the project's folder; paths are meant from where the user stands.
       ...options.program.flatMap((text) => ['--program', fromUser(text)]),
-      .../** @type {const} */ (['http-token-file', 'private-key', 'certificate', 'ca-cert']).flatMap(
-        (name) => (options[name] === undefined ? [] : [`--${name}`, options[name]]),
-      ),
+      ...forwarded.flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]])),
     ],
     log,
   );

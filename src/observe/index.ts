@@ -5,6 +5,7 @@ export { EVENT_KINDS, EventHub } from './events.js';
 export type { Event, EventKind } from './events.js';
 export { EventFeed } from './feed.js';
 export { FrameError, frameOf, matchOfFrame } from './frame.js';
+export { Metrics } from './metrics.js';
 export { RateWindow, Sampler } from './sampler.js';
 export type { Sample } from './sampler.js';
 export { describeFrame, explainTrace, traceText } from './trace.js';

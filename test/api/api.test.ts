@@ -1,9 +1,5 @@
-import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { Tokens } from '../../src/api/security.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ListenError, isLoopback, listen, parseListenAddress } from '../../src/api/server.js';
 import { negotiate } from '../../src/api/negotiation.js';
 import { Harness, learned } from './harness.js';
 
@@ -385,14 +381,14 @@ describe('the service', () => {
   });
 
   test('a token, where one is set', async () => {
-    const guarded = await Harness.create({ token: 'correct horse battery' });
+    const guarded = await Harness.create({ tokens: Tokens.parse('correct-horse-battery\n') });
     try {
       expect(await guarded.call('GET', '/v1')).toMatchObject(problem(401, 'unauthorized'));
       expect(await guarded.call('GET', '/v1', undefined, { authorization: 'Bearer wrong' })).toMatchObject({
         status: 401,
       });
       expect(
-        await guarded.call('GET', '/v1', undefined, { authorization: 'Bearer correct horse battery' }),
+        await guarded.call('GET', '/v1', undefined, { authorization: 'Bearer correct-horse-battery' }),
       ).toMatchObject({ status: 200 });
     } finally {
       await guarded.close();
@@ -400,7 +396,7 @@ describe('the service', () => {
   });
 
   test('a web page that rebinds its name to loopback is refused', async () => {
-    const guarded = await Harness.create({ loopbackOnly: true });
+    const guarded = await Harness.create({ policy: { needsToken: false, loopbackOnly: true } });
     try {
       expect(await guarded.call('GET', '/v1', undefined, { host: 'evil.example:8080' })).toMatchObject(
         problem(403, 'wrong-host'),
@@ -411,42 +407,6 @@ describe('the service', () => {
     } finally {
       await guarded.close();
     }
-  });
-
-  test('listening: TCP, a unix socket of mode 0600, one that a dead process left, one in use', async () => {
-    expect(await listen(api.app, parseListenAddress('127.0.0.1:0'))).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    const path = join(api.folder, 'api.sock');
-    const other = await Harness.create();
-    try {
-      await listen(other.app, { kind: 'unix', path });
-      expect(statSync(path).mode & 0o777).toBe(0o600);
-      const status = await new Promise((resolve, reject) => {
-        httpRequest({ socketPath: path, path: '/healthz' }, (response) => resolve(response.statusCode))
-          .on('error', reject)
-          .end();
-      });
-      expect(status).toBe(200);
-      const third = await Harness.create();
-      await expect(listen(third.app, { kind: 'unix', path })).rejects.toThrow(/already in use/);
-      await third.close();
-    } finally {
-      await other.close();
-    }
-    const holder = createServer();
-    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-    const { port } = holder.address() as { port: number };
-    const fourth = await Harness.create();
-    await expect(listen(fourth.app, { kind: 'tcp', host: '127.0.0.1', port })).rejects.toThrow(ListenError);
-    await fourth.close();
-    holder.close();
-  });
-
-  test('addresses', () => {
-    expect(parseListenAddress('[::1]:80')).toEqual({ kind: 'tcp', host: '::1', port: 80 });
-    expect(() => parseListenAddress('8080')).toThrow(ListenError);
-    expect(() => parseListenAddress('127.0.0.1:70000')).toThrow(ListenError);
-    expect(isLoopback(parseListenAddress('0.0.0.0:80'))).toBe(false);
-    expect(isLoopback(parseListenAddress('unix:/x'))).toBe(true);
   });
 
   test('content negotiation', () => {

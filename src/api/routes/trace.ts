@@ -23,6 +23,7 @@ export function traceRoutes(app: App, services: Services): void {
     '/v1/bridges/:name/trace',
     {
       attachValidation: true,
+      config: { scope: 'read' },
       schema: {
         tags: ['observe'],
         summary: 'Where a frame would go and why; nothing is sent or counted. text/plain: for people',

@@ -1,0 +1,203 @@
+/** Metrics for Prometheus: what is known at the time of the scrape, under a bounded number of labels. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { PortCounters } from '../datapath/protocol.js';
+import type { SwitchStatus } from '../switches/driver.js';
+import type { Sample } from './sampler.js';
+
+/** Of more ports, the rest is summed up as port `(others)`. */
+const MAX_PORTS = 2_000;
+const MAX_BRIDGES = 500;
+const OTHERS = '(others)';
+
+export interface MetricsSource {
+  readonly version: string;
+  datapath(): { connected: boolean; version: string | null };
+  isDatabaseWritable(): boolean;
+  bridges(): readonly { name: string; status: SwitchStatus | undefined; sample: Sample | undefined }[];
+  /** Sessions that are open, and transactions since weftd started. */
+  ovsdb(): { sessions: number; transactions: number };
+  eventStreams(): number;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #lag = monitorEventLoopDelay({ resolution: 20 });
+  readonly #requests: Counter<'method' | 'code'>;
+  readonly #fill: (() => void)[] = [];
+
+  constructor(private readonly source: MetricsSource) {
+    this.#lag.enable();
+    this.#requests = new Counter({
+      name: 'weft_http_requests_total',
+      help: 'Requests to the REST API, by method and status code.',
+      labelNames: ['method', 'code'],
+      registers: [this.#registry],
+    });
+    this.#process();
+    this.#state();
+    this.#ports();
+  }
+
+  readonly contentType = this.#registry.contentType;
+
+  /** Counts an answered request. */
+  answered(method: string, code: number): void {
+    this.#requests.inc({ method, code: String(code) });
+  }
+
+  /** The exposition in Prometheus' text format. */
+  text(): Promise<string> {
+    for (const fill of this.#fill) fill();
+    return this.#registry.metrics();
+  }
+
+  #gauge(name: string, help: string, labelNames: readonly string[], fill: (set: Set) => void): void {
+    const gauge = new Gauge({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+    this.#fill.push(() => {
+      gauge.reset();
+      fill((value, labels = {}) => gauge.set(labels, value));
+    });
+  }
+
+  /** Counters are somebody else's: their values are taken over as they are. */
+  #counter(name: string, help: string, labelNames: readonly string[], fill: (set: Set) => void): void {
+    const counter = new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+    this.#fill.push(() => {
+      counter.reset();
+      fill((value, labels = {}) => counter.inc(labels, value));
+    });
+  }
+
+  #process(): void {
+    this.#gauge(
+      'weft_build_info',
+      'Always 1; the versions are in the labels.',
+      ['version', 'datapath'],
+      (set) => set(1, { version: this.source.version, datapath: this.source.datapath().version ?? '' }),
+    );
+    const lags = [
+      ['p50', 'Median', () => this.#lag.percentile(50)],
+      ['p99', '99th percentile', () => this.#lag.percentile(99)],
+      ['max', 'Maximum', () => this.#lag.max],
+    ] as const;
+    for (const [word, title, read] of lags) {
+      const help = `${title} of the delay of weftd's event loop since it started.`;
+      this.#gauge(`weft_event_loop_lag_${word}_seconds`, help, [], (set) => set(read() / 1e9));
+    }
+    this.#gauge('process_resident_memory_bytes', 'Resident memory of weftd.', [], (set) =>
+      set(process.memoryUsage.rss()),
+    );
+    this.#counter('process_cpu_seconds_total', 'CPU time of weftd.', [], (set) => {
+      const { user, system } = process.cpuUsage();
+      set((user + system) / 1e6);
+    });
+    this.#gauge('process_start_time_seconds', 'When weftd started, in seconds since 1970.', [], (set) =>
+      set(Math.round(Date.now() / 1000 - process.uptime())),
+    );
+  }
+
+  #state(): void {
+    const { source } = this;
+    this.#gauge('weft_datapath_connected', 'Whether weftd is connected to weft-datapath.', [], (set) =>
+      set(Number(source.datapath().connected)),
+    );
+    this.#gauge('weft_database_writable', 'Whether the last write to the database worked.', [], (set) =>
+      set(Number(source.isDatabaseWritable())),
+    );
+    this.#gauge('weft_ovsdb_sessions', 'OVSDB clients that are connected.', [], (set) =>
+      set(source.ovsdb().sessions),
+    );
+    this.#counter('weft_ovsdb_transactions_total', 'Transactions that changed the database.', [], (set) =>
+      set(source.ovsdb().transactions),
+    );
+    this.#gauge('weft_event_streams', 'Clients that listen to events.', [], (set) =>
+      set(source.eventStreams()),
+    );
+    const ofBridge = (name: string, help: string, read: (status: SwitchStatus) => number) =>
+      this.#gauge(name, help, ['bridge'], (set) => {
+        for (const { name: bridge, status } of this.#bridges) if (status) set(read(status), { bridge });
+      });
+    ofBridge('weft_bridge_connected', 'Whether the switch is connected.', ({ connected }) =>
+      Number(connected),
+    );
+    ofBridge('weft_bridge_in_sync', 'Whether the switch holds what it should.', ({ inSync }) =>
+      Number(inSync),
+    );
+    ofBridge('weft_bridge_flows', 'Flows that the programs want.', ({ flowsWanted }) => flowsWanted);
+    ofBridge('weft_bridge_groups', 'Groups that the programs want.', ({ groupsWanted }) => groupsWanted);
+    ofBridge('weft_fdb_entries', 'Addresses in the MAC table.', ({ macs }) => macs);
+    this.#counter(
+      'weft_fdb_refused_total',
+      'Addresses not learned, by reason.',
+      ['bridge', 'reason'],
+      (set) => {
+        for (const { name: bridge, status } of this.#bridges) {
+          for (const [reason, count] of Object.entries(status?.refused ?? {})) set(count, { bridge, reason });
+        }
+      },
+    );
+    const labels = ['bridge', 'direction', 'type'];
+    this.#counter(
+      'weft_openflow_messages_total',
+      'OpenFlow messages, by direction and type.',
+      labels,
+      (set) => {
+        for (const { name: bridge, status } of this.#bridges) {
+          if (!status) continue;
+          for (const [type, count] of Object.entries(status.sent))
+            set(count as number, { bridge, direction: 'sent', type });
+          for (const [type, count] of Object.entries(status.received))
+            set(count, { bridge, direction: 'received', type });
+        }
+      },
+    );
+    this.#counter(
+      'weft_drops_total',
+      'Frames that the tables dropped, by reason.',
+      ['bridge', 'reason'],
+      (set) => {
+        for (const { name: bridge, sample } of this.#bridges) {
+          for (const [reason, count] of Object.entries(sample?.drops ?? {})) set(count, { bridge, reason });
+        }
+      },
+    );
+  }
+
+  #ports(): void {
+    const counters: readonly [name: string, help: string, read: (port: PortCounters) => number][] = [
+      ['receive_packets', 'Frames received', (port) => port.rxPackets],
+      ['receive_bytes', 'Bytes received', (port) => port.rxBytes],
+      ['receive_dropped', 'Frames lost on receipt', (port) => port.rxDropped],
+      ['receive_errors', 'Errors on receipt', (port) => port.rxErrors],
+      ['transmit_packets', 'Frames sent', (port) => port.txPackets],
+      ['transmit_bytes', 'Bytes sent', (port) => port.txBytes],
+      ['transmit_dropped', 'Frames lost on sending', (port) => port.txDropped],
+      ['transmit_errors', 'Errors on sending', (port) => port.txErrors],
+      ['drops', 'Frames received there that the tables dropped', dropsOf],
+    ];
+    for (const [name, help, read] of counters) {
+      this.#counter(`weft_port_${name}_total`, `${help}, by port.`, ['bridge', 'port'], (set) => {
+        let left = MAX_PORTS;
+        for (const { name: bridge, sample } of this.#bridges) {
+          let others: number | null = null;
+          for (const counted of sample?.ports.values() ?? []) {
+            if (left-- > 0) set(read(counted), { bridge, port: counted.name });
+            else others = (others ?? 0) + read(counted);
+          }
+          if (others !== null) set(others, { bridge, port: OTHERS });
+        }
+      });
+    }
+  }
+
+  get #bridges() {
+    return this.source.bridges().slice(0, MAX_BRIDGES);
+  }
+}
+
+type Set = (value: number, labels?: Record<string, string>) => void;
+
+function dropsOf({ drops }: PortCounters): number {
+  return Object.values(drops).reduce((sum, packets) => sum + packets, 0);
+}
