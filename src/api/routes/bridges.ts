@@ -8,6 +8,7 @@ import { bridgeFaults, keyFaults, nameFaults } from '../faults.js';
 import { fitsPattern, pageOf } from '../paging.js';
 import type { App } from '../plugin.js';
 import {
+  BRIDGE_NAME,
   BridgeFilter,
   BridgeParams,
   BridgePatch,
@@ -135,7 +136,10 @@ export function bridgeRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { name } = request.params;
       const { body, headers } = request;
-      checkBody(request, [...nameFaults(body, name), ...bridgeFaults(body)], name);
+      const faults = BRIDGE_NAME.test(name)
+        ? []
+        : [{ path: '', message: `"${name}" cannot be the name of a bridge` }];
+      checkBody(request, [...faults, ...nameFaults(body, name), ...bridgeFaults(body)]);
       let exists = false;
       const snapshot = await configuration.apply(
         (database) => {

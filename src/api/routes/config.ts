@@ -100,7 +100,7 @@ function documentRoutes(app: App, services: Services): void {
           200: answer(DocumentView, {
             description: 'The configuration',
             hasEtag: true,
-            also: { [YAML]: Type.String() },
+            also: { [YAML]: DocumentView },
           }),
           304: Type.Null(),
           '4xx': Problem,
@@ -251,7 +251,10 @@ function historyRoutes(app: App, services: Services): void {
         summary: 'The configuration as it was',
         params: Type.Object({ revision: RevisionNumber }),
         querystring: Form,
-        response: { 200: DocumentView, '4xx': Problem },
+        response: {
+          200: answer(DocumentView, { description: 'As it was', also: { [YAML]: DocumentView } }),
+          '4xx': Problem,
+        },
       },
     },
     async (request, reply) => {

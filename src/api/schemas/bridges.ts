@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { MAC_AGEING_TIME_S, MAC_TABLE_SIZE } from '../../domain/index.js';
 import {
-  InterfaceName,
+  BridgeName,
   NamePattern,
   Next,
   Paging,
@@ -95,21 +95,18 @@ const repeated = { status: Type.Optional(SwitchState), pending: Pending };
 const example = { name: 'br0', failMode: 'standalone', macAgeingTimeS: 300 };
 export const NewBridge = component(
   'NewBridge',
-  Type.Object(
-    { name: InterfaceName, ...optional(settings), ...repeated },
-    { ...strict, examples: [example] },
-  ),
+  Type.Object({ name: BridgeName, ...optional(settings), ...repeated }, { ...strict, examples: [example] }),
 );
 export const BridgeSettings = component(
   'BridgeSettings',
   Type.Object(
-    { name: Type.Optional(InterfaceName), ...optional(settings), ...repeated },
+    { name: Type.Optional(BridgeName), ...optional(settings), ...repeated },
     { ...strict, examples: [{ failMode: 'secure', controllers: ['tcp:127.0.0.1:6653'] }] },
   ),
 );
 export const BridgePatch = component(
   'BridgePatch',
-  patchOf({ name: InterfaceName, ...settings, status: SwitchState, pending: Type.String() }, [
+  patchOf({ name: BridgeName, ...settings, status: SwitchState, pending: Type.String() }, [
     { macAgeingTimeS: 600, controllers: null },
   ]),
 );

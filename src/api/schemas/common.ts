@@ -40,6 +40,13 @@ export const InterfaceName = Type.String({
   description: 'The name of a Linux network interface: 1 to 15 characters, no blank, slash or colon',
   examples: ['br0'],
 });
+/** What the datapath takes: the name goes into those of sockets, too. */
+export const BRIDGE_NAME = /^(?!\.{1,2}$)[A-Za-z0-9_.@-]{1,15}$/;
+export const BridgeName = Type.String({
+  pattern: BRIDGE_NAME.source,
+  description: 'The name of a bridge: 1 to 15 letters, digits, hyphens, underscores, dots and @',
+  examples: ['br0'],
+});
 /** The I/G bit is clear: one station's. */
 export const StationMac = Type.String({
   pattern: '^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$',
