@@ -128,9 +128,17 @@ export async function killOften(
   try {
     const acknowledged = new Set<number>();
     for (let kill = 0; kill <= kills; kill += 1) {
-      child = spawn(process.execPath, commands[what](folder), { stdio: 'ignore' });
+      child = spawn(process.execPath, commands[what](folder), { stdio: ['ignore', 'ignore', 'pipe'] });
+      const daemon = child;
+      let said = '';
+      daemon.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
       const ended = new Promise((resolve) => child?.once('exit', resolve));
-      const client = await until('weftd answers', () => Client.connect(socket), 60_000);
+      const client = await until<Client | string>(
+        'weftd answers',
+        async () => (daemon.exitCode === null ? Client.connect(socket) : `it ended: ${said}`),
+        120_000,
+      );
+      if (typeof client === 'string') throw new Error(client);
 
       const [qos, queues] = [await numbersIn(client, 'QoS'), await numbersIn(client, 'Queue')];
       const first = next - WINDOW;

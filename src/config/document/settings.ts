@@ -67,7 +67,7 @@ function key(word: string, name: string, schema: TSchema): Setting {
     schema,
     normalize: (given) => (given === false ? undefined : given),
     read: (row) => parse(mapOfTexts(row, 'other_config').get(name)),
-    write: (value) => String(value),
+    write: (value) => String(value as string | number | boolean),
   };
 }
 
@@ -117,7 +117,7 @@ const count = (minimum: number, maximum: number, description: string, extra: obj
 
 const lowerCase = (setting: Setting): Setting => ({
   ...setting,
-  normalize: (given) => setting.normalize(String(given).toLowerCase()),
+  normalize: (given) => setting.normalize((given as string).toLowerCase()),
 });
 
 // The settings -----------------------------------------------------------------------------------------------------
