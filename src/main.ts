@@ -11,11 +11,11 @@ import { openAuditLog } from './api/audit-file.js';
 import { TokenFileError, Tokens } from './api/security.js';
 import { ListenError, listen, parseListenAddress, policyOf } from './api/server.js';
 import type { ApiListener, ApiTls, ListenAddress } from './api/server.js';
-import { Configuration, ManagerKeeper, Revisions } from './config/index.js';
+import { Configuration, ManagerKeeper, Revisions, statisticsIntervalMs } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
-import { EventFeed, EventHub, Sampler, readCounters } from './observe/index.js';
+import { EventFeed, EventHub, Publisher, Sampler, readCounters } from './observe/index.js';
 import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
@@ -32,7 +32,6 @@ import { createPrograms } from './unixctl/wiring.js';
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
 const READY_TIMEOUT_MS = 20_000;
-const IDLE_SAMPLE_MS = 5_000;
 const KEPT_EVENTS = 4_096;
 /** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
 const EXIT_FOR_GOOD = 3;
@@ -241,7 +240,17 @@ async function main(options: Options, log: Logger): Promise<void> {
     bridges: () => ownBridges(configuration.reading),
     read: (bridge) => readCounters(orchestrator, bridge),
     nowMs: () => performance.now(),
-    idleIntervalMs: () => IDLE_SAMPLE_MS,
+    idleIntervalMs: () => statisticsIntervalMs(configuration.database),
+    onRound: () => void publisher.roundEnded(),
+  });
+  const publisher = new Publisher({
+    configuration,
+    sampler,
+    controllers: async () => {
+      const bridges = await orchestrator.ask('bridge.list', {});
+      return new Map(bridges.map(({ name, controllers = [] }) => [name, controllers]));
+    },
+    nowMs: () => performance.now(),
   });
   const revisions = await Revisions.open(configuration, { folder: `${options.db}.history`, log });
   const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });

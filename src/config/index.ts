@@ -8,6 +8,7 @@ export { ManagerKeeper } from './manager-keeper.js';
 export * from './network.js';
 export * from './specs.js';
 export { assignOfports } from './ofports.js';
+export * from './statistics.js';
 export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';
 export { Revisions, summarize } from './revisions.js';

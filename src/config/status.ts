@@ -82,7 +82,8 @@ function ofportColumn(
   return number === undefined ? {} : { ofport: number };
 }
 
-function differing(
+/** Of these columns, those whose values differ from the stored ones; null: none. */
+export function differing(
   database: Database,
   table: string,
   row: Row,

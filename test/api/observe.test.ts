@@ -1,4 +1,5 @@
 /** Statistics, drops, traces and events over the API; the datapath says what the test wants it to say. */
+import { spawnSync } from 'node:child_process';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -251,5 +252,38 @@ describe('events', () => {
 
   test('a filter that there is not', async () => {
     expect((await harness.call('GET', '/v1/events?kind=nonsense')).status).toBe(400);
+  });
+});
+
+describe('metrics and readiness', () => {
+  test('promtool accepts the metrics', async () => {
+    const { answers } = harness.switches;
+    answers.drops = { rule: 1 };
+    answers['port.stats'] = [counters('p1', 1, 10, { rule: 1 })];
+    const { status, text, headers } = await harness.call('GET', '/metrics');
+    expect(status).toBe(200);
+    expect(headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(text).toContain('weft_port_receive_packets_total{bridge="br0",port="p1"} 10\n');
+    expect(text).toContain('weft_drops_total{bridge="br0",reason="rule"} 1\n');
+    // Scraped again, counters are what they are, not sums of scrapes.
+    expect((await harness.call('GET', '/metrics')).text).toContain('port="p1"} 10\n');
+    const promtool = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+    if (promtool.error) return;
+    expect(promtool.stdout + promtool.stderr).toBe('');
+    expect(promtool.status).toBe(0);
+  });
+
+  test('ready, or what is not', async () => {
+    expect(await harness.call('GET', '/readyz')).toMatchObject({ status: 200, body: { ready: true } });
+    harness.switches.connected = false;
+    expect(await harness.call('GET', '/readyz')).toMatchObject({
+      status: 503,
+      body: {
+        ready: false,
+        database: { ready: true },
+        datapath: { ready: false, why: 'not connected' },
+        bridges: [{ bridge: 'br0', ready: false, why: 'not connected' }],
+      },
+    });
   });
 });

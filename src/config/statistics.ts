@@ -1,0 +1,76 @@
+/**
+ * Counters and connections in the columns where Open vSwitch's tools look for them (ovs-vswitchd.conf.db(5)): ephemeral
+ * ones, which cost the journal nothing and wake no reader of the configuration. A pure part.
+ */
+import type { Database, Json, Row } from '../ovsdb/index.js';
+import { mapOfTexts, textOf, textsOf } from './fields.js';
+import { differing } from './status.js';
+
+/** Counters of an interface, by Open vSwitch's names. */
+export type InterfaceStatistics = Readonly<Record<string, number>>;
+
+export interface ControllerStatus {
+  readonly target: string;
+  readonly connected: boolean;
+  readonly role: string | null;
+  readonly lastError: string | null;
+}
+
+/** `other_config:stats-update-interval`: default and minimum, as in Open vSwitch. */
+const MIN_INTERVAL_MS = 5_000;
+const MAX_INTERVAL_MS = 3_600_000;
+
+/** How often statistics are to be written. */
+export function statisticsIntervalMs(database: Database): number {
+  const [root] = database.rows('Open_vSwitch').values();
+  const asked = Number(root && mapOfTexts(root, 'other_config').get('stats-update-interval'));
+  return Number.isFinite(asked)
+    ? Math.min(Math.max(asked, MIN_INTERVAL_MS), MAX_INTERVAL_MS)
+    : MIN_INTERVAL_MS;
+}
+
+/** Brings `Interface.statistics` up to date. @param interfaces by name */
+export function statisticsOperations(
+  database: Database,
+  interfaces: ReadonlyMap<string, InterfaceStatistics>,
+): Json[] {
+  return [...interfaces].flatMap(([name, counters]) => {
+    const row = database.find('Interface', 'name', name);
+    return row ? update(database, 'Interface', row, { statistics: mapOf(counters) }) : [];
+  });
+}
+
+/** Brings `is_connected`, `role` and `status` of a bridge's controllers up to date. */
+export function controllerOperations(
+  database: Database,
+  bridge: string,
+  controllers: readonly ControllerStatus[],
+): Json[] {
+  const owner = database.find('Bridge', 'name', bridge);
+  if (!owner) return [];
+  return textsOf(owner, 'controller').flatMap((uuid) => {
+    const row = database.row('Controller', uuid);
+    const status = row && controllers.find(({ target }) => target === textOf(row, 'target'));
+    if (!status) return [];
+    const { connected, role, lastError } = status;
+    const known = role === 'master' || role === 'slave' ? role : 'other';
+    const state = {
+      state: connected ? 'ACTIVE' : 'BACKOFF',
+      ...(lastError === null ? {} : { last_error: lastError }),
+    };
+    return update(database, 'Controller', row, {
+      is_connected: connected,
+      role: connected ? known : ['set', []],
+      status: mapOf(state),
+    });
+  });
+}
+
+function update(database: Database, table: string, row: Row, columns: Record<string, Json>): Json[] {
+  const fields = differing(database, table, row, columns);
+  return fields ? [{ op: 'update', table, where: [['_uuid', '==', ['uuid', row.uuid]]], row: fields }] : [];
+}
+
+function mapOf(entries: Readonly<Record<string, Json>>): Json {
+  return ['map', Object.entries(entries)];
+}

@@ -1,0 +1,64 @@
+/** Writes what was sampled into the database, where `ovs-vsctl list interface` shows it. */
+import { controllerOperations, statisticsIntervalMs, statisticsOperations } from '../config/index.js';
+import type { Configuration, ControllerStatus, InterfaceStatistics } from '../config/index.js';
+import type { PortCounters } from '../datapath/protocol.js';
+import type { Sampler } from './sampler.js';
+
+export interface PublisherOptions {
+  readonly configuration: Pick<Configuration, 'database' | 'transact' | 'reading'>;
+  readonly sampler: Pick<Sampler, 'known'>;
+  /** The controllers of each bridge. @throws Error while the datapath does not answer */
+  readonly controllers: () => Promise<ReadonlyMap<string, readonly ControllerStatus[]>>;
+  readonly nowMs: () => number;
+}
+
+export class Publisher {
+  #lastMs = -Infinity;
+  #isAtWork = false;
+
+  constructor(private readonly options: PublisherOptions) {}
+
+  /** To be called after each round of samples; writes as often as `stats-update-interval` says. */
+  async roundEnded(): Promise<void> {
+    const { configuration, nowMs } = this.options;
+    // Timers are no exact clocks: a round a little early still counts.
+    const isDue = nowMs() - this.#lastMs >= statisticsIntervalMs(configuration.database) * 0.9;
+    if (!isDue || this.#isAtWork) return;
+    this.#isAtWork = true;
+    this.#lastMs = nowMs();
+    try {
+      await this.#publish();
+    } finally {
+      this.#isAtWork = false;
+    }
+  }
+
+  async #publish(): Promise<void> {
+    const { configuration, sampler, controllers } = this.options;
+    const interfaces = new Map<string, InterfaceStatistics>();
+    for (const { name } of configuration.reading.network.bridges) {
+      for (const port of sampler.known(name)?.newest?.ports.values() ?? []) {
+        interfaces.set(port.name, statisticsOf(port));
+      }
+    }
+    const operations = statisticsOperations(configuration.database, interfaces);
+    const known = await controllers().catch(() => new Map<string, ControllerStatus[]>());
+    for (const [bridge, list] of known) {
+      operations.push(...controllerOperations(configuration.database, bridge, list));
+    }
+    if (operations.length > 0) await configuration.transact(operations);
+  }
+}
+
+function statisticsOf(port: PortCounters): InterfaceStatistics {
+  return {
+    rx_packets: port.rxPackets,
+    rx_bytes: port.rxBytes,
+    rx_dropped: port.rxDropped,
+    rx_errors: port.rxErrors,
+    tx_packets: port.txPackets,
+    tx_bytes: port.txBytes,
+    tx_dropped: port.txDropped,
+    tx_errors: port.txErrors,
+  };
+}
