@@ -43,6 +43,12 @@ module.exports = {
       '^src/(api|main|config|datapath|launch)',
       'Drivers do not know who asks.',
     ),
+    never(
+      'tools-are-clients',
+      inner('tools'),
+      '^src/(?!tools/|ovsdb/|domain/)',
+      'ovs-vsctl and its like know the switch by its protocols only.',
+    ),
     never('main-is-outermost', '^src/(?!main)', '^src/main', 'Nobody imports the composition root.'),
     {
       name: 'pure-core',

@@ -1,10 +1,11 @@
 /** Builds the TypeScript and the Rust side; seconds when nothing changed. */
-import { bundleCli } from './bundle.mjs';
+import { bundleCli, bundleTools } from './bundle.mjs';
 import { mustRun, root, runMain } from './tools.mjs';
 
 export async function build() {
   await mustRun('the TypeScript build', process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b']);
   await bundleCli();
+  await bundleTools();
   const manifest = `${root}datapath/Cargo.toml`;
   const quiet = process.stderr.isTTY ? [] : ['--quiet'];
   await mustRun('the Rust build', 'cargo', [

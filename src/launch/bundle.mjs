@@ -1,4 +1,4 @@
-/** Makes dist/weft.cjs, what `weft` is installed as. */
+/** Makes dist/weft.cjs, what `weft` is installed as, and dist/ovs-tools.cjs, what `ovs-vsctl` and its like are. */
 import { chmodSync } from 'node:fs';
 import { root, runMain } from './tools.mjs';
 
@@ -8,10 +8,28 @@ import { root, runMain } from './tools.mjs';
  * @param {string} [outfile]
  */
 export async function bundleCli(outfile = `${root}dist/weft.cjs`) {
+  await bundleProgram(`${root}dist/src/cli/main.js`, outfile);
+}
+
+/**
+ * `ovs-vsctl`, `ovs-appctl` and `ovs-ofctl`, which scripts call a thousand times: one file too, of which only the program
+ * that is called is set going.
+ * @param {string} [outfile]
+ */
+export async function bundleTools(outfile = `${root}dist/ovs-tools.cjs`) {
+  await bundleProgram(`${root}dist/src/tools/main.js`, outfile, '#!/usr/bin/env node');
+}
+
+/**
+ * @param {string} entry
+ * @param {string} outfile
+ * @param {string} [banner]
+ */
+async function bundleProgram(entry, outfile, banner) {
   // Loaded here, as this module also runs before `npm ci` has.
   const { build: bundle } = await import('esbuild');
   await bundle({
-    entryPoints: [`${root}dist/src/cli/main.js`],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: 'node',
@@ -19,8 +37,9 @@ export async function bundleCli(outfile = `${root}dist/weft.cjs`) {
     format: 'cjs',
     minify: true,
     logLevel: 'warning',
+    ...(banner === undefined ? {} : { banner: { js: banner } }),
   });
   chmodSync(outfile, 0o755);
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await runMain(() => bundleCli());
+if (process.argv[1] === new URL(import.meta.url).pathname) await runMain(() => bundleCli().then(() => bundleTools()));
