@@ -42,4 +42,5 @@ async function bundleProgram(entry, outfile, banner) {
   chmodSync(outfile, 0o755);
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await runMain(() => bundleCli().then(() => bundleTools()));
+if (process.argv[1] === new URL(import.meta.url).pathname)
+  await runMain(() => bundleCli().then(() => bundleTools()));

@@ -8,7 +8,6 @@ import type { Io } from './io.js';
 
 const NAMES = ['ovs-vsctl', 'ovs-appctl', 'ovs-ofctl'];
 
- 
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
   const { dir, remove } = readOptions(argv);
   const program = realpathSync(process.argv[1] ?? '');
