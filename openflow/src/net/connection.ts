@@ -68,7 +68,7 @@ interface Waiter {
 const JOIN_BYTES = 64 * 1024;
 
 /** Parts of one multipart answer that may wait for their consumer. */
-const MAX_WAITING_PARTS = 64;
+const MAX_WAITING_PARTS = 8;
 
 /** Use `connect`, `keepConnected` or `listen` to get one: they hand it out once it is ready. */
 export class Connection extends EventEmitter<ConnectionEvents> {
