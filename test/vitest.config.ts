@@ -23,6 +23,8 @@ export default defineConfig({
             'openflow/**/*.test.ts',
             'test/model/**/*.test.ts',
             'test/api/**/*.test.ts',
+            'test/cli/**/*.test.ts',
+            'test/docs/**/*.test.ts',
             'docs/examples/**/*.test.ts',
           ],
           exclude: ['**/node_modules/**', '**/dist/**'],

@@ -1,5 +1,5 @@
 /** Makes dist/weft.cjs, what `weft` is installed as, and dist/ovs-tools.cjs, what `ovs-vsctl` and its like are. */
-import { chmodSync } from 'node:fs';
+import { chmodSync, rmSync, symlinkSync } from 'node:fs';
 import { root, runMain } from './tools.mjs';
 
 /**
@@ -42,5 +42,13 @@ async function bundleProgram(entry, outfile, banner) {
   chmodSync(outfile, 0o755);
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname)
-  await runMain(() => bundleCli().then(() => bundleTools()));
+/** Makes `npx weft` work in this folder: npm links the commands of others' packages only. */
+export function linkCli() {
+  const link = `${root}node_modules/.bin/weft`;
+  rmSync(link, { force: true });
+  symlinkSync('../../dist/weft.cjs', link);
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  await runMain(() => bundleCli().then(bundleTools).then(linkCli));
+}

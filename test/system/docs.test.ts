@@ -1,0 +1,45 @@
+/** Every command in README.md and docs/ does what is said there. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fits, readBlocks } from '../docs/blocks.js';
+import type { Command } from '../docs/blocks.js';
+import { Laboratory } from '../docs/laboratory.js';
+import { projectRoot, until } from './lab.js';
+
+const documents = ['README.md', ...readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+
+/** What only looks may be asked again until it shows what is on its way: a link coming up, an address being learned. */
+const LOOKS = /^(weft (show|fdb|drops|top|trace|(bridge|port|flows|groups|meters) (list|show)|flows|groups|meters)\b|ping |curl (?!.*-X)|ovs-\w+ .*(show|dump|list|get)|ip )/;
+
+async function tell(lab: Laboratory, { text, expected, status }: Command): Promise<void> {
+  let last = { output: '', status: -1 };
+  const isRight = async () => {
+    last = await lab.run(text);
+    return last.status === status && (expected === null || fits(expected, last.output));
+  };
+  const isTold = LOOKS.test(text) ? await until(text, isRight, 20_000).catch(() => false) : await isRight();
+  if (!isTold) {
+    expect.soft(`${last.output}(exit status ${last.status})`, text).toBe(`${expected?.join('\n') ?? '…'}\n(exit status ${status})`);
+    throw new Error(`$ ${text}`);
+  }
+}
+
+for (const name of documents) {
+  const blocks = readBlocks(readFileSync(join(projectRoot, name), 'utf8')).filter(({ notRun }) => notRun === null);
+  if (blocks.length === 0) continue;
+  describe(name, () => {
+    let lab: Laboratory;
+    beforeAll(async () => {
+      lab = await Laboratory.create();
+    });
+    afterAll(() => lab.close());
+
+    // One after the other: a block relies on those before it.
+    for (const { line, commands } of blocks) {
+      test(`line ${line}: ${commands[0]?.text.split('\n')[0] ?? ''}`, async () => {
+        for (const command of commands) await tell(lab, command);
+      });
+    }
+  });
+}
