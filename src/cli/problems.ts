@@ -21,8 +21,9 @@ export function describeProblem(status: number, body: unknown): string {
 
 function describeFault(fault: unknown): string {
   if (typeof fault !== 'object' || fault === null) return String(fault);
-  const { path, message } = fault as { path?: unknown; message?: unknown };
-  const where = typeof path === 'string' ? nameOfPath(path) : '';
+  const { path, message, line } = fault as { path?: unknown; message?: unknown; line?: unknown };
+  const place = typeof line === 'number' ? `line ${line}: ${String(path)}` : path;
+  const where = typeof place === 'string' ? nameOfPath(place) : '';
   return `${where}${where === '' ? '' : ' '}${typeof message === 'string' ? message : 'is not valid'}`;
 }
 

@@ -11,6 +11,7 @@ const byVlan = flag('--vlan <vlan>', 'only those of this VLAN');
 const byMac = flag('--mac <address>', 'only this address');
 const mayExist = flag('--may-exist', 'no error where it is there: its settings are set');
 const ifExists = flag('--if-exists', 'no error where it is not there');
+const comment = flag('--comment <text>', 'for the history');
 const dryRun = flag('--dry-run', 'only say what it would change');
 
 const SETTINGS_NOTE =
@@ -254,25 +255,30 @@ function declareConfig(program: Command): void {
   const format = flag('--format <format>', 'of the document').choices(['yaml', 'json']).default('yaml');
   leaf(config, 'apply <file>', {
     about: 'bring the switch to the state that the file says (YAML or JSON; - is standard input)',
-    options: [dryRun],
+    options: [dryRun, comment],
     load: async () => (await load()).apply,
     examples: ['weft config apply network.yaml --dry-run', 'weft config apply network.yaml'],
   });
   leaf(config, 'export', {
     about: 'the configuration as a document that apply takes',
-    options: [format],
+    options: [format, flag('--revision <n>', 'a former one')],
     load: async () => (await load()).exportConfig,
     examples: ['weft config export > network.yaml'],
   });
-  leaf(config, 'diff <file>', {
-    about: 'what apply would change; ends with 1 where that is anything',
+  leaf(config, 'diff [file]', {
+    about:
+      'what applying the file would change, or what differs between two revisions; ends with 1 where that is anything',
+    options: [
+      flag('--from <revision>', 'compare with this revision, not with what is running'),
+      flag('--to <revision>', 'instead of a file: this revision'),
+    ],
     load: async () => (await load()).diff,
-    examples: ['weft config diff network.yaml'],
+    examples: ['weft config diff network.yaml', 'weft config diff --from 41'],
   });
   leaf(config, 'history', { about: 'former configurations', load: async () => (await load()).history });
   leaf(config, 'rollback <revision>', {
     about: 'back to a former configuration',
-    options: [dryRun],
+    options: [dryRun, comment],
     load: async () => (await load()).rollback,
     examples: ['weft config rollback 41'],
   });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { beforeEach, expect, test } from 'vitest';
 import { Database, execute, openVSwitchSchema } from '../ovsdb/index.js';
 import type { Datum, Json, Row } from '../ovsdb/index.js';
@@ -102,4 +103,20 @@ test('every column that is read is declared as acted on, and only columns that e
   );
   expect([...read].filter((path) => isConfiguration(path) && !declared.includes(path))).toEqual([]);
   expect(declared.filter((path) => !isConfiguration(path))).toEqual([]);
+});
+
+test('every key of other_config that is read is declared as acted on', () => {
+  const declared = new Set(
+    Object.values(ACTED_ON).flatMap(({ other_config: keys }) =>
+      Array.isArray(keys) ? (keys as string[]) : [],
+    ),
+  );
+  const sources = ['network', 'bonds'].map((name) =>
+    readFileSync(new URL(`${name}.ts`, import.meta.url), 'utf8'),
+  );
+  const read = [...sources.join().matchAll(/\b(?:get|number|integer)\((?:other, )?'([a-z-]+)'/g)].map(
+    ([, key]) => key,
+  );
+  expect(read.length).toBeGreaterThan(10);
+  expect(read.filter((key = '') => !declared.has(key))).toEqual([]);
 });

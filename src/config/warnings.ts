@@ -22,7 +22,7 @@ type Acted = '*' | readonly string[];
 
 /** Configuration that Weft acts on, by table. Add what you come to act on. */
 export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>> = {
-  Open_vSwitch: { bridges: '*', next_cfg: '*' },
+  Open_vSwitch: { bridges: '*', manager_options: '*', next_cfg: '*' },
   Bridge: {
     name: '*',
     ports: '*',
@@ -47,10 +47,34 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     trunks: '*',
     cvlans: '*',
     protected: '*',
-    other_config: ['priority-tags', 'qinq-ethertype'],
+    bond_mode: '*',
+    bond_updelay: '*',
+    bond_downdelay: '*',
+    lacp: '*',
+    other_config: [
+      ...['priority-tags', 'qinq-ethertype'],
+      ...[
+        'bond-primary',
+        'bond-detect-mode',
+        'bond-miimon-interval',
+        'bond-rebalance-interval',
+        'bond-hash-basis',
+      ],
+      ...['all-members-active', 'all-slaves-active'],
+      ...['lacp-system-id', 'lacp-system-priority', 'lacp-time', 'lacp-fallback-ab'],
+    ],
   },
-  Interface: { name: '*', type: '*', mac: '*', ofport: '*', ofport_request: '*', mtu_request: '*' },
+  Interface: {
+    name: '*',
+    type: '*',
+    mac: '*',
+    ofport: '*',
+    ofport_request: '*',
+    mtu_request: '*',
+    other_config: ['lacp-port-id', 'lacp-port-priority', 'lacp-aggregation-key'],
+  },
   Controller: { target: '*' },
+  Manager: { target: '*', inactivity_probe: '*', max_backoff: '*' },
 };
 
 /** Columns that ask for nothing: what others note for themselves, and what Weft or the system says of itself. */
@@ -67,8 +91,8 @@ const INFORMATIVE: Readonly<Record<string, readonly string[]>> = {
 const HARMLESS: Readonly<Record<string, readonly Atom[]>> = {
   'Bridge.datapath_type': ['', 'system', 'netdev'],
   'Bridge.protocols': ['OpenFlow13'],
-  'Port.lacp': ['off'],
   'Controller.connection_mode': ['out-of-band'],
+  'Manager.connection_mode': ['out-of-band'],
   'Controller.enable_async_messages': [true],
 };
 
