@@ -35,7 +35,11 @@ export function readBlocks(markdown: string): Block[] {
     if (SHELL_LANGUAGES.includes(language)) {
       const before = lines.slice(0, i).findLast((each) => each.trim() !== '') ?? '';
       const notRun = /^<!-- not run: (.+) -->$/.exec(before.trim())?.[1] ?? null;
-      blocks.push({ line: i + 1, notRun, commands: language === 'sh' ? readCommands(body) : readDialogue(body) });
+      blocks.push({
+        line: i + 1,
+        notRun,
+        commands: language === 'sh' ? readCommands(body) : readDialogue(body),
+      });
     } else if (!OTHER_LANGUAGES.includes(language)) {
       throw new Error(`line ${i + 1}: commands stand in blocks of sh or console, this is ${language}`);
     }
@@ -95,7 +99,10 @@ export function fits(expected: readonly string[], output: string): boolean {
     .filter((line, i, all) => line !== '' || i < all.length - 1)
     .map((line) => {
       if (line === '…') return '(?:.*\n)*?';
-      return `${line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}\n`;
+      return `${line
+        .split('…')
+        .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+        .join('.*')}\n`;
     })
     .join('');
   const text = output.split('\n').map(squeeze).join('\n').trimEnd();

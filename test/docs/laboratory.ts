@@ -14,11 +14,10 @@ for folder in /run/netns /run/openvswitch /var/lib/weft; do
 done
 exec "$@"`;
 
-const MARK = '<<done>>';
-
 export class Laboratory {
   #shell: ChildProcess | null = null;
   #output = '';
+  #commands = 0;
 
   private constructor(readonly lab: Lab) {}
 
@@ -30,39 +29,52 @@ export class Laboratory {
     mkdirSync(bin);
     mkdirSync(home);
     const weft = join(bin, 'weft');
-    writeFileSync(weft, `#!/bin/sh\nexec ${process.execPath} ${join(projectRoot, 'dist/src/cli/main.js')} "$@"\n`);
+    writeFileSync(
+      weft,
+      `#!/bin/sh\nexec ${process.execPath} ${join(projectRoot, 'dist/src/cli/main.js')} "$@"\n`,
+    );
     chmodSync(weft, 0o755);
-    const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, HOME: home, LC_ALL: 'C.UTF-8', TERM: 'dumb' };
-    const shell = spawn('ip', ['netns', 'exec', lab.switchNamespace, 'unshare', '--mount', 'bash', '-c', PRIVATE, 'bash', 'bash'], {
-      cwd: home,
-      env,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const env = {
+      PATH: `${bin}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+      HOME: home,
+      LC_ALL: 'C.UTF-8',
+      TERM: 'dumb',
+    };
+    const shell = spawn(
+      'ip',
+      ['netns', 'exec', lab.switchNamespace, 'unshare', '--mount', 'bash', '-c', PRIVATE, 'bash', 'bash'],
+      {
+        cwd: home,
+        env,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
     self.#shell = shell;
     const keep = (chunk: Buffer) => (self.#output += chunk.toString());
     shell.stdout.on('data', keep);
     await self.run('exec 2>&1');
-    await self.run(`nohup ${datapathBinary} --log-format json > ${lab.folder}/datapath.log &`);
-    await self.run(`nohup ${process.execPath} ${projectRoot}/dist/src/main.js --log-format json > ${lab.folder}/weftd.log &`);
+    await self.run(`nohup ${datapathBinary} --log-format json > ${lab.folder}/datapath.log 2>&1 &`);
+    await self.run(
+      `nohup ${process.execPath} ${projectRoot}/dist/src/main.js --log-format json > ${lab.folder}/weftd.log 2>&1 &`,
+    );
     await until('weftd answers', async () => (await self.run('weft show')).status === 0, 60_000);
     return self;
   }
 
   /** Runs a command as if typed; what it leaves in the shell (variables, functions) stays. */
-  async run(command: string, deadlineMs = 60_000): Promise<{ output: string; status: number }> {
+  async run(command: string, deadlineMs = 30_000): Promise<{ output: string; status: number }> {
     this.#output = '';
-    // The command's own lines must not be taken for ours: it reads nothing from this shell's input.
-    this.#shell?.stdin?.write(`{ ${command}\n} < /dev/null\nprintf '${MARK}%s\\n' $?\n`);
-    const ended = new RegExp(`${MARK}(\\d+)\\n$`);
+    const mark = `<<done ${(this.#commands += 1)}>>`;
+    // The command reads nothing from this shell's input, which would be the lines after it.
+    this.#shell?.stdin?.write(`{ ${command}\n} < /dev/null\nprintf '${mark}%s\\n' $?\n`);
     const status = await until(
       `an end of ${command}`,
-      () => {
-        if (this.#shell?.exitCode !== null) throw new Error(`the shell ended: ${this.#output}`);
-        return ended.exec(this.#output)?.[1];
-      },
+      () => new RegExp(`${mark}(\\d+)\n`).exec(this.#output)?.[1],
       deadlineMs,
-    );
-    return { output: this.#output.replace(ended, ''), status: Number(status) };
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}; so far: ${this.#output}`);
+    });
+    return { output: this.#output.slice(0, this.#output.lastIndexOf(mark)), status: Number(status) };
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { DROP_REASONS } from '../../src/domain/index.js';
 import { VERSION } from '../../src/cli/version.js';
 import { Harness } from '../api/harness.js';
@@ -16,6 +16,9 @@ import type { OpenApi } from './rest-reference.js';
 const file = (name: string) => fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
 const formatted = async (text: string) =>
   format(text, { ...(await resolveConfig(file('x.md'))), parser: 'markdown' });
+
+// Formatting takes its time on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let api: Harness;
 beforeAll(async () => {
