@@ -34,6 +34,9 @@ export interface Answer {
   readonly body: unknown;
 }
 
+/** `next`: the place of the next page; null or absent: there is none. */
+type Page = { readonly next?: unknown } & Readonly<Record<string, unknown>>;
+
 type Endpoint = { readonly isTls: boolean; readonly options: RequestOptions; readonly text: string };
 
 /** @throws CliError "usage" */
@@ -74,6 +77,18 @@ export class Client {
   async get<T>(path: string, query?: Ask['query']): Promise<T> {
     const { body } = await this.ask('GET', path, query === undefined ? {} : { query });
     return body as T;
+  }
+
+  /** A list whole, however many pages it comes in. */
+  async list<T>(path: string, member: string, query?: Ask['query']): Promise<T[]> {
+    const items: T[] = [];
+    let next: string | null = path + queryText(query);
+    while (next !== null) {
+      const page: Page = await this.get<Page>(next);
+      items.push(...(page[member] as T[]));
+      next = typeof page.next === 'string' && page.next !== next ? page.next : null;
+    }
+    return items;
   }
 
   /** The body as it comes, for what is large or has no end. @throws CliError */

@@ -9,6 +9,8 @@ import { VERSION } from './version.js';
 const byPort = flag('--port <port>', 'only those of this port');
 const byVlan = flag('--vlan <vlan>', 'only those of this VLAN');
 const byMac = flag('--mac <address>', 'only this address');
+const byTable = flag('--table <n>', 'only of this table');
+const byCookie = flag('--cookie <cookie[/mask]>', 'only with this cookie');
 const mayExist = flag('--may-exist', 'no error where it is there: its settings are set');
 const ifExists = flag('--if-exists', 'no error where it is not there');
 const comment = flag('--comment <text>', 'for the history');
@@ -154,8 +156,8 @@ function declareTables(program: Command): void {
     about: "flows in ovs-ofctl's words, with who wants each and why",
     isDefault: true,
     options: [
-      flag('--table <n>', 'only of this table'),
-      flag('--cookie <cookie[/mask]>', 'only with this cookie'),
+      byTable,
+      byCookie,
       flag('--owner <program>', 'only of this program; `user`: only those of users'),
       flag('--ndjson', 'one JSON object a line, as they come: for large tables'),
     ],
@@ -169,7 +171,7 @@ function declareTables(program: Command): void {
   });
   leaf(flows, 'del <bridge> [match]', {
     about: 'delete rules of yours: all, or those that fit',
-    options: [flag('--strict', 'only the very rule: same match, same priority')],
+    options: [byTable, byCookie, flag('--strict', 'only the very rule: same match, same priority')],
     load: async () => (await load()).removeFlows,
     examples: ['weft flows del br0 tcp'],
   });

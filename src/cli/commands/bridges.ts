@@ -11,7 +11,7 @@ import { count, table } from '../text.js';
 /** All bridges, or the one named. */
 export async function readBridges(context: Context, name?: string): Promise<BridgeView[]> {
   if (name !== undefined) return [await context.client.get<BridgeView>(path('bridges', name))];
-  return (await context.client.get<{ bridges: BridgeView[] }>('/v1/bridges')).bridges;
+  return context.client.list<BridgeView>('/v1/bridges', 'bridges');
 }
 
 /** The bridge named, or the only one there is. @throws CliError */

@@ -18,33 +18,15 @@ function filterOf(options: Options): Record<string, string | undefined> {
   return { port: text('port'), vlan: text('vlan'), mac: text('mac') };
 }
 
-/** Every entry that fits; a large table comes in pages. */
-async function readEntries(
-  context: Context,
-  bridge: string,
-  filter: Record<string, string | undefined>,
-): Promise<Entry[]> {
-  const entries: Entry[] = [];
-  let page: { entries: Entry[]; next?: string | null } | undefined;
-  do {
-    const cursor = page?.next ?? undefined;
-    page = await context.client.get<{ entries: Entry[]; next?: string | null }>(
-      path('bridges', bridge, 'fdb'),
-      {
-        ...filter,
-        ...(cursor === undefined ? {} : { after: cursor }),
-      },
-    );
-    entries.push(...page.entries);
-  } while (typeof page.next === 'string' && page.entries.length > 0);
-  return entries;
-}
-
 export async function list(context: Context, bridge: string | undefined, options: Options): Promise<Result> {
   const names = bridge === undefined ? (await readBridges(context)).map(({ name }) => name) : [bridge];
   const lists = await Promise.all(
     names.map(async (name) => {
-      const entries = await readEntries(context, name, filterOf(options));
+      const entries = await context.client.list<Entry>(
+        path('bridges', name, 'fdb'),
+        'entries',
+        filterOf(options),
+      );
       return entries.map((entry) => ({ bridge: name, ...entry }));
     }),
   );

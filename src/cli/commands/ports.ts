@@ -13,9 +13,9 @@ import { describe, inTurn, mergePatch, readBridges, withoutNulls } from './bridg
 export async function readPorts(context: Context, bridge?: string): Promise<PortView[]> {
   const bridges = bridge === undefined ? (await readBridges(context)).map(({ name }) => name) : [bridge];
   const lists = await Promise.all(
-    bridges.map((name) => context.client.get<{ ports: PortView[] }>(path('bridges', name, 'ports'))),
+    bridges.map((name) => context.client.list<PortView>(path('bridges', name, 'ports'), 'ports')),
   );
-  return lists.flatMap(({ ports }) => ports);
+  return lists.flat();
 }
 
 /** `access 10`, `trunk 10,20-29`, `native-untagged 1 + all` */

@@ -44,7 +44,7 @@ export async function show(context: Context, bridge: string | undefined, options
   const parts = await Promise.all(
     bridges.map(async (each) => ({
       bridge: each,
-      ports: (await client.get<{ ports: PortView[] }>(path('bridges', each.name, 'ports'))).ports,
+      ports: await client.list<PortView>(path('bridges', each.name, 'ports'), 'ports'),
     })),
   );
   const lines = [headOf(style, context.client.address, version, health)];

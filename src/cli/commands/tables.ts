@@ -1,7 +1,7 @@
 /** `weft flows`, `weft groups`, `weft meters`: what the switch holds, and rules of users' own. */
 import { path } from '../client.js';
 import type { Context, Options, Result } from '../context.js';
-import { count, printable } from '../text.js';
+import { printable } from '../text.js';
 import { onlyBridge, readBridges } from './bridges.js';
 
 type Kind = 'flows' | 'groups' | 'meters';
@@ -12,8 +12,8 @@ export async function listFlows(
   match: string | undefined,
   options: Options,
 ): Promise<Result | void> {
-  const text = (name: string) => (typeof options[name] === 'string' ? options[name] : undefined);
-  const query = { match, table: text('table'), cookie: text('cookie'), owner: text('owner') };
+  const owner = typeof options['owner'] === 'string' ? options['owner'] : undefined;
+  const query = { match, owner, ...selectionOf(options) };
   if (options['ndjson'] !== true) return list(context, 'flows', bridge, query);
   const name = await onlyBridge(context, bridge);
   const ask = { accept: 'application/x-ndjson', query };
@@ -56,7 +56,9 @@ function coloured({ style }: Context, text: string): string {
 }
 
 async function add(context: Context, kind: Kind, bridge: string, text: string): Promise<Result> {
-  const { body } = await context.client.ask('POST', path('bridges', bridge, kind), { body: { text } });
+  const { body } = await context.client.ask('POST', path('bridges', bridge, kind), {
+    body: { [kind]: [text] },
+  });
   return { json: body, text: `${kind.slice(0, -1)} added` };
 }
 
@@ -73,21 +75,28 @@ export async function removeFlows(
   match: string | undefined,
   options: Options,
 ): Promise<Result> {
-  const query = { match, ...(options['strict'] === true ? { strict: true } : {}) };
-  const { body } = await context.client.ask('DELETE', path('bridges', bridge, 'flows'), { query });
-  const removed = (body as { removed?: unknown } | undefined)?.removed;
+  const isStrict = options['strict'] === true ? true : undefined;
+  const query = { match, strict: isStrict, ...selectionOf(options) };
+  await context.client.ask('DELETE', path('bridges', bridge, 'flows'), { query });
   return {
-    json: body ?? {},
-    text: typeof removed === 'number' ? `${count(removed, 'flow')} deleted` : 'deleted',
+    json: {},
+    text: Object.values(query).some((each) => each !== undefined)
+      ? 'flows deleted'
+      : 'all flows of users deleted',
   };
 }
 
 async function removeOne(context: Context, kind: Kind, bridge: string, id: string): Promise<Result> {
-  const { body } = await context.client.ask('DELETE', path('bridges', bridge, kind, id));
-  return { json: body ?? {}, text: `${kind.slice(0, -1)} ${id} deleted` };
+  await context.client.ask('DELETE', path('bridges', bridge, kind, id));
+  return { json: {}, text: `${kind.slice(0, -1)} ${id} deleted` };
 }
 
 export const removeGroup = (context: Context, bridge: string, id: string) =>
   removeOne(context, 'groups', bridge, id);
 export const removeMeter = (context: Context, bridge: string, id: string) =>
   removeOne(context, 'meters', bridge, id);
+
+function selectionOf(options: Options): { table: string | undefined; cookie: string | undefined } {
+  const text = (name: string) => (typeof options[name] === 'string' ? options[name] : undefined);
+  return { table: text('table'), cookie: text('cookie') };
+}

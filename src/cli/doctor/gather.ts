@@ -201,14 +201,14 @@ interface PortView extends Omit<AttachedPort, 'error'> {
 
 async function askWeftd(client: Client): Promise<{ view: Facts['weftd']; ports: AttachedPort[] | null }> {
   try {
-    const [{ version }, answer, notes, { bridges }] = await Promise.all([
+    const [{ version }, answer, notes, bridges] = await Promise.all([
       client.get<{ version: string }>('/v1'),
       client.ask('GET', '/healthz', { alsoStatus: [503] }),
       client.get<{ warnings: unknown[]; faults: unknown[] }>('/v1/warnings'),
-      client.get<{ bridges: { name: string }[] }>('/v1/bridges'),
+      client.list<{ name: string }>('/v1/bridges', 'bridges'),
     ]);
     const lists = await Promise.all(
-      bridges.map(({ name }) => client.get<{ ports: PortView[] }>(path('bridges', name, 'ports'))),
+      bridges.map(({ name }) => client.list<PortView>(path('bridges', name, 'ports'), 'ports')),
     );
     const { status, database, datapath, switches } = answer.body as Health;
     const troubles = [
@@ -219,9 +219,7 @@ async function askWeftd(client: Client): Promise<{ view: Facts['weftd']; ports: 
     const warnings = notes.warnings.length + notes.faults.length;
     return {
       view: { address: client.address, version, status, troubles, warnings },
-      ports: lists.flatMap(({ ports }) =>
-        ports.map(({ bridge, name, type, status: { error } }) => ({ bridge, name, type, error })),
-      ),
+      ports: lists.flat().map(({ bridge, name, type, status: { error } }) => ({ bridge, name, type, error })),
     };
   } catch (error) {
     return { view: { unreachable: messageOf(error) }, ports: null };
