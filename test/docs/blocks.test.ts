@@ -25,8 +25,11 @@ test('commands and what they print', () => {
       line: 2,
       notRun: null,
       commands: [
-        { text: 'cat > x <<EOF\na: 1\nEOF', expected: null, status: 0 },
-        { text: 'weft port add br0 \\\n  tap2', expected: null, status: 0 },
+        {
+          text: '(set -e\n# a remark\ncat > x <<EOF\na: 1\nEOF\nweft port add br0 \\\n  tap2\n)',
+          expected: null,
+          status: 0,
+        },
       ],
     },
     {

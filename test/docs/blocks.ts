@@ -38,7 +38,7 @@ export function readBlocks(markdown: string): Block[] {
       blocks.push({
         line: i + 1,
         notRun,
-        commands: language === 'sh' ? readCommands(body) : readDialogue(body),
+        commands: language === 'sh' ? readScript(body) : readDialogue(body),
       });
     } else if (!OTHER_LANGUAGES.includes(language)) {
       throw new Error(`line ${i + 1}: commands stand in blocks of sh or console, this is ${language}`);
@@ -48,18 +48,12 @@ export function readBlocks(markdown: string): Block[] {
   return blocks;
 }
 
-/** Commands of several lines end their lines with a backslash, or open a here-document. */
-function readCommands(lines: readonly string[]): Command[] {
-  const commands: Command[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    if (/^\s*(#.*)?$/.test(lines[i] ?? '')) continue;
-    const [text, next] = wholeCommand(lines, i);
-    commands.push(commandOf(text, null));
-    i = next;
-  }
-  return commands;
+/** The whole block as one script, which ends with its first failure. */
+function readScript(lines: readonly string[]): Command[] {
+  return [{ text: `(set -e\n${lines.join('\n')}\n)`, expected: null, status: 0 }];
 }
 
+/** Commands of several lines end their lines with a backslash, or open a here-document. */
 function readDialogue(lines: readonly string[]): Command[] {
   const commands: Command[] = [];
   for (let i = 0; i < lines.length; i++) {

@@ -66,7 +66,8 @@ export class Laboratory {
     this.#output = '';
     const mark = `<<done ${(this.#commands += 1)}>>`;
     // The command reads nothing from this shell's input, which would be the lines after it.
-    this.#shell?.stdin?.write(`{ ${command}\n} < /dev/null\nprintf '${mark}%s\\n' $?\n`);
+    const quoted = `'${command.replaceAll("'", "'\\''")}'`;
+    this.#shell?.stdin?.write(`eval ${quoted} < /dev/null\nprintf '${mark}%s\\n' $?\n`);
     const status = await until(
       `an end of ${command}`,
       () => new RegExp(`${mark}(\\d+)\n`).exec(this.#output)?.[1],

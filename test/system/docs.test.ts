@@ -7,10 +7,16 @@ import type { Command } from '../docs/blocks.js';
 import { Laboratory } from '../docs/laboratory.js';
 import { projectRoot, until } from './lab.js';
 
-const documents = ['README.md', ...readdirSync(join(projectRoot, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+const documents = [
+  'README.md',
+  ...readdirSync(join(projectRoot, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
 
 /** What only looks may be asked again until it shows what is on its way: a link coming up, an address being learned. */
-const LOOKS = /^(weft (show|fdb|drops|top|trace|(bridge|port|flows|groups|meters) (list|show)|flows|groups|meters)\b|ping |curl (?!.*-X)|ovs-\w+ .*(show|dump|list|get)|ip )/;
+const LOOKS =
+  /^(weft (show|fdb|drops|top|trace|(bridge|port|flows|groups|meters) (list|show)|flows|groups|meters)\b|(ip netns exec \w+ )?ping |curl (?!.*-X)|ovs-\w+ .*(show|dump|list|get)|ip )/;
 
 async function tell(lab: Laboratory, { text, expected, status }: Command): Promise<void> {
   let last = { output: '', status: -1 };
@@ -18,15 +24,19 @@ async function tell(lab: Laboratory, { text, expected, status }: Command): Promi
     last = await lab.run(text);
     return last.status === status && (expected === null || fits(expected, last.output));
   };
-  const isTold = LOOKS.test(text) ? await until(text, isRight, 20_000).catch(() => false) : await isRight();
+  const isTold = LOOKS.test(text) ? await until(text, isRight, 10_000).catch(() => false) : await isRight();
   if (!isTold) {
-    expect.soft(`${last.output}(exit status ${last.status})`, text).toBe(`${expected?.join('\n') ?? '…'}\n(exit status ${status})`);
+    expect
+      .soft(`${last.output}(exit status ${last.status})`, text)
+      .toBe(`${expected?.join('\n') ?? '…'}\n(exit status ${status})`);
     throw new Error(`$ ${text}`);
   }
 }
 
 for (const name of documents) {
-  const blocks = readBlocks(readFileSync(join(projectRoot, name), 'utf8')).filter(({ notRun }) => notRun === null);
+  const blocks = readBlocks(readFileSync(join(projectRoot, name), 'utf8')).filter(
+    ({ notRun }) => notRun === null,
+  );
   if (blocks.length === 0) continue;
   describe(name, () => {
     let lab: Laboratory;
