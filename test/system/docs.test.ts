@@ -33,6 +33,12 @@ async function tell(lab: Laboratory, { text, expected, status }: Command): Promi
   }
 }
 
+/** The first line that is a command. */
+function titleOf(commands: readonly Command[]): string {
+  const lines = (commands[0]?.text ?? '').split('\n');
+  return lines.find((line) => line !== '(set -e' && !line.startsWith('#')) ?? '';
+}
+
 for (const name of documents) {
   const blocks = readBlocks(readFileSync(join(projectRoot, name), 'utf8')).filter(
     ({ notRun }) => notRun === null,
@@ -47,7 +53,7 @@ for (const name of documents) {
 
     // One after the other: a block relies on those before it.
     for (const { line, commands } of blocks) {
-      test(`line ${line}: ${commands[0]?.text.split('\n')[0] ?? ''}`, async () => {
+      test(`line ${line}: ${titleOf(commands)}`, async () => {
         for (const command of commands) await tell(lab, command);
       });
     }
