@@ -50,5 +50,9 @@ export function linkCli() {
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  await runMain(() => bundleCli().then(bundleTools).then(linkCli));
+  await runMain(() =>
+    bundleCli()
+      .then(() => bundleTools())
+      .then(linkCli),
+  );
 }
