@@ -29,6 +29,8 @@ const toTest = {
   'docker-compose': 'docker-compose',
   setpriv: 'util-linux',
   python3: 'python3',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 /** @param {string} program */
