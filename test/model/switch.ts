@@ -122,8 +122,11 @@ export class ModelSwitch {
       case 'group-delete':
         this.#deleteGroup(command.groupId);
         break;
-      default:
-        throw new Error(`the model has no meters (${command.op})`);
+      case 'meter-add':
+      case 'meter-modify':
+      case 'meter-delete':
+        // Meters let everything pass here.
+        break;
     }
   }
 
@@ -131,6 +134,14 @@ export class ModelSwitch {
   inject(inPort: number, frame: Uint8Array, tableId = 0): Walk {
     const result: Result = { outputs: [], packetIns: [], hits: [] };
     this.#walk({ frame, fields: fieldsOf(frame), metadata: 0n, inPort }, tableId, result);
+    return result;
+  }
+
+  /** Runs the actions of a packet-out, as from the controller. */
+  packetOut(actions: readonly ResolvedAction[], frame: Uint8Array): Walk {
+    const result: Result = { outputs: [], packetIns: [], hits: [] };
+    const packet = { frame, fields: fieldsOf(frame), metadata: 0n, inPort: CONTROLLER };
+    this.#executeList(actions, packet, 0, result, 0);
     return result;
   }
 
@@ -214,7 +225,7 @@ export class ModelSwitch {
           next = instruction.tableId;
           break;
         case 'METER':
-          throw new Error('the model has no meters');
+          break;
       }
     }
     return next;
@@ -265,6 +276,15 @@ export class ModelSwitch {
         case 'NX_RESUBMIT_TABLE':
           this.#walk(packet, action.table, result);
           break;
+        case 'NX_REG_LOAD':
+          packet.metadata = withBits(packet.metadata, action.offsetBits, action.value);
+          break;
+        case 'NX_MULTIPATH': {
+          const addresses = action.fields === 0x5701 || action.fields === 0 ? [6, 12] : [0, 12];
+          const link = selectIndex(packet.frame.subarray(...addresses), action.maxLink + 1);
+          packet.metadata = withBits(packet.metadata, action.offsetBits, BigInt(link));
+          break;
+        }
         case 'SET_QUEUE':
           break;
         case 'DEC_NW_TTL':
@@ -281,7 +301,9 @@ export class ModelSwitch {
       ALL: group.buckets,
       INDIRECT: group.buckets.slice(0, 1),
       FF: live.slice(0, 1),
-      SELECT: group.buckets.slice(selectIndex(packet, group.buckets.length)).slice(0, 1),
+      SELECT: group.buckets
+        .slice(selectIndex(packet.frame.subarray(0, 12), group.buckets.length))
+        .slice(0, 1),
     }[group.type];
     for (const { actions } of chosen) {
       const clone: Packet = { ...packet, frame: packet.frame.slice(), fields: new Map(packet.fields) };
@@ -365,9 +387,16 @@ function setField(packet: Packet, name: string, value: bigint): void {
   setFrame(packet, frame);
 }
 
+/** Nicira's way to name bits: `offset << 6 | (bits - 1)`. */
+function withBits(register: bigint, offsetBits: number, value: bigint): bigint {
+  const offset = BigInt(offsetBits >> 6);
+  const mask = ((1n << BigInt((offsetBits & 0x3f) + 1)) - 1n) << offset;
+  return (register & ~mask) | ((value << offset) & mask);
+}
+
 /** Any choice that keeps a flow on one bucket will do. */
-function selectIndex(packet: Packet, buckets: number): number {
+function selectIndex(bytes: Uint8Array, buckets: number): number {
   let hash = 0;
-  for (const byte of packet.frame.subarray(0, 12)) hash = (hash * 31 + byte) >>> 0;
+  for (const byte of bytes) hash = (hash * 31 + byte) >>> 0;
   return buckets === 0 ? 0 : hash % buckets;
 }

@@ -56,6 +56,12 @@ export class BondLab {
     await this.partner.vsctl('set', 'port', 'pb', ...theirs);
   }
 
+  /** The partner becomes a switch that knows of no bond: its ends of the cables are plain trunks. */
+  async unbondPartner(): Promise<void> {
+    const ports = this.names('p').flatMap((name) => ['--', 'add-port', 'ps', name, 'trunks=1,2']);
+    await this.partner.vsctl('del-port', 'ps', 'pb', ...ports);
+  }
+
   /** The names of the members that the partner has enabled (`bond/show`). */
   async enabledThere(): Promise<string[]> {
     const show = await this.partner.appctl('bond/show', 'pb');

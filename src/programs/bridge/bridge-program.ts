@@ -151,8 +151,8 @@ export const bridgeProgram = defineProgram<BridgeState>({
     return state.bonds.snapshotKey;
   },
 
-  snapshot(_context, state, nowMs) {
-    return state.bonds.snapshot(nowMs);
+  snapshot(_context, state) {
+    return state.bonds.snapshot();
   },
 
   restore(context, state, snapshot, elapsedMs, nowMs) {

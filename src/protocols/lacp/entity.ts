@@ -161,10 +161,10 @@ export class LacpEntity {
     };
   }
 
-  snapshot(nowMs: number): LacpSnapshot {
+  snapshot(): LacpSnapshot {
     const ports = [...this.#ports].map(([name, port]) => [
       name,
-      { ...port.snapshot(nowMs), aggregator: port.aggregator },
+      { ...port.snapshot(), aggregator: port.aggregator },
     ]);
     return { active: this.#active, ports: Object.fromEntries(ports) as LacpSnapshot['ports'] };
   }

@@ -31,13 +31,12 @@ export interface LacpPortConfig {
 type Selected = 'UNSELECTED' | 'SELECTED' | 'STANDBY';
 type Churn = 'none' | 'monitor' | 'churn';
 
-/** What survives a restart of the controller. Times are milliseconds from the moment of the snapshot. */
+/** What survives a restart of the controller. */
 export interface LacpPortSnapshot {
   readonly identity: LacpIdentity;
   readonly receive: LacpReceive;
   readonly mux: LacpMux;
   readonly partner: LacpParty;
-  readonly currentForMs: number;
   readonly counters: LacpCounters;
 }
 
@@ -229,7 +228,7 @@ export class LacpPort {
     this.#partner = { ...actor, state: { ...actor.state, synchronized: isInStep } };
     this.#isDefaulted = false;
     this.#receive = 'current';
-    this.#currentUntilMs = nowMs + (this.#config.time === 'fast' ? SHORT_TIMEOUT_MS : LONG_TIMEOUT_MS);
+    this.#currentUntilMs = nowMs + this.#timeoutMs;
   }
 
   /** Lets timers that have run out take effect. */
@@ -288,33 +287,39 @@ export class LacpPort {
     );
   }
 
-  snapshot(nowMs: number): LacpPortSnapshot {
+  snapshot(): LacpPortSnapshot {
     return {
       identity: this.#config.identity,
       receive: this.#receive,
       mux: this.#mux,
       partner: this.#partner,
-      currentForMs: Number.isFinite(this.#currentUntilMs) ? Math.max(0, this.#currentUntilMs - nowMs) : 0,
       counters: this.counters,
     };
   }
 
   /**
-   * Goes on where an earlier run of the controller was, `elapsedMs` ago. The first LACPDU says the same as its last.
-   * @returns whether it could: the partner has not been out of touch for longer than the timeout
+   * Goes on where an earlier run of the controller was, `elapsedMs` ago. The first LACPDU says the same as its last; the
+   * partner, which had nobody to hear it meanwhile, has a whole timeout to speak.
+   * @returns whether it could: the partner has not missed our LACPDUs for so long that it has given us up
    */
   restore(snapshot: LacpPortSnapshot, elapsedMs: number, nowMs: number): boolean {
-    const isFresh = snapshot.receive === 'current' && snapshot.currentForMs > elapsedMs;
+    const patienceMs = snapshot.partner.state.timeout ? SHORT_TIMEOUT_MS : LONG_TIMEOUT_MS;
+    const isFresh = snapshot.receive === 'current' && elapsedMs < patienceMs;
     if (!isFresh || !sameIdentity(snapshot.identity, this.#config.identity)) return false;
     this.#isLinkUp = true;
     this.#receive = 'current';
     this.#isDefaulted = false;
     this.#partner = snapshot.partner;
-    this.#currentUntilMs = nowMs + snapshot.currentForMs - elapsedMs;
+    this.#currentUntilMs = nowMs + this.#timeoutMs;
     this.#mux = snapshot.mux === 'WAITING' ? 'DETACHED' : snapshot.mux;
     Object.assign(this.#counters, snapshot.counters);
     this.#needsToSend = true;
     return true;
+  }
+
+  /** How long the partner may be silent: as often as we have asked it to speak. */
+  get #timeoutMs(): number {
+    return this.#config.time === 'fast' ? SHORT_TIMEOUT_MS : LONG_TIMEOUT_MS;
   }
 
   /** PORT_DISABLED. The partner's address is kept: the link may come back to the same place. */

@@ -177,11 +177,11 @@ export class Aggregations {
     return `${this.#heard} ${revisions.join()}`;
   }
 
-  snapshot(nowMs: number): AggregationsSnapshot | undefined {
+  snapshot(): AggregationsSnapshot | undefined {
     if (this.#ports.size === 0) return undefined;
     const ports = [...this.#ports].map(([name, { bond, lacp }]) => [
       name,
-      { bond: bond?.snapshot() ?? null, lacp: lacp?.snapshot(nowMs) ?? null },
+      { bond: bond?.snapshot() ?? null, lacp: lacp?.snapshot() ?? null },
     ]);
     return { version: 1, ports: Object.fromEntries(ports) as AggregationsSnapshot['ports'] };
   }

@@ -1,0 +1,137 @@
+/**
+ * Bonds and LACP with Debian's Open vSwitch as the partner: every combination of modes, members pulled one after another,
+ * a partner that falls silent, and the controller started anew. Prints for how long traffic stood still each time.
+ * `--quick`: a few combinations only.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BondLab } from '../system/bond-lab.js';
+import { until } from '../system/lab.js';
+
+interface Row {
+  readonly what: string;
+  readonly value: string;
+}
+
+const LINKS = 3;
+
+export default async function bonds(options: readonly string[] = []): Promise<void> {
+  const isQuick = options.includes('--quick');
+  const lab = await BondLab.create({ links: LINKS, ours: ['lacp=active'], theirs: ['lacp=active'] });
+  const rows: Row[] = [];
+  const print = (what: string, value: string): void => {
+    rows.push({ what, value });
+    process.stdout.write(`${what.padEnd(78)} ${value}\n`);
+  };
+  try {
+    for (const { name, ours, theirs } of combinations(isQuick)) {
+      await lab.set(ours, theirs);
+      const started = performance.now();
+      await lab.up();
+      print(`${name}: all members up`, `${((performance.now() - started) / 1000).toFixed(1)} s`);
+      print(`${name}: members pulled one after another`, `${await pulled(lab)} ms lost`);
+      if (!name.includes('slow'))
+        print(`${name}: partner silent on one member`, `${await silenced(lab)} ms lost`);
+      print(`${name}: weftd killed`, await restarted(lab));
+    }
+    await lab.unbondPartner();
+    for (const mode of ['active-backup', 'balance-slb']) {
+      await lab.vsctl('set', 'port', 'bond0', 'lacp=off', `bond_mode=${mode}`);
+      await lab.here.reaches('10.1.0.2', 20_000);
+      print(`no LACP, ${mode}: members pulled one after another`, `${await pulled(lab, false)} ms lost`);
+    }
+  } catch (error) {
+    process.stdout.write(`${await lab.lacpThere()}\n${lab.lab.log.slice(-4000)}\n`);
+    throw error;
+  } finally {
+    await lab.close();
+  }
+}
+
+function combinations(isQuick: boolean): { name: string; ours: string[]; theirs: string[] }[] {
+  const list = [];
+  for (const ours of ['active', 'passive'])
+    for (const theirs of ['active', 'passive'])
+      for (const time of ['fast', 'slow'])
+        for (const mode of ['active-backup', 'balance-slb', 'balance-tcp']) {
+          if (ours === 'passive' && theirs === 'passive') continue;
+          const isFirst = ours === 'active' && theirs === 'active';
+          if (isQuick && !(isFirst && time === 'fast')) continue;
+          const both = [`other_config:lacp-time=${time}`, `bond_mode=${mode}`];
+          list.push({
+            name: `${ours}/${theirs} ${time} ${mode}`,
+            ours: [`lacp=${ours}`, ...both],
+            theirs: [`lacp=${theirs}`, ...both],
+          });
+        }
+  return list;
+}
+
+/** Each member in turn out and in again, under a ping every 5 ms. */
+async function pulled(lab: BondLab, hasLacp = true): Promise<number> {
+  let longest = 0;
+  for (let link = 0; link < LINKS; link++) {
+    const others = lab.names('p').filter((_, i) => i !== link);
+    const gap = await lab.longestGap(
+      async () => {
+        await sleep(300);
+        await lab.cable(link, false);
+      },
+      2.5,
+      5,
+    );
+    longest = Math.max(longest, gap);
+    if (hasLacp) await lab.up(others);
+    await lab.cable(link, true);
+    if (hasLacp) await lab.up();
+    else await lab.here.reaches('10.1.0.2');
+  }
+  return longest;
+}
+
+/** What the partner sends by one member is lost on the way, the link staying up; that by which the traffic goes. */
+async function silenced(lab: BondLab): Promise<number> {
+  let longest = 0;
+  for (let link = 0; link < LINKS; link++) {
+    const device = `p${link}`;
+    const gap = await lab.longestGap(
+      async () => {
+        await sleep(300);
+        await lab.lab.inSwitch('tc', 'qdisc', 'add', 'dev', device, 'root', 'pfifo', 'limit', '0');
+      },
+      6,
+      10,
+    );
+    longest = Math.max(longest, gap);
+    await lab.lab.inSwitch('tc', 'qdisc', 'del', 'dev', device, 'root');
+    await lab.up();
+  }
+  return longest;
+}
+
+/** kill -9 of the controller: what the partner and the traffic noticed. */
+async function restarted(lab: BondLab): Promise<string> {
+  const before = await lab.partner.appctl('lacp/show-stats', 'pb');
+  const gap = await lab.longestGap(
+    async () => {
+      const old = await lab.lab.pidOf('weftd');
+      if (old === null) throw new Error('no weftd');
+      process.kill(old, 'SIGKILL');
+      await until(
+        'weftd is back',
+        async () => {
+          const pid = await lab.lab.pidOf('weftd');
+          return pid !== null && pid !== old && (await lab.lab.isHealthy());
+        },
+        30_000,
+      );
+    },
+    6,
+    5,
+  );
+  const after = await lab.partner.appctl('lacp/show-stats', 'pb');
+  const count = (text: string, what: string): number =>
+    [...text.matchAll(new RegExp(`${what}: (\\d+)`, 'g'))].reduce((sum, [, n]) => sum + Number(n), 0);
+  const noticed = ['Link Expired', 'Link Defaulted'].map((what) => count(after, what) - count(before, what));
+  const enabled = (await lab.enabledThere()).length;
+  return `${gap} ms lost; partner: ${noticed.join(' expired, ')} defaulted, ${enabled} of ${LINKS} enabled`;
+}
