@@ -29,6 +29,8 @@ import { unicast } from './addresses.js';
 import type { Report } from './addresses.js';
 import { flagOf, mapOfTexts, numberOf, numbersOf, ofportOf, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
+import { policingOf, qosOf } from './qos.js';
+import type { Policing, Qos } from './qos.js';
 
 /** OFPP_LOCAL as the 16-bit number that Interface.ofport holds, in Open vSwitch's words. */
 export const LOCAL_OFPORT = 65534;
@@ -53,6 +55,8 @@ export interface Reading {
 
 export interface InterfaceSettings {
   readonly mtuRequest: number | null;
+  readonly qos: Qos | null;
+  readonly policing: Policing | null;
 }
 
 /** @param reserved port numbers of interfaces that do not work at present, by uuid (ofports.ts) */
@@ -191,10 +195,11 @@ class Reader {
     const name = textOf(row, 'name') ?? '';
     const other = mapOfTexts(row, 'other_config');
     const fault = this.#reporter('Port', row);
+    const qos = qosOf(this.database, row, fault);
     const interfaces: Interface[] = [];
     for (const uuid of textsOf(row, 'interfaces')) {
       const interfaceRow = this.database.row('Interface', uuid);
-      const each = interfaceRow && this.#interface(interfaceRow, bridge, bridgeMac, connection);
+      const each = interfaceRow && this.#interface(interfaceRow, bridge, bridgeMac, connection, qos);
       if (each) interfaces.push(each);
     }
     if (interfaces.length === 0) return null;
@@ -227,7 +232,13 @@ class Reader {
     };
   }
 
-  #interface(row: Row, bridge: string, bridgeMac: MacAddress, connection: Connection): Interface | null {
+  #interface(
+    row: Row,
+    bridge: string,
+    bridgeMac: MacAddress,
+    connection: Connection,
+    qos: Qos | null,
+  ): Interface | null {
     const name = textOf(row, 'name') ?? '';
     const fault = this.#reporter('Interface', row);
     if (!isInterfaceName(name)) {
@@ -242,7 +253,11 @@ class Reader {
     }
     const type = isLocal || kind === 'internal' || kind === 'tap' ? 'internal' : 'system';
     const wanted = unicast(textOf(row, 'mac'), (message) => fault('mac', message));
-    this.#interfaces.set(row.uuid, { mtuRequest: numberOf(row, 'mtu_request') ?? null });
+    this.#interfaces.set(row.uuid, {
+      mtuRequest: numberOf(row, 'mtu_request') ?? null,
+      qos,
+      policing: policingOf(row),
+    });
     const isOurs = connection.kind === 'weft';
     const ofport = ofportOf(row, this.reserved);
     const lacp = lacpPortSettings(row, fault);

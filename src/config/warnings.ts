@@ -51,6 +51,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     bond_updelay: '*',
     bond_downdelay: '*',
     lacp: '*',
+    qos: '*',
     other_config: [
       ...['priority-tags', 'qinq-ethertype'],
       ...[
@@ -71,8 +72,12 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     ofport: '*',
     ofport_request: '*',
     mtu_request: '*',
+    ingress_policing_rate: '*',
+    ingress_policing_burst: '*',
     other_config: ['lacp-port-id', 'lacp-port-priority', 'lacp-aggregation-key'],
   },
+  QoS: { type: '*', queues: '*', other_config: ['max-rate'] },
+  Queue: { other_config: ['min-rate', 'max-rate', 'burst', 'priority'] },
   Controller: { target: '*' },
   Manager: { target: '*', inactivity_probe: '*', max_backoff: '*' },
 };

@@ -27,7 +27,7 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
       programTable: PROGRAM_TABLE,
     },
     ports: interfaces.map(({ name, type, ofport, mac, uuid }): PortParams => {
-      const mtu = settings.get(uuid)?.mtuRequest ?? null;
+      const { mtuRequest: mtu = null, qos = null, policing = null } = settings.get(uuid) ?? {};
       return {
         bridge: bridge.name,
         name,
@@ -35,6 +35,8 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
         ...(ofport === null ? {} : { ofport }),
         ...(mac === null ? {} : { mac }),
         ...(mtu === null ? {} : { mtu }),
+        ...(qos === null ? {} : { qos }),
+        ...(policing === null ? {} : { policing }),
       };
     }),
   };

@@ -21,6 +21,19 @@ export interface PortParams {
   readonly ofport?: number;
   readonly mac?: string;
   readonly mtu?: number;
+  /** Queues at its egress; rates in bit/s, bursts in bits. */
+  readonly qos?: {
+    readonly maxRate?: number;
+    readonly queues: readonly {
+      readonly id: number;
+      readonly minRate?: number;
+      readonly maxRate?: number;
+      readonly burst?: number;
+      readonly priority?: number;
+    }[];
+  };
+  /** Limit of what it may send into the switch. */
+  readonly policing?: { readonly rateKbps: number; readonly burstKbits: number };
 }
 
 export interface PortInfo {

@@ -1,8 +1,8 @@
 //! Each request to its answer (OF 1.3.5 §7.3, §7.5).
 
 use weft_openflow::{
-    Body, ErrorCode, FeaturesReply, Message, NxMessage, OfError, PacketInFormat,
-    QueueGetConfigReply, RoleMessage, SwitchConfig, capabilities, config_flags, encode, port_no,
+    Body, ErrorCode, FeaturesReply, Message, NxMessage, OfError, PacketInFormat, RoleMessage,
+    SwitchConfig, capabilities, config_flags, encode,
 };
 
 use crate::agent::Agent;
@@ -120,7 +120,7 @@ impl Agent {
             Body::MultipartRequest(request) => {
                 self.multipart(conn, message.xid, request, now, host)
             }
-            Body::QueueGetConfigRequest { port } => self.queue_config(*port),
+            Body::QueueGetConfigRequest { port } => self.queue_config(*port, host),
             Body::BundleControl(control) => self.bundle_control(conn, control, now, host),
             Body::BundleAdd(add) => self
                 .bundle_add(conn, message.xid, add, now)
@@ -269,20 +269,6 @@ impl Agent {
             };
         }
         DONE
-    }
-
-    /// §7.3.6. There are no queues yet: a port that exists has none.
-    fn queue_config(&self, port: u32) -> Outcome {
-        if port != port_no::ANY && self.ports.get(port).is_none() {
-            return Err(OfError::new(
-                ErrorCode::QueueOpFailedBadPort,
-                format!("no port {port}"),
-            ));
-        }
-        Ok(vec![Body::QueueGetConfigReply(QueueGetConfigReply {
-            port,
-            queues: Vec::new(),
-        })])
     }
 
     /// Nicira's extensions that set up a connection.

@@ -37,6 +37,25 @@ pub struct PortCounters {
     pub collisions: u64,
 }
 
+/// A queue of a port (OF 1.3.5 §7.2.2) and what it has sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortQueue {
+    /// Its number, unique in its port.
+    pub id: u32,
+    /// Rate guaranteed, bit/s.
+    pub min_rate: Option<u64>,
+    /// Rate allowed, bit/s.
+    pub max_rate: Option<u64>,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Packets dropped by overrun.
+    pub tx_errors: u64,
+    /// Since when it is there.
+    pub since: Nanos,
+}
+
 /// What the shell offers: connections to write to and ports to send by. Borrowed for the length of each call; no
 /// method may call back into the agent.
 pub trait Host {
@@ -55,6 +74,11 @@ pub trait Host {
 
     /// Counters of a port's device; `None`: there is no device at the moment.
     fn port_counters(&self, port_no: u32) -> Option<PortCounters>;
+
+    /// Queues of a port, in order of their numbers. They are set up beside OpenFlow, as §7.2.2 has it.
+    fn port_queues(&mut self, _port_no: u32) -> Vec<PortQueue> {
+        Vec::new()
+    }
 
     /// Users have changed the switch for longer than a message lasts, by flow-, group-, meter-, port- or table-mods (those of
     /// a committed bundle come at once) or by setting how fragments are treated; or a flow of theirs has ended by itself,

@@ -28,6 +28,7 @@ mod modify;
 mod multipart;
 mod outlet;
 mod ports;
+mod queues;
 mod recorder;
 pub mod role;
 mod standalone;
@@ -35,6 +36,6 @@ mod survival;
 
 pub use agent::Agent;
 pub use config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
-pub use host::{Host, Nanos, PortCounters};
+pub use host::{Host, Nanos, PortCounters, PortQueue};
 pub use role::Role;
 pub use survival::Snapshot;

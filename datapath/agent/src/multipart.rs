@@ -5,8 +5,8 @@ use weft_openflow::multipart::MultipartEntry;
 use weft_openflow::{
     AggregateStats, Body, BucketCounter, Desc, ErrorCode, FlowStatsRequest, GroupDesc, GroupStats,
     MeterBandStats, MeterConfig, MeterStats, MultipartReply, MultipartReplyBody, MultipartRequest,
-    MultipartRequestBody, MultipartWriter, OfError, Port, PortStats, QueueStats, QueueStatsRequest,
-    TableFeatures, group_no, port_no, queue_no, table_no,
+    MultipartRequestBody, MultipartWriter, OfError, Port, PortStats, TableFeatures, group_no,
+    table_no,
 };
 use weft_pipeline::{FlowCursor, FlowFilter, GroupView, MeterView};
 
@@ -103,8 +103,8 @@ impl Agent {
                 send_list(host, conn, xid, ports)
             }
             Request::Queue(request) => {
-                self.check_queue(request)?;
-                send_list::<QueueStats>(host, conn, xid, [])
+                let queues = self.queue_stats(request, now, host)?;
+                send_list(host, conn, xid, queues)
             }
             Request::Group(request) => {
                 let groups = self.pipeline.groups(request.group_id, now);
@@ -179,23 +179,6 @@ impl Agent {
         }
     }
 
-    /// §7.3.5.8. There are no queues yet.
-    fn check_queue(&self, request: &QueueStatsRequest) -> Result<(), OfError> {
-        if request.port_no != port_no::ANY && self.ports.get(request.port_no).is_none() {
-            return Err(OfError::new(
-                ErrorCode::QueueOpFailedBadPort,
-                format!("no port {}", request.port_no),
-            ));
-        }
-        if request.queue_id != queue_no::ALL {
-            return Err(OfError::new(
-                ErrorCode::QueueOpFailedBadQueue,
-                format!("no queue {}", request.queue_id),
-            ));
-        }
-        Ok(())
-    }
-
     /// §7.3.5.5. An empty request asks; one with entries asks for changes and may come in several parts, of which
     /// only the last is answered.
     fn table_features(
@@ -234,6 +217,8 @@ impl Agent {
             max_entries,
         )?;
         for table in wanted {
+            self.pipeline
+                .table_mod(owner, table.table_id, table.config)?;
             self.table_names.insert(table.table_id, table.name);
         }
         self.start_dump(conn, Dump::table_features(xid), now, host);

@@ -8,6 +8,7 @@ use weft_frame::Packet;
 
 use crate::counters::Counters;
 use crate::receive::RxBatch;
+use crate::shaping::priority_of;
 use crate::socket::PacketSocket;
 use crate::tap::Tap;
 use crate::transmit::{self, TxQueue};
@@ -59,10 +60,18 @@ impl Device {
 
     /// Sends a frame, now or at the next [`Device::flush`]; frames keep their order. What cannot be sent is counted.
     pub fn transmit(&mut self, packet: &Packet) {
+        self.transmit_by(None, packet);
+    }
+
+    /// The same by one of the device's queues ([`crate::Shaping`]); one that it does not have is the one for all. A tap has
+    /// none, as what is sent to it arrives at once.
+    pub fn transmit_by(&mut self, queue_id: Option<u32>, packet: &Packet) {
         let header = packet.offload.to_vnet_hdr();
         match &mut self.handle {
             Handle::Socket(socket, queue) => {
-                queue.push(socket.as_fd(), &header, packet.bytes(), &mut self.counters)
+                let priority = priority_of(queue_id);
+                let frame = packet.bytes();
+                queue.push(socket.as_fd(), &header, frame, priority, &mut self.counters)
             }
             Handle::Tap(tap) => {
                 let result = transmit::send_now(tap.as_fd(), &header, packet.bytes());
@@ -96,6 +105,11 @@ impl Device {
             rx_dropped: self.counters.rx_dropped + self.lost.get(),
             ..self.counters
         }
+    }
+
+    /// Counts frames that were taken and not let in.
+    pub fn count_dropped(&mut self, frames: u64) {
+        self.counters.rx_dropped += frames;
     }
 
     /// Goes on counting from there: a port keeps its counters while its device comes and goes.

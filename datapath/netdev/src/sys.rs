@@ -69,7 +69,7 @@ pub(crate) fn bind_packet(fd: &OwnedFd, ifindex: u32, protocol: u16) -> io::Resu
 ///
 /// `T` must be the type the kernel expects for that option; a shorter one is refused by the kernel (`EINVAL`).
 pub(crate) fn set_option<T: Copy>(
-    fd: &OwnedFd,
+    fd: &impl AsRawFd,
     level: c_int,
     name: c_int,
     value: &T,

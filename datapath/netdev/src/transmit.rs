@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::counters::Counters;
+use crate::sys;
 use weft_frame::vnet::VNET_HDR_LEN;
 
 /// Frames that leave in one system call.
@@ -23,7 +24,11 @@ const SLOT: usize = 1664;
 pub(crate) struct TxQueue {
     slots: Box<[u8]>,
     lengths: [usize; TX_BATCH],
+    /// `SO_PRIORITY` of each frame: the queue that it is for.
+    priorities: [u32; TX_BATCH],
     used: usize,
+    /// `SO_PRIORITY` of the socket now.
+    priority: u32,
 }
 
 impl TxQueue {
@@ -31,7 +36,9 @@ impl TxQueue {
         TxQueue {
             slots: vec![0; TX_BATCH * SLOT].into_boxed_slice(),
             lengths: [0; TX_BATCH],
+            priorities: [0; TX_BATCH],
             used: 0,
+            priority: 0,
         }
     }
 
@@ -45,11 +52,13 @@ impl TxQueue {
         fd: BorrowedFd<'_>,
         header: &[u8; VNET_HDR_LEN],
         frame: &[u8],
+        priority: u32,
         counters: &mut Counters,
     ) {
         let length = VNET_HDR_LEN + frame.len();
         if length > SLOT {
             self.flush(fd, counters);
+            self.set_priority(fd, priority);
             count(send_now(fd, header, frame), frame.len(), counters);
             return;
         }
@@ -57,6 +66,7 @@ impl TxQueue {
         slot[..VNET_HDR_LEN].copy_from_slice(header);
         slot[VNET_HDR_LEN..].copy_from_slice(frame);
         self.lengths[self.used] = length;
+        self.priorities[self.used] = priority;
         self.used += 1;
         if self.used == TX_BATCH {
             self.flush(fd, counters);
@@ -87,13 +97,19 @@ impl TxQueue {
         }
         let mut next = 0;
         while next < self.used {
-            // SAFETY: messages[next..used] point to vectors[next..used], those into `self.slots`; all outlive the
+            // One call for frames of one queue.
+            let priority = self.priorities[next];
+            let same = |other: &&u32| **other == priority;
+            let run = self.priorities[next..self.used].iter().take_while(same);
+            let end = next + run.count();
+            self.set_priority(fd, priority);
+            // SAFETY: messages[next..end] point to vectors[next..end], those into `self.slots`; all outlive the
             // call and nothing else refers to them meanwhile.
             let sent = unsafe {
                 libc::sendmmsg(
                     fd.as_raw_fd(),
                     &raw mut messages[next],
-                    (self.used - next) as libc::c_uint,
+                    (end - next) as libc::c_uint,
                     0,
                 )
             };
@@ -112,6 +128,14 @@ impl TxQueue {
             }
         }
         self.used = 0;
+    }
+
+    /// Chooses the queue of what is sent next. If that fails, it goes by the queue for all.
+    fn set_priority(&mut self, fd: BorrowedFd<'_>, priority: u32) {
+        if self.priority != priority {
+            self.priority = priority;
+            let _ = sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_PRIORITY, &priority);
+        }
     }
 }
 

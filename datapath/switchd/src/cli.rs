@@ -197,13 +197,7 @@ fn port(text: &str, device_type: DeviceType) -> Result<PortSpec, String> {
     if name.is_empty() || name.len() > 15 {
         return Err(format!("{text:?}: the name of a device has 1 to 15 bytes"));
     }
-    Ok(PortSpec {
-        name: name.to_owned(),
-        device_type,
-        ofport: Some(ofport),
-        mac: None,
-        mtu: None,
-    })
+    Ok(PortSpec::new(name.to_owned(), device_type, Some(ofport)))
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! The control channel's methods: parameters, answers, errors (see ARCHITECTURE.md, "Control channel").
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use weft_netdev::{QUEUE_LIMIT, QueueShape};
 
 use crate::cli;
 use crate::command::Stopped;
 use crate::target::Target;
-use crate::types::{BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, PortSpec, parse_mac};
+use crate::types::{
+    BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, Policing, PortSpec, Qos, parse_mac,
+};
 
 /// A request that is answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +185,32 @@ struct EnsurePortParams {
     mac: Option<String>,
     #[serde(default)]
     mtu: Option<u32>,
+    #[serde(default)]
+    qos: Option<QosParams>,
+    #[serde(default)]
+    policing: Option<Policing>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct QosParams {
+    #[serde(default)]
+    max_rate: Option<u64>,
+    queues: Vec<QueueParams>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct QueueParams {
+    id: u32,
+    #[serde(default)]
+    min_rate: u64,
+    #[serde(default)]
+    max_rate: Option<u64>,
+    #[serde(default)]
+    burst: u64,
+    #[serde(default)]
+    priority: u32,
 }
 
 #[derive(Deserialize)]
@@ -347,12 +378,45 @@ fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
     if params.mtu.is_some_and(|mtu| !(68..=65535).contains(&mtu)) {
         return Err(RpcError::invalid("mtu is not 68 to 65535"));
     }
+    if params
+        .policing
+        .is_some_and(|policing| policing.rate_kbps == 0)
+    {
+        return Err(RpcError::invalid("policing: rateKbps is zero"));
+    }
     Ok(PortSpec {
-        name: params.name,
-        device_type: params.device_type,
-        ofport: params.ofport,
         mac,
         mtu: params.mtu,
+        qos: params.qos.map(qos).transpose()?,
+        policing: params.policing,
+        ..PortSpec::new(params.name, params.device_type, params.ofport)
+    })
+}
+
+fn qos(params: QosParams) -> Result<Qos, RpcError> {
+    let mut ids = BTreeSet::new();
+    for queue in &params.queues {
+        if queue.id >= QUEUE_LIMIT {
+            let message = format!("queue {} is not 0 to {}", queue.id, QUEUE_LIMIT - 1);
+            return Err(RpcError::invalid(message));
+        }
+        if !ids.insert(queue.id) {
+            return Err(RpcError::invalid(format!(
+                "queue {} is there twice",
+                queue.id
+            )));
+        }
+    }
+    let shape = |queue: QueueParams| QueueShape {
+        id: queue.id,
+        min_rate: queue.min_rate,
+        max_rate: queue.max_rate,
+        burst: queue.burst,
+        priority: queue.priority,
+    };
+    Ok(Qos {
+        max_rate: params.max_rate,
+        queues: params.queues.into_iter().map(shape).collect(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 pub use weft_agent::FailMode;
+use weft_netdev::QueueShape;
 
 use crate::target::Target;
 
@@ -70,6 +71,44 @@ pub struct PortSpec {
     pub mac: Option<[u8; 6]>,
     /// MTU of an internal device.
     pub mtu: Option<u32>,
+    /// Queues at its egress.
+    pub qos: Option<Qos>,
+    /// Limit of what it may send into the switch.
+    pub policing: Option<Policing>,
+}
+
+impl PortSpec {
+    /// A port of which nothing else is asked.
+    pub fn new(name: String, device_type: DeviceType, ofport: Option<u32>) -> PortSpec {
+        PortSpec {
+            name,
+            device_type,
+            ofport,
+            mac: None,
+            mtu: None,
+            qos: None,
+            policing: None,
+        }
+    }
+}
+
+/// Queues of a port, in Open vSwitch's words (`linux-htb`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qos {
+    /// Rate of all queues together, bit/s; that of the link without it.
+    pub max_rate: Option<u64>,
+    /// The queues.
+    pub queues: Vec<QueueShape>,
+}
+
+/// Limit of what a port may send into the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policing {
+    /// Thousands of bits per second, greater than zero.
+    pub rate_kbps: u32,
+    /// Thousands of bits that may come at once.
+    pub burst_kbits: u32,
 }
 
 /// A port as it is.

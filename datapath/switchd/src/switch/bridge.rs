@@ -1,10 +1,13 @@
 //! A bridge: its agent, and what the agent needs of us (ports to send by, connections to write to).
 
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use weft_agent::{Agent, ConnId, Host, Nanos, PortCounters};
+use rustix::net::{SendFlags, send};
+use weft_agent::{Agent, ConnId, Host, Nanos, PortCounters, PortQueue};
 use weft_frame::Packet;
+use weft_netdev::Rtnl;
 use weft_openflow::{Body, Message};
 
 use super::port::Port;
@@ -23,6 +26,8 @@ pub struct Bridge {
     pub io: BridgeIo,
 }
 
+/// Room for encoded messages that is kept between rounds.
+const ENCODED_KEPT: usize = 64 << 10;
 /// No port of that number.
 const NONE: u16 = u16::MAX;
 
@@ -37,6 +42,10 @@ pub struct BridgeIo {
     local: Option<u16>,
     /// Slots with frames waiting to leave.
     dirty: Vec<u16>,
+    /// Connections with messages of this round.
+    told: Vec<ConnId>,
+    /// Where messages are encoded.
+    encoded: Vec<u8>,
     /// Where to put messages.
     pub outboxes: HashMap<ConnId, Arc<Outbox<Outgoing>>>,
     /// Port the frame being worked on came in by: packet-ins are queued by it.
@@ -49,6 +58,8 @@ pub struct BridgeIo {
     pub restored_config: HashMap<u32, u32>,
     /// Devices to bring up or down, asked for by `OFPT_PORT_MOD`.
     pub admin_changes: Vec<(u32, bool)>,
+    /// To ask what queues have sent; opened when first asked.
+    queue_rtnl: Option<Rtnl>,
     /// Connections to be closed once written out.
     pub disconnects: Vec<ConnId>,
 }
@@ -132,8 +143,26 @@ impl BridgeIo {
         }
     }
 
-    /// Sends what waits on the ports.
+    /// Sends what waits on the ports and, as far as they take it at once, on the connections.
     pub fn flush(&mut self) {
+        self.flush_ports();
+        while let Some(conn) = self.told.pop() {
+            if let Some(outbox) = self.outboxes.get(&conn) {
+                outbox.flush(|socket, messages| write(socket, messages, &mut self.encoded));
+            }
+        }
+        // Room for a large reply is not for keeping.
+        self.encoded.clear();
+        self.encoded.shrink_to(ENCODED_KEPT);
+    }
+
+    fn tell(&mut self, conn: ConnId) {
+        if self.told.last() != Some(&conn) && !self.told.contains(&conn) {
+            self.told.push(conn);
+        }
+    }
+
+    fn flush_ports(&mut self) {
         while let Some(slot) = self.dirty.pop() {
             if let Some(attached) = self
                 .port(usize::from(slot))
@@ -145,9 +174,24 @@ impl BridgeIo {
     }
 }
 
+/// Writes messages to a socket; what it does not take at once is given back.
+fn write(socket: BorrowedFd<'_>, messages: &[Outgoing], encoded: &mut Vec<u8>) -> Option<Outgoing> {
+    encoded.clear();
+    for message in messages {
+        if let Err(error) = message.write(encoded) {
+            tracing::error!(%error, "a message cannot be encoded");
+        }
+    }
+    // If the socket has failed, the connection's own writer meets the failure too and says so.
+    let sent = send(socket, encoded, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0);
+    let rest = encoded.get(sent..).filter(|rest| !rest.is_empty())?;
+    Some(Outgoing::Encoded(rest.to_vec()))
+}
+
 impl Host for BridgeIo {
     fn send(&mut self, conn: ConnId, message: Message) {
         self.flush_log();
+        self.tell(conn);
         let Some(outbox) = self.outboxes.get(&conn) else {
             return;
         };
@@ -162,12 +206,13 @@ impl Host for BridgeIo {
 
     fn send_encoded(&mut self, conn: ConnId, bytes: Vec<u8>) {
         self.flush_log();
+        self.tell(conn);
         if let Some(outbox) = self.outboxes.get(&conn) {
             outbox.push(Outgoing::Encoded(bytes));
         }
     }
 
-    fn transmit(&mut self, port_no: u32, _queue_id: Option<u32>, packet: &mut Packet) {
+    fn transmit(&mut self, port_no: u32, queue_id: Option<u32>, packet: &mut Packet) {
         let Some(slot) = self.slot(port_no) else {
             return;
         };
@@ -178,7 +223,7 @@ impl Host for BridgeIo {
             return;
         };
         let was_pending = attached.device.has_pending();
-        attached.device.transmit(packet);
+        attached.device.transmit_by(queue_id, packet);
         if !was_pending && attached.device.has_pending() {
             self.dirty.push(slot as u16);
         }
@@ -197,7 +242,8 @@ impl Host for BridgeIo {
 
     fn port_counters(&self, port_no: u32) -> Option<PortCounters> {
         let port = self.slots[self.slot(port_no)?].as_ref()?;
-        let counters = port.attached.as_ref()?.device.counters();
+        port.attached.as_ref()?;
+        let counters = port.counters();
         Some(PortCounters {
             rx_packets: counters.rx_packets,
             tx_packets: counters.tx_packets,
@@ -211,6 +257,21 @@ impl Host for BridgeIo {
         })
     }
 
+    fn port_queues(&mut self, port_no: u32) -> Vec<PortQueue> {
+        let mut rtnl = self.queue_rtnl.take().or_else(|| Rtnl::new().ok());
+        let port = self
+            .slot(port_no)
+            .and_then(|slot| self.slots[slot].as_ref());
+        let queues = port.map_or_else(Vec::new, |port| {
+            port.queues(|ifindex| {
+                let counters = rtnl.as_mut().map(|rtnl| rtnl.queue_counters(ifindex));
+                counters.and_then(Result::ok).unwrap_or_default()
+            })
+        });
+        self.queue_rtnl = rtnl;
+        queues
+    }
+
     fn changed(&mut self, changes: &[&Body], now: Nanos) {
         if let Some(log) = &mut self.log {
             log.append(changes, now);
@@ -219,6 +280,7 @@ impl Host for BridgeIo {
 
     fn disconnect(&mut self, conn: ConnId) {
         if let Some(outbox) = self.outboxes.remove(&conn) {
+            // What is of this round its writer takes along.
             outbox.finish();
             self.disconnects.push(conn);
         }
@@ -231,13 +293,7 @@ mod tests {
     use crate::types::{DeviceType, PortSpec};
 
     fn port(name: &str, ofport: u32) -> Port {
-        let spec = PortSpec {
-            name: name.to_owned(),
-            device_type: DeviceType::System,
-            ofport: Some(ofport),
-            mac: None,
-            mtu: None,
-        };
+        let spec = PortSpec::new(name.to_owned(), DeviceType::System, Some(ofport));
         Port::new(spec, ofport)
     }
 

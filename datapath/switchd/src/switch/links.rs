@@ -113,6 +113,7 @@ impl Switch {
 
     /// Opens a port's device and lets frames in.
     pub(super) fn attach(&mut self, index: usize, slot: usize) {
+        let now = self.now();
         let Some(bridge) = &mut self.bridges[index] else {
             return;
         };
@@ -121,6 +122,7 @@ impl Switch {
             return;
         };
         port.attach(&mut self.rtnl, &name);
+        port.apply_qos(&mut self.rtnl, now);
         if let Some(attached) = &port.attached {
             self.devices.insert(attached.link.ifindex, (index, slot));
             let watched = epoll::add(

@@ -7,6 +7,7 @@
 
 mod bridge;
 mod links;
+mod policer;
 mod port;
 mod requests;
 mod restore;
@@ -61,6 +62,8 @@ pub struct Switch {
     conns: HashMap<ConnId, usize>,
     /// Connections that a long reply is being made for.
     replying: Vec<ConnId>,
+    /// Messages for which the last round had no time left.
+    backlog: Option<(ConnId, std::vec::IntoIter<Incoming>)>,
     batch: RxBatch,
     /// Where users' flows are kept for a next life.
     rundir: PathBuf,
@@ -96,6 +99,7 @@ impl Switch {
             devices: HashMap::new(),
             conns: HashMap::new(),
             replying: Vec::new(),
+            backlog: None,
             batch: RxBatch::default(),
             rundir,
             retry_at: None,
@@ -196,9 +200,20 @@ impl Switch {
         };
         match attached.device.receive(&mut self.batch) {
             Ok(_) => {
+                let mut policer = port.policer.take();
                 bridge.io.in_port = ofport;
                 for packet in self.batch.packets() {
+                    if let Some(policer) = &mut policer
+                        && !policer.admits(packet.len(), now)
+                    {
+                        continue;
+                    }
                     bridge.agent.packet(ofport, packet, now, &mut bridge.io);
+                }
+                if policer.is_some()
+                    && let Some(port) = bridge.io.port(slot)
+                {
+                    port.policer = policer;
                 }
             }
             // Set down: it works again when it is up.
@@ -222,6 +237,10 @@ impl Switch {
         let end = Instant::now() + COMMAND_BUDGET;
         self.queue.acknowledge();
         loop {
+            if !self.work_off(end) {
+                self.queue.again();
+                return;
+            }
             match self.queue.take() {
                 Ok(Some(command)) => self.carry_out(command),
                 Ok(None) => return,
@@ -241,6 +260,26 @@ impl Switch {
         }
     }
 
+    /// Handles the messages that wait, until `end`; whether all are.
+    fn work_off(&mut self, end: Instant) -> bool {
+        while let Some((conn, message)) = self.next_message() {
+            self.handle(conn, message);
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        self.backlog.is_none()
+    }
+
+    fn next_message(&mut self) -> Option<(ConnId, Incoming)> {
+        let (conn, messages) = self.backlog.as_mut()?;
+        let next = messages.next().map(|message| (*conn, message));
+        if messages.len() == 0 {
+            self.backlog = None;
+        }
+        next
+    }
+
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Opened {
@@ -250,9 +289,7 @@ impl Switch {
                 outbox,
             } => self.open(&bridge, conn, info, outbox),
             Command::Messages { conn, messages } => {
-                for message in messages {
-                    self.handle(conn, message);
-                }
+                self.backlog = Some((conn, messages.into_iter()));
             }
             // Being awake is all it takes: see `resume_replies`.
             Command::Resume => {}

@@ -2,12 +2,15 @@
 
 use std::io;
 
+use weft_agent::{Nanos, PortQueue};
 use weft_netdev::{
-    Counters, Device, LinkInfo, LinkSpeed, Rtnl, Shield, Tap, disable_lro, link_speed,
+    Counters, Device, LinkInfo, LinkSpeed, QueueCounters, Rtnl, Shaping, Shield, Tap, disable_lro,
+    link_speed,
 };
 use weft_openflow as of;
 use weft_openflow::{port_config, port_state};
 
+use super::policer::Policer;
 use crate::types::{DeviceType, PortInfo, PortSpec, format_mac};
 
 /// A port that was asked for. Its number stays its own while the device is away.
@@ -26,6 +29,12 @@ pub struct Port {
     config: u32,
     /// Counters of the device's earlier lives.
     counters: Counters,
+    /// The queues that the device has been given.
+    shaping: Option<Shaping>,
+    /// Since when there is which queue.
+    queues_since: Vec<(u32, Nanos)>,
+    /// What it may send into the switch.
+    pub policer: Option<Policer>,
 }
 
 /// An open device.
@@ -49,6 +58,9 @@ impl Port {
             announced: None,
             config: 0,
             counters: Counters::default(),
+            shaping: None,
+            queues_since: Vec::new(),
+            policer: None,
         }
     }
 
@@ -91,6 +103,12 @@ impl Port {
 
     /// Lets go of the device; it may be gone already. An internal one stays, as it is persistent.
     pub fn detach(&mut self, rtnl: &mut Rtnl, bridge: &str, why: &str) {
+        if self.shaping.take().is_some()
+            && let Some(attached) = &self.attached
+            && let Err(error) = rtnl.clear_shaping(attached.link.ifindex)
+        {
+            tracing::warn!(bridge, port = self.spec.name, %error, "queues stay at the device");
+        }
         if let Some(mut attached) = self.attached.take() {
             attached.device.flush();
             self.counters = attached.device.counters();
@@ -154,12 +172,103 @@ impl Port {
         self.config
     }
 
+    /// Gives the device the queues that are asked for, and the port its limit.
+    pub fn apply_qos(&mut self, rtnl: &mut Rtnl, now: Nanos) {
+        if self.policer.as_ref().map(Policer::limit) != self.spec.policing {
+            let dropped = self.policer.as_ref().map_or(0, |policer| policer.dropped);
+            self.counters.rx_dropped += dropped;
+            if let Some(attached) = &mut self.attached {
+                attached.device.count_dropped(dropped);
+            }
+            self.policer = self.spec.policing.map(|limit| Policer::new(limit, now));
+        }
+        let Some(attached) = &self.attached else {
+            return;
+        };
+        let mbps = attached.speed.and_then(|speed| speed.mbps);
+        let want = self.spec.qos.as_ref().map(|qos| Shaping {
+            max_rate: qos
+                .max_rate
+                .or(mbps.map(|mbps| u64::from(mbps) * 1_000_000))
+                .unwrap_or(UNKNOWN_RATE),
+            queues: qos.queues.clone(),
+        });
+        if want == self.shaping {
+            return;
+        }
+        let ifindex = attached.link.ifindex;
+        let result = match &want {
+            // What is sent to a tap arrives in the host at once: there is nothing to queue.
+            Some(_) if self.spec.device_type == DeviceType::Internal => {
+                Err(io::Error::other("an internal port has no queues"))
+            }
+            Some(want) => rtnl.set_shaping(ifindex, attached.link.mtu, want, self.shaping.as_ref()),
+            None => rtnl.clear_shaping(ifindex),
+        };
+        self.error = None;
+        if let Err(error) = result {
+            let error = format!("queues cannot be set up: {}", describe(&error));
+            tracing::warn!(port = self.spec.name, error);
+            self.error = Some(error);
+            self.shaping = None;
+            return;
+        }
+        let ids: Vec<u32> = want
+            .iter()
+            .flat_map(|want| &want.queues)
+            .map(|queue| queue.id)
+            .collect();
+        self.queues_since.retain(|(id, _)| ids.contains(id));
+        for id in ids {
+            if !self.queues_since.iter().any(|(known, _)| *known == id) {
+                self.queues_since.push((id, now));
+            }
+        }
+        self.shaping = want;
+    }
+
+    /// The queues with what they have sent, as `counters` knows it.
+    pub fn queues(
+        &self,
+        counters: impl FnOnce(u32) -> Vec<(u32, QueueCounters)>,
+    ) -> Vec<PortQueue> {
+        let (Some(shaping), Some(attached)) = (&self.shaping, &self.attached) else {
+            return Vec::new();
+        };
+        let counters = counters(attached.link.ifindex);
+        let mut queues: Vec<_> = shaping
+            .queues
+            .iter()
+            .map(|queue| {
+                let find = |(id, _): &&(u32, QueueCounters)| *id == queue.id;
+                let counters = counters
+                    .iter()
+                    .find(find)
+                    .map_or_else(QueueCounters::default, |c| c.1);
+                let since = self.queues_since.iter().find(|(id, _)| *id == queue.id);
+                PortQueue {
+                    id: queue.id,
+                    min_rate: Some(queue.min_rate).filter(|rate| *rate > 0),
+                    max_rate: queue.max_rate,
+                    tx_bytes: counters.bytes,
+                    tx_packets: counters.packets,
+                    tx_errors: counters.dropped,
+                    since: since.map_or(0, |(_, since)| *since),
+                }
+            })
+            .collect();
+        queues.sort_unstable_by_key(|queue| queue.id);
+        queues
+    }
+
     /// What passed so far.
     pub fn counters(&self) -> Counters {
-        match &self.attached {
+        let mut counters = match &self.attached {
             Some(attached) => attached.device.counters(),
             None => self.counters,
-        }
+        };
+        counters.rx_dropped += self.policer.as_ref().map_or(0, |policer| policer.dropped);
+        counters
     }
 
     /// As controllers are to see it; none while the device is away.
@@ -291,6 +400,9 @@ fn apply(spec: &PortSpec, link: &LinkInfo, rtnl: &mut Rtnl) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Rate of links that know of none, bit/s.
+const UNKNOWN_RATE: u64 = 10_000_000_000;
 
 /// `ENODEV`
 const NO_SUCH_DEVICE: i32 = 19;

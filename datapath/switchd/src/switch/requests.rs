@@ -193,6 +193,7 @@ impl Switch {
         slot: usize,
         spec: &PortSpec,
     ) -> Result<Option<Value>, RpcError> {
+        let now = self.now();
         let Some(port) = self.bridges[index]
             .as_mut()
             .and_then(|bridge| bridge.io.port(slot))
@@ -222,13 +223,18 @@ impl Switch {
         }
         port.spec.mac = spec.mac;
         port.spec.mtu = spec.mtu;
+        port.spec.qos.clone_from(&spec.qos);
+        port.spec.policing = spec.policing;
         if port.attached.is_none() {
             self.attach(index, slot);
-        } else if let Err(error) = port.apply_settings(&mut self.rtnl) {
-            return Err(RpcError::new(
-                "refused",
-                format!("mac or mtu of {} cannot be set: {error}", spec.name),
-            ));
+        } else {
+            port.apply_qos(&mut self.rtnl, now);
+            if let Err(error) = port.apply_settings(&mut self.rtnl) {
+                return Err(RpcError::new(
+                    "refused",
+                    format!("mac or mtu of {} cannot be set: {error}", spec.name),
+                ));
+            }
         }
         self.drain_links();
         let port = self.bridges[index]
