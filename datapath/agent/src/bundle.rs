@@ -13,11 +13,15 @@ const KNOWN_FLAGS: u16 = bundle_flags::ATOMIC | bundle_flags::ORDERED;
 const MAX_BUNDLES: usize = 64;
 /// Messages all bundles of one connection may hold together.
 const MAX_MESSAGES: usize = 1 << 20;
+/// Bytes, as on the wire, of these messages together.
+const MAX_BYTES: usize = 256 << 20;
 
 struct Bundle<M, T> {
     flags: u16,
     closed: bool,
     messages: Vec<M>,
+    /// Of all messages, as on the wire.
+    bytes: usize,
     expires: T,
 }
 
@@ -54,6 +58,7 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
                 flags,
                 closed: false,
                 messages: Vec::new(),
+                bytes: 0,
                 expires,
             },
         );
@@ -79,16 +84,20 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
         Err(fault)
     }
 
-    /// Stages a message (`ONF_ET_BUNDLE_ADD_MESSAGE`), opening the bundle if need be.
-    pub fn add(&mut self, id: u32, flags: u16, message: M, expires: T) -> Result<(), ErrorCode> {
+    /// Stages a message of so many bytes (`ONF_ET_BUNDLE_ADD_MESSAGE`), opening the bundle if need be.
+    pub fn add(
+        &mut self,
+        id: u32,
+        flags: u16,
+        (message, length): (M, usize),
+        expires: T,
+    ) -> Result<(), ErrorCode> {
         if !self.by_id.contains_key(&id) {
             self.open(id, flags, expires)?;
         }
-        let held: usize = self
-            .by_id
-            .values()
-            .map(|bundle| bundle.messages.len())
-            .sum();
+        let (held, held_bytes) = self.by_id.values().fold((0, 0), |(held, bytes), bundle| {
+            (held + bundle.messages.len(), bytes + bundle.bytes)
+        });
         let bundle = self
             .by_id
             .get_mut(&id)
@@ -97,10 +106,11 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
             ErrorCode::BundleFailedBundleClosed
         } else if bundle.flags != flags {
             ErrorCode::BundleFailedBadFlags
-        } else if held >= MAX_MESSAGES {
+        } else if held >= MAX_MESSAGES || held_bytes + length > MAX_BYTES {
             ErrorCode::BundleFailedMsgTooMany
         } else {
             bundle.messages.push(message);
+            bundle.bytes += length;
             bundle.expires = expires;
             return Ok(());
         };
@@ -157,8 +167,8 @@ mod tests {
     fn staged_messages_come_out_in_order_once() {
         let mut bundles = Sut::default();
         bundles.open(1, 3, 10).unwrap();
-        bundles.add(1, 3, "a", 10).unwrap();
-        bundles.add(1, 3, "b", 10).unwrap();
+        bundles.add(1, 3, ("a", 100), 10).unwrap();
+        bundles.add(1, 3, ("b", 100), 10).unwrap();
         bundles.close(1, 3, 10).unwrap();
         assert_eq!(bundles.commit(1, 3), Ok(vec!["a", "b"]));
         assert_eq!(bundles.commit(1, 3), Err(ErrorCode::BundleFailedBadId));
@@ -181,7 +191,7 @@ mod tests {
         assert_eq!(bundles.open(1, 4, 10), Err(ErrorCode::BundleFailedBadFlags));
         bundles.open(1, 1, 10).unwrap();
         assert_eq!(
-            bundles.add(1, 2, "a", 10),
+            bundles.add(1, 2, ("a", 100), 10),
             Err(ErrorCode::BundleFailedBadFlags)
         );
         bundles.open(1, 1, 10).unwrap();
@@ -199,7 +209,7 @@ mod tests {
         bundles.open(1, 1, 10).unwrap();
         bundles.close(1, 1, 10).unwrap();
         assert_eq!(
-            bundles.add(1, 1, "a", 10),
+            bundles.add(1, 1, ("a", 100), 10),
             Err(ErrorCode::BundleFailedBundleClosed)
         );
         bundles.open(1, 1, 10).unwrap();
@@ -211,9 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_bounded_over_all_bundles() {
+        let mut bundles = Sut::default();
+        bundles.add(1, 1, ("a", MAX_BYTES - 10), 10).unwrap();
+        bundles.add(2, 1, ("b", 10), 10).unwrap();
+        assert_eq!(
+            bundles.add(3, 1, ("c", 1), 10),
+            Err(ErrorCode::BundleFailedMsgTooMany)
+        );
+        bundles.discard(1).unwrap();
+        assert_eq!(bundles.add(3, 1, ("c", 1), 10), Ok(()));
+    }
+
+    #[test]
     fn adding_opens_and_commit_closes() {
         let mut bundles = Sut::default();
-        bundles.add(7, 2, "a", 10).unwrap();
+        bundles.add(7, 2, ("a", 100), 10).unwrap();
         assert_eq!(bundles.commit(7, 2), Ok(vec!["a"]));
     }
 
@@ -222,7 +245,7 @@ mod tests {
         let mut bundles = Sut::default();
         bundles.open(1, 0, 10).unwrap();
         bundles.open(2, 1, 20).unwrap();
-        bundles.add(1, 0, "a", 15).unwrap();
+        bundles.add(1, 0, ("a", 100), 15).unwrap();
         assert_eq!(bundles.next_deadline(), Some(15));
         assert_eq!(bundles.expire(14), vec![]);
         assert_eq!(bundles.expire(15), vec![(1, 0)]);

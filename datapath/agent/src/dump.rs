@@ -118,6 +118,7 @@ impl Agent {
                         *next,
                         tables,
                         max_entries,
+                        self.pipeline.table_config(*next).unwrap_or(0),
                         self.table_names.get(next),
                     ));
                     *next += 1;

@@ -12,6 +12,8 @@ const ACTIONS: [u16; 16] = [
 ];
 /// `OFPIT_*` of every standard instruction.
 const INSTRUCTIONS: [u16; 6] = [1, 2, 3, 4, 5, 6];
+/// `OFPTC_DEPRECATED_MASK`.
+const DEPRECATED_MASK: u32 = 3;
 /// `OFPIT_GOTO_TABLE`.
 const GOTO_TABLE: u16 = 1;
 /// Bits of a group type each: all, select, indirect, fast failover.
@@ -80,6 +82,7 @@ pub(crate) fn table_features(
     table_id: u8,
     n_tables: u8,
     max_entries: usize,
+    config: u32,
     name: Option<&Text<32>>,
 ) -> TableFeatures {
     let last = table_id + 1 >= n_tables;
@@ -95,7 +98,7 @@ pub(crate) fn table_features(
         name: name.cloned().unwrap_or_default(),
         metadata_match: u64::MAX,
         metadata_write: u64::MAX,
-        config: 0,
+        config,
         max_entries: u32::try_from(max_entries).unwrap_or(u32::MAX),
         properties: vec![
             TableProperty::Instructions(
@@ -122,7 +125,8 @@ fn fail(code: ErrorCode, detail: impl Into<String>) -> Result<(), OfError> {
 }
 
 /// Checks a request to change tables. Tables here always do all they can, so a request is good if what it asks for
-/// is a part of that; the reply then says what the tables really do. Only the name changes.
+/// is a part of that; the reply then says what the tables really do. Only the name changes, and the deprecated bits of
+/// the configuration (`OFPTC_DEPRECATED_MASK`), which mean nothing but are kept, as with `OFPT_TABLE_MOD`.
 pub(crate) fn check_request(
     tables: &[TableFeatures],
     may_change: impl Fn(u8) -> bool,
@@ -145,7 +149,7 @@ pub(crate) fn check_request(
                 "the table belongs to the bridge program",
             );
         }
-        if table.config != 0 || table.max_entries as usize > max_entries {
+        if table.config & !DEPRECATED_MASK != 0 || table.max_entries as usize > max_entries {
             return fail(
                 ErrorCode::TableFeaturesFailedBadArgument,
                 "config or max_entries out of range",

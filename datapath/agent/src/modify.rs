@@ -4,7 +4,7 @@
 use weft_frame::Packet;
 use weft_openflow::{
     Body, BundleAdd, BundleControl, BundleControlType, ErrorCode, Message, OFP_NO_BUFFER, OfError,
-    PacketOut, PortMod, PortReason, port_no,
+    PacketOut, PortMod, PortReason, encode, port_no,
 };
 
 use crate::agent::Agent;
@@ -136,9 +136,13 @@ impl Agent {
             return Ok(());
         };
         let expires = now + BUNDLE_TIMEOUT;
+        let mut bytes = Vec::new();
+        // What was decoded can be encoded.
+        let _ = encode(&add.message, &mut bytes);
+        let staged = ((*add.message).clone(), bytes.len());
         Ok(session
             .bundles
-            .add(add.bundle_id, add.flags, (*add.message).clone(), expires)?)
+            .add(add.bundle_id, add.flags, staged, expires)?)
     }
 
     /// `ONF_ET_BUNDLE_CONTROL`.

@@ -308,7 +308,7 @@ fn table_features_can_be_read_and_given_back() {
             ErrorCode::TableFeaturesFailedBadTable,
         ),
         (
-            broken(|t| t.config = 1),
+            broken(|t| t.config = 4),
             ErrorCode::TableFeaturesFailedBadArgument,
         ),
         (

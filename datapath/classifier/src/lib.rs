@@ -19,7 +19,7 @@ mod hash;
 mod subtable;
 
 pub use hash::hash_words;
-use std::collections::HashMap;
+use hashbrown::HashTable;
 use subtable::Subtable;
 use weft_frame::{FlowKey, FlowMask};
 
@@ -32,7 +32,8 @@ pub struct Classifier {
     subtables: Vec<Subtable>,
     /// Indices into `subtables`, those with the highest priorities first.
     order: Vec<u32>,
-    by_mask: HashMap<FlowMask, u32>,
+    /// Index of the subtable of each mask, by hash of the mask.
+    by_mask: HashTable<u32>,
     free: Vec<u32>,
     len: usize,
 }
@@ -67,8 +68,8 @@ impl Classifier {
         priority: u16,
         id: RuleId,
     ) -> Option<RuleId> {
-        let index = match self.by_mask.get(mask) {
-            Some(index) => *index,
+        let index = match self.with_mask(mask) {
+            Some(index) => index,
             None => self.new_subtable(mask),
         };
         let subtable = &mut self.subtables[index as usize];
@@ -85,13 +86,18 @@ impl Classifier {
 
     /// Removes the rule with exactly this mask, key and priority.
     pub fn remove(&mut self, mask: &FlowMask, key: &FlowKey, priority: u16) -> Option<RuleId> {
-        let index = *self.by_mask.get(mask)?;
+        let index = self.with_mask(mask)?;
         let subtable = &mut self.subtables[index as usize];
         let old_max = subtable.max_priority();
         let removed = subtable.remove(key, priority)?;
         self.len -= 1;
         if subtable.is_empty() {
-            self.by_mask.remove(mask);
+            if let Ok(entry) = self
+                .by_mask
+                .find_entry(hash_mask(mask), |other| *other == index)
+            {
+                entry.remove();
+            }
             self.order.retain(|other| *other != index);
             self.free.push(index);
         } else if subtable.max_priority() != old_max {
@@ -102,7 +108,7 @@ impl Classifier {
 
     /// The rule with exactly this mask, key and priority.
     pub fn find(&self, mask: &FlowMask, key: &FlowKey, priority: u16) -> Option<RuleId> {
-        let index = *self.by_mask.get(mask)?;
+        let index = self.with_mask(mask)?;
         self.subtables[index as usize].find(key, priority)
     }
 
@@ -178,6 +184,12 @@ impl Classifier {
         *self = Classifier::default();
     }
 
+    /// The subtable of a mask.
+    fn with_mask(&self, mask: &FlowMask) -> Option<u32> {
+        let is_same = |index: &u32| self.subtables[*index as usize].mask() == mask;
+        self.by_mask.find(hash_mask(mask), is_same).copied()
+    }
+
     fn new_subtable(&mut self, mask: &FlowMask) -> u32 {
         let subtable = Subtable::new(mask);
         let index = match self.free.pop() {
@@ -190,7 +202,10 @@ impl Classifier {
                 (self.subtables.len() - 1) as u32
             }
         };
-        self.by_mask.insert(*mask, index);
+        let subtables = &self.subtables;
+        self.by_mask.insert_unique(hash_mask(mask), index, |index| {
+            hash_mask(subtables[*index as usize].mask())
+        });
         self.order.push(index);
         index
     }
@@ -204,4 +219,8 @@ impl Classifier {
             )
         });
     }
+}
+
+fn hash_mask(mask: &FlowMask) -> u64 {
+    hash_words(mask.0.iter().copied())
 }

@@ -60,7 +60,7 @@ pub use hello::{Hello, HelloElement};
 pub use instruction::Instruction;
 pub use learn::{Learn, LearnSource, LearnSpec, LearnTarget};
 pub use matching::Match;
-pub use message::{Body, Message, decode, decode_request, encode};
+pub use message::{Body, Message, decode, decode_request, encode, encode_body};
 pub use meter::{MeterBand, MeterMod, MeterModCommand};
 pub use multipart::{
     MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartWriter,

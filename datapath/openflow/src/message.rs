@@ -166,6 +166,19 @@ impl Body {
         }
     }
 
+    fn write_message(&self, xid: u32, w: &mut Vec<u8>) {
+        let start = w.len();
+        let version = match self {
+            Body::Hello(hello) => hello.version,
+            Body::Error(error) => error.version,
+            _ => OFP_VERSION,
+        };
+        w.extend_from_slice(&[version, self.code(), 0, 0]);
+        xid.write(w);
+        self.write_body(w);
+        patch_length(w, start, start + 2);
+    }
+
     /// The name of a type in snake case, as paths begin with it.
     fn name(code: u8) -> &'static str {
         const NAMES: [&str; 30] = [
@@ -267,16 +280,7 @@ impl Wire for Message {
     }
 
     fn write(&self, w: &mut Vec<u8>) {
-        let start = w.len();
-        let version = match &self.body {
-            Body::Hello(hello) => hello.version,
-            Body::Error(error) => error.version,
-            _ => OFP_VERSION,
-        };
-        w.extend_from_slice(&[version, self.body.code(), 0, 0]);
-        self.xid.write(w);
-        self.body.write_body(w);
-        patch_length(w, start, start + 2);
+        self.body.write_message(self.xid, w);
     }
 }
 
@@ -311,8 +315,13 @@ pub fn decode_request(bytes: &[u8]) -> Result<Message, DecodeError> {
 
 /// Appends a message. If it would be too long, nothing is appended.
 pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    encode_body(message.xid, &message.body, out)
+}
+
+/// Appends the message of a body, as [`encode`] does.
+pub fn encode_body(xid: u32, body: &Body, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
-    message.write(out);
+    body.write_message(xid, out);
     let length = out.len() - start;
     if length > OFP_MAX_MESSAGE {
         out.truncate(start);

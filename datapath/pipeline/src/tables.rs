@@ -322,7 +322,7 @@ impl Tables {
             self.time(id);
             return Ok(());
         }
-        let id = self.put(flow);
+        let id = self.put_compiled(flow, compiled);
         if let Some(journal) = &mut self.journal {
             journal.push(Undo::Add(id));
         }
@@ -331,11 +331,15 @@ impl Tables {
 
     /// Puts a flow in that is not there, and gives it a number.
     pub fn put(&mut self, flow: Flow) -> FlowId {
-        let Compiled { key, mask } = flow.matching.compile();
+        let compiled = flow.matching.compile();
+        self.put_compiled(flow, &compiled)
+    }
+
+    fn put_compiled(&mut self, flow: Flow, Compiled { key, mask }: &Compiled) -> FlowId {
         let (table_id, priority) = (usize::from(flow.table_id), flow.priority);
         let id = self.flows.insert(flow);
         if let Some(table) = self.tables.get_mut(table_id) {
-            table.classifier.insert(&mask, &key, priority, id);
+            table.classifier.insert(mask, key, priority, id);
         }
         self.time(id);
         id

@@ -1,7 +1,9 @@
 //! What waits to be written to one OpenFlow connection.
 //!
-//! The switch thread puts messages in and never waits; the connection's writer takes them out. A peer that reads
-//! slowly is kept from hurting anybody else:
+//! The switch thread puts messages in and never waits. At the end of its round it writes them itself, as far as the
+//! socket takes them at once ([`Outbox::flush`]): an answer then needs no other thread to wake up. What the socket
+//! does not take, and all that goes through TLS, the connection's writer takes out. A peer that reads slowly is kept
+//! from hurting anybody else:
 //!
 //! * Packet-ins beyond [`PACKET_IN_LIMIT`] are dropped and counted. Each port has its own queue and they are served in
 //!   turn; when all is full the longest queue loses one, so a port that floods cannot silence the others.
@@ -11,6 +13,7 @@
 //!   disconnected.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -19,6 +22,8 @@ use tokio::sync::Notify;
 pub const PACKET_IN_LIMIT: usize = 1024;
 /// Messages other than packet-ins that may wait before requests are held back.
 pub const REPLY_ROOM: usize = 64;
+/// Messages of one round that the switch thread writes itself.
+const FRESH_LIMIT: usize = 256;
 /// Messages that may wait before the peer is given up.
 pub const HARD_LIMIT: usize = 1 << 17;
 
@@ -26,12 +31,18 @@ pub const HARD_LIMIT: usize = 1 << 17;
 #[derive(Debug)]
 pub struct Outbox<M> {
     inner: Mutex<Inner<M>>,
+    /// The socket, if bytes can be written to it as they are.
+    socket: Option<OwnedFd>,
     filled: Notify,
     drained: Notify,
 }
 
 #[derive(Debug)]
 struct Inner<M> {
+    /// Of this round of the switch thread; they go before `messages`.
+    fresh: Vec<M>,
+    /// The writer has messages in its hands: until it comes back nobody else may write.
+    writing: bool,
     messages: VecDeque<M>,
     packet_ins: FairQueue<M>,
     closed: bool,
@@ -39,9 +50,12 @@ struct Inner<M> {
     busy: bool,
 }
 
-impl<M> Default for Outbox<M> {
-    fn default() -> Self {
+impl<M> Outbox<M> {
+    /// An outbox. `socket`, if there is one, is where [`Outbox::flush`] may write.
+    pub fn new(socket: Option<OwnedFd>) -> Self {
         let inner = Inner {
+            fresh: Vec::new(),
+            writing: false,
             messages: VecDeque::new(),
             packet_ins: FairQueue::default(),
             closed: false,
@@ -49,13 +63,12 @@ impl<M> Default for Outbox<M> {
         };
         Outbox {
             inner: Mutex::new(inner),
+            socket,
             filled: Notify::new(),
             drained: Notify::new(),
         }
     }
-}
 
-impl<M> Outbox<M> {
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {
         // A panic elsewhere leaves at worst a message in or out; the queues themselves are sound.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,6 +78,10 @@ impl<M> Outbox<M> {
     pub fn push(&self, message: M) {
         let mut inner = self.lock();
         if inner.closed {
+            return;
+        }
+        if self.socket.is_some() && inner.is_idle() {
+            inner.fresh.push(message);
             return;
         }
         if inner.messages.len() >= HARD_LIMIT {
@@ -82,10 +99,32 @@ impl<M> Outbox<M> {
         if inner.closed {
             return true;
         }
+        if self.socket.is_some() && inner.is_idle() {
+            inner.fresh.push(message);
+            return true;
+        }
         let kept = inner.packet_ins.push(port, message);
         drop(inner);
         self.filled.notify_one();
         kept
+    }
+
+    /// Lets `write` send the messages of this round; what it could not send it gives back.
+    pub fn flush(&self, write: impl FnOnce(BorrowedFd<'_>, &[M]) -> Option<M>) {
+        let Some(socket) = &self.socket else {
+            return;
+        };
+        let mut inner = self.lock();
+        if inner.fresh.is_empty() {
+            return;
+        }
+        let rest = write(socket.as_fd(), &inner.fresh);
+        inner.fresh.clear();
+        if let Some(rest) = rest {
+            inner.messages.push_front(rest);
+            drop(inner);
+            self.filled.notify_one();
+        }
     }
 
     /// Says whether a long reply is being produced, part by part; until it is complete no request is read.
@@ -98,7 +137,7 @@ impl<M> Outbox<M> {
 
     /// Whether another reply, or another part of a long one, may be put in.
     pub fn has_room(&self) -> bool {
-        self.lock().messages.len() < REPLY_ROOM
+        self.lock().waiting() < REPLY_ROOM
     }
 
     /// Closes: what waits is dropped, the writer ends.
@@ -121,7 +160,9 @@ impl<M> Outbox<M> {
         loop {
             {
                 let mut inner = self.lock();
-                let before = inner.messages.len();
+                inner.writing = false;
+                let before = inner.waiting();
+                batch.append(&mut inner.fresh);
                 while batch.len() < limit {
                     match inner
                         .messages
@@ -134,6 +175,7 @@ impl<M> Outbox<M> {
                 }
                 let made_room = before >= REPLY_ROOM && inner.messages.len() < REPLY_ROOM;
                 if !batch.is_empty() {
+                    inner.writing = true;
                     drop(inner);
                     self.drained.notify_one();
                     return Some(made_room);
@@ -151,7 +193,7 @@ impl<M> Outbox<M> {
         loop {
             {
                 let inner = self.lock();
-                if inner.closed || (!inner.busy && inner.messages.len() < REPLY_ROOM) {
+                if inner.closed || (!inner.busy && inner.waiting() < REPLY_ROOM) {
                     return;
                 }
             }
@@ -161,8 +203,22 @@ impl<M> Outbox<M> {
 }
 
 impl<M> Inner<M> {
+    /// Messages other than packet-ins that wait.
+    fn waiting(&self) -> usize {
+        self.fresh.len() + self.messages.len()
+    }
+
+    /// Whether nothing is left for the writer, so that what is written now is in its place.
+    fn is_idle(&self) -> bool {
+        !self.writing
+            && self.messages.is_empty()
+            && self.packet_ins.length == 0
+            && self.fresh.len() < FRESH_LIMIT
+    }
+
     fn close(&mut self) {
         self.closed = true;
+        self.fresh.clear();
         self.messages.clear();
         self.packet_ins = FairQueue::default();
     }
@@ -271,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn replies_go_before_packet_ins_and_hold_requests_back() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(None);
         outbox.push_packet_in(1, 1000);
         for n in 0..REPLY_ROOM {
             assert!(outbox.has_room());
@@ -290,9 +346,49 @@ mod tests {
         assert_eq!(outbox.take(&mut batch, 1000).await, None);
     }
 
+    /// Some descriptor: what is done with it is the test's own.
+    fn socket() -> Option<OwnedFd> {
+        std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+    }
+
+    #[tokio::test]
+    async fn what_the_socket_does_not_take_goes_before_what_came_later() {
+        let outbox = Outbox::new(socket());
+        outbox.push(1);
+        outbox.push_packet_in(1, 2);
+        outbox.push(3);
+        outbox.flush(|_, fresh| {
+            assert_eq!(fresh, [1, 2, 3]);
+            Some(23)
+        });
+        outbox.push(4);
+        // The writer is behind: not written out of turn.
+        outbox.flush(|_, fresh| panic!("{fresh:?} is too early"));
+        let mut batch = Vec::new();
+        assert_eq!(outbox.take(&mut batch, 10).await, Some(false));
+        assert_eq!(batch, [23, 4]);
+        // It has not come back, so it may still be writing.
+        outbox.push(5);
+        outbox.flush(|_, fresh| panic!("{fresh:?} is too early"));
+        batch.clear();
+        assert_eq!(outbox.take(&mut batch, 10).await, Some(false));
+        assert_eq!(batch, [5]);
+    }
+
+    #[tokio::test]
+    async fn a_long_round_is_left_to_the_writer_in_order() {
+        let outbox = Outbox::new(socket());
+        for n in 0..FRESH_LIMIT + 5 {
+            outbox.push(n);
+        }
+        let mut batch = Vec::new();
+        assert_eq!(outbox.take(&mut batch, 2 * FRESH_LIMIT).await, Some(true));
+        assert!(batch.iter().copied().eq(0..FRESH_LIMIT + 5));
+    }
+
     #[test]
     fn a_peer_that_never_reads_is_given_up() {
-        let outbox = Outbox::default();
+        let outbox = Outbox::new(None);
         for n in 0..=HARD_LIMIT {
             outbox.push(n);
         }

@@ -1,6 +1,7 @@
 //! One OpenFlow connection: handshake, then messages to the switch thread and back, until either side ends it.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,8 +65,20 @@ pub struct Context {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Runs a connection to its end. `ready` is called when it is negotiated.
-pub async fn serve<S>(mut context: Context, stream: S, ready: impl FnOnce()) -> Ended
+/// The socket of a stream whose bytes go out as they are: the switch thread may write to it, too.
+pub fn plain_socket(stream: &impl AsFd) -> Option<OwnedFd> {
+    // Without a descriptor to spare all goes through the connection's writer.
+    stream.as_fd().try_clone_to_owned().ok()
+}
+
+/// Runs a connection to its end. `socket` is what [`plain_socket`] says, none for TLS; `ready` is called when it is
+/// negotiated.
+pub async fn serve<S>(
+    mut context: Context,
+    stream: S,
+    socket: Option<OwnedFd>,
+    ready: impl FnOnce(),
+) -> Ended
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
@@ -90,7 +103,7 @@ where
         return ended;
     }
 
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Arc::new(Outbox::new(socket));
     let opened = Command::Opened {
         bridge: context.bridge.clone(),
         conn: context.conn,

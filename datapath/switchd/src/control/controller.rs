@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
 use super::Control;
-use super::connection::{self, Context, Ended};
+use super::connection::{self, Context, Ended, plain_socket};
 use super::tls;
 use crate::command::Event;
 use crate::target::Target;
@@ -176,9 +176,15 @@ impl Keeper {
             tracing::info!(bridge = self.bridge, target = %self.target, conn = conn.0, "controller connected");
         };
         match stream {
-            Stream::Tcp(stream) => connection::serve(context, stream, ready).await,
-            Stream::Tls(stream) => connection::serve(context, *stream, ready).await,
-            Stream::Unix(stream) => connection::serve(context, stream, ready).await,
+            Stream::Tcp(stream) => {
+                let socket = plain_socket(&stream);
+                connection::serve(context, stream, socket, ready).await
+            }
+            Stream::Tls(stream) => connection::serve(context, *stream, None, ready).await,
+            Stream::Unix(stream) => {
+                let socket = plain_socket(&stream);
+                connection::serve(context, stream, socket, ready).await
+            }
         }
     }
 

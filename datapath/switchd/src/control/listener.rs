@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
 use super::Control;
-use super::connection::{self, Context};
+use super::connection::{self, Context, plain_socket};
 use crate::target::Target;
 
 /// Silence after which a TCP peer is asked for a sign of life.
@@ -204,7 +204,9 @@ impl Acceptor {
                     let acceptor = self.clone();
                     tokio::spawn(async move {
                         let _permit = permit;
-                        let ended = connection::serve(acceptor.context(None), stream, || {}).await;
+                        let socket = plain_socket(&stream);
+                        let context = acceptor.context(None);
+                        let ended = connection::serve(context, stream, socket, || {}).await;
                         tracing::debug!(bridge = acceptor.bridge, reason = %ended, "local connection ended");
                     });
                 }
@@ -230,11 +232,14 @@ impl Acceptor {
                         let _ = stream.set_nodelay(true);
                         let context = acceptor.context(Some(PROBE));
                         let ended = match (&acceptor.control.inner.tls, tls) {
-                            (_, false) => connection::serve(context, stream, || {}).await,
+                            (_, false) => {
+                                let socket = plain_socket(&stream);
+                                connection::serve(context, stream, socket, || {}).await
+                            }
                             (Some(ends), true) => {
                                 match timeout(TLS_TIMEOUT, ends.acceptor.accept(stream)).await {
                                     Ok(Ok(stream)) => {
-                                        connection::serve(context, stream, || {}).await
+                                        connection::serve(context, stream, None, || {}).await
                                     }
                                     Ok(Err(error)) => connection::Ended::Io(error),
                                     Err(_) => connection::Ended::Io(io::ErrorKind::TimedOut.into()),

@@ -12,7 +12,7 @@
 use std::io::{self, Read};
 
 use weft_agent::{FailMode, Nanos};
-use weft_openflow::{Body, Message, decode, encode};
+use weft_openflow::{Body, decode, encode_body};
 
 /// What a file begins with.
 const MAGIC: &[u8; 8] = b"WEFTFLW1";
@@ -105,10 +105,7 @@ pub fn write_change(out: &mut Vec<u8>, change: &Body, at: Nanos, continues: bool
     } else {
         KIND_MESSAGE
     };
-    // The body is only lent, and `encode` takes whole messages.
-    record(out, kind, at, |out| {
-        encode(&Message::new(0, change.clone()), out).is_ok()
-    })
+    record(out, kind, at, |out| encode_body(0, change, out).is_ok())
 }
 
 fn record(
