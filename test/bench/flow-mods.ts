@@ -1,0 +1,232 @@
+/**
+ * Loading, dumping and deleting flows, beside Open vSwitch in one run: by ovs-ofctl, which waits for a barrier after each
+ * flow-mod, and as controllers do it, with one barrier behind all of them.
+ *
+ * `--flows=N` (100000) `--reps=N` (3) `--only=weft|ovs`
+ */
+import { writeFileSync } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { encode, parseFlow } from 'node-openflow';
+import { datapathBinary, Lab, sh, until } from '../system/lab.js';
+import { OpenVSwitch } from '../system/ovs.js';
+import { median, printTable, residentMb, spread } from './measure.js';
+
+interface Subject {
+  /** The management socket of a bridge without flows. */
+  socket: string;
+  pid: number;
+  stop(): Promise<unknown>;
+}
+
+async function startWeft(lab: Lab): Promise<Subject> {
+  const rundir = join(lab.folder, 'weft');
+  const child = lab.spawnInSwitch(datapathBinary, [
+    '--rundir',
+    rundir,
+    '--bridge',
+    'name=br0,dpid=0000000000000001,fail_mode=secure',
+  ]);
+  const socket = join(rundir, 'br0.mgmt');
+  await until('weft-datapath', () => ofctl('dump-flows', socket).then(() => true));
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const stop = () => {
+    child.kill('SIGTERM');
+    return ended;
+  };
+  return { socket, pid: child.pid!, stop };
+}
+
+async function startOvs(lab: Lab): Promise<Subject> {
+  const ovs = await OpenVSwitch.start(lab);
+  await ovs.addBridge('br0');
+  await ovs.vsctl('set', 'bridge', 'br0', 'protocols=OpenFlow13', 'fail_mode=secure');
+  return { socket: join(ovs.rundir, 'br0.mgmt'), pid: ovs.pids[0]!, stop: () => ovs.stop() };
+}
+
+function ofctl(command: string, socket: string, ...args: string[]): Promise<string> {
+  const [name = '', ...options] = command.split(' ');
+  return sh('ovs-ofctl', '-O', 'OpenFlow13', ...options, name, `unix:${socket}`, ...args);
+}
+
+/** Flow number i, one of many with the same mask. */
+function flow(i: number): string {
+  const address = `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+  return `priority=100,ip,in_port=1,nw_src=${address},actions=output:2`;
+}
+
+/** An OpenFlow connection that keeps nothing of what it is told: the clock is not to measure its reader. */
+class Wire {
+  #rest: Buffer = Buffer.alloc(0);
+  #wanted: { type: number; resolve: () => void } | undefined;
+
+  private constructor(readonly socket: Socket) {
+    socket.on('data', (chunk) => this.#take(chunk));
+  }
+
+  static async open(path: string): Promise<Wire> {
+    const socket = createConnection(path);
+    const wire = new Wire(socket);
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    await wire.ask(Buffer.from([4, 0, 0, 8, 0, 0, 0, 1]), 0);
+    return wire;
+  }
+
+  /** Sends, and resolves when a message of that type comes that no further part follows. */
+  ask(bytes: Buffer, type: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wanted = { type, resolve };
+      this.socket.write(bytes);
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    const input = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (input.length - at >= 8) {
+      const length = input.readUInt16BE(at + 2);
+      if (input.length - at < length) break;
+      const type = input[at + 1]!;
+      if (type === 1) throw new Error(`refused: ${input.subarray(at, at + length).toString('hex')}`);
+      const isLast = type !== 19 || (input.readUInt16BE(at + 10) & 1) === 0;
+      if (type === this.#wanted?.type && isLast) {
+        const { resolve } = this.#wanted;
+        this.#wanted = undefined;
+        resolve();
+      }
+      at += length;
+    }
+    this.#rest = input.subarray(at);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+const BARRIER_REQUEST = 20;
+const BARRIER_REPLY = 21;
+const EXPERIMENTER = 4;
+const MULTIPART_REPLY = 19;
+const ONF = 0x4f4e4600;
+const barrier = Buffer.from([4, BARRIER_REQUEST, 0, 8, 0, 0, 0, 9]);
+
+/** ONF EXT-230: bundle 1, atomic and ordered; `content` as each type of message has it. */
+function bundle(type: number, xid: number, content: Buffer): Buffer {
+  const head = Buffer.alloc(16);
+  head.set([4, EXPERIMENTER]);
+  head.writeUInt16BE(16 + content.length, 2);
+  head.writeUInt32BE(xid, 4);
+  head.writeUInt32BE(ONF, 8);
+  head.writeUInt32BE(type, 12);
+  return Buffer.concat([head, content]);
+}
+
+const control = (type: number) => bundle(2300, 7, Buffer.from([0, 0, 0, 1, 0, type, 0, 3]));
+const staged = (message: Buffer) =>
+  bundle(2301, message.readUInt32BE(4), Buffer.concat([Buffer.from([0, 0, 0, 1, 0, 0, 0, 3]), message]));
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return (performance.now() - startedMs) / 1000;
+}
+
+async function measure(
+  start: (lab: Lab) => Promise<Subject>,
+  flows: number,
+): Promise<Record<string, number>> {
+  const lab = await Lab.create();
+  try {
+    const subject = await start(lab);
+    const { socket } = subject;
+    const file = join(lab.folder, 'flows.txt');
+    const texts = Array.from({ length: flows }, (_, i) => flow(i));
+    writeFileSync(file, `${texts.join('\n')}\n`);
+    const mods = texts.map((text) => Buffer.from(encode({ ...parseFlow(text), xid: 5 })));
+    const strictly = mods.map((mod) => {
+      const bytes = Buffer.from(mod);
+      bytes[25] = 4; // OFPFC_DELETE_STRICT
+      return bytes;
+    });
+    const clear = () => ofctl('del-flows', socket);
+    const figures: Record<string, number> = { idleMb: residentMb([subject.pid]) };
+    const wire = await Wire.open(socket);
+
+    figures['pipelined'] = await seconds(() => wire.ask(Buffer.concat([...mods, barrier]), BARRIER_REPLY));
+    figures['flowsMb'] = residentMb([subject.pid]);
+    figures['dump'] = await seconds(() =>
+      sh('sh', '-c', `ovs-ofctl -O OpenFlow13 dump-flows unix:${socket} >/dev/null`),
+    );
+    const stats = Buffer.alloc(56);
+    stats.set([4, 18, 0, 56]);
+    stats.writeUInt16BE(1, 8);
+    stats.set([0xff], 16);
+    stats.fill(0xff, 20, 28);
+    stats.set([0, 1, 0, 4], 48);
+    figures['rawDump'] = await seconds(() => wire.ask(stats, MULTIPART_REPLY));
+    figures['strict'] = await seconds(() => wire.ask(Buffer.concat([...strictly, barrier]), BARRIER_REPLY));
+    const bytes = Buffer.concat([control(0), ...mods.map(staged)]);
+    figures['rawBundle'] = await seconds(async () => {
+      await wire.ask(bytes, EXPERIMENTER);
+      await wire.ask(control(4), EXPERIMENTER);
+    });
+    figures['clear'] = await seconds(clear);
+    figures['bundle'] = await seconds(() => ofctl('add-flows --bundle', socket, file));
+    await clear();
+    figures['plain'] = await seconds(() => ofctl('add-flows', socket, file));
+    await clear();
+    figures['roundTripUs'] =
+      ((await seconds(async () => {
+        for (let i = 0; i < 20_000; i += 1) await wire.ask(barrier, BARRIER_REPLY);
+      })) /
+        20_000) *
+      1e6;
+    wire.close();
+    figures['afterMb'] = residentMb([subject.pid]);
+    await subject.stop();
+    return figures;
+  } finally {
+    await lab.close();
+  }
+}
+
+const rows: [key: string, text: string, decimals: number][] = [
+  ['plain', 'added by ovs-ofctl, a barrier behind each, s', 2],
+  ['bundle', 'added by ovs-ofctl --bundle, s', 2],
+  ['pipelined', 'added, one barrier behind all, s', 2],
+  ['rawBundle', 'added in one bundle, s', 2],
+  ['dump', 'dumped by ovs-ofctl, s', 2],
+  ['rawDump', 'dumped, s', 2],
+  ['strict', 'deleted one by one, one barrier behind all, s', 2],
+  ['clear', 'deleted by one flow-mod of ovs-ofctl, s', 2],
+  ['roundTripUs', 'barrier to its reply, nothing else, µs', 0],
+  ['idleMb', 'memory without flows, MB', 0],
+  ['flowsMb', 'memory with them, MB', 0],
+  ['afterMb', 'memory when all was done, MB', 0],
+];
+
+export default async function run(options: string[]): Promise<void> {
+  const option = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
+  const flows = Number(option('flows') ?? 100_000);
+  const repetitions = Number(option('reps') ?? 3);
+  const all = { weft: startWeft, 'open vswitch': startOvs };
+  const only = option('only');
+  const subjects = Object.entries(all).filter(([name]) => !only || name.startsWith(only.slice(0, 1)));
+  const figures = new Map<string, Record<string, number>[]>();
+  for (let repetition = 0; repetition < repetitions; repetition += 1) {
+    for (const [name, start] of subjects)
+      figures.set(name, [...(figures.get(name) ?? []), await measure(start, flows)]);
+  }
+  const values = (name: string, key: string) => figures.get(name)!.map((each) => each[key]!);
+  printTable([
+    [`${flows} flows`, ...subjects.map(([name]) => name), ...(only ? [] : ['weft / ovs'])],
+    ...rows.map(([key, text, decimals]) => [
+      text,
+      ...subjects.map(([name]) => spread(values(name, key), decimals)),
+      ...(only
+        ? []
+        : [`${(median(values('weft', key)) / median(values('open vswitch', key))).toFixed(2)} ×`]),
+    ]),
+  ]);
+}
