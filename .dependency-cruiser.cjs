@@ -49,6 +49,12 @@ module.exports = {
       '^src/(?!tools/|ovsdb/|domain/)',
       'ovs-vsctl and its like know the switch by its protocols only.',
     ),
+    never(
+      'cli-is-a-client',
+      inner('cli'),
+      '^src/(?!cli/|domain/|api/(schemas|observe-schemas))',
+      'The command line knows the API, not weftd.',
+    ),
     never('main-is-outermost', '^src/(?!main)', '^src/main', 'Nobody imports the composition root.'),
     {
       name: 'pure-core',

@@ -10,6 +10,7 @@ import {
   formatFlowStats,
   formatInstructions,
   formatMatch,
+  toJson,
 } from 'node-openflow';
 import type { PortNames } from 'node-openflow';
 import type { DatapathStep, DatapathTrace } from '../datapath/protocol.js';
@@ -229,7 +230,8 @@ function explainRule(
     rule: {
       priority,
       cookie: `0x${cookie.toString(16)}`,
-      match: match,
+      // Fields of 64 bits (metadata) are no JSON.
+      match: toJson(match) as Record<string, unknown>,
       text: formatFlowStats(stats, { hasStats: false, names: names.ports }),
       reason: owner?.reason ?? null,
     },
