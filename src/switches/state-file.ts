@@ -18,10 +18,10 @@ export class StateFile {
   #timer: NodeJS.Timeout | undefined;
   #writtenKey: string | undefined;
 
-  /** @param take gives what is to be written, undefined: nothing to keep */
+  /** @param source what is to be written, and a text that is another one whenever that is */
   constructor(
     private readonly path: string,
-    private readonly take: () => { key: string; programs: Readonly<Record<string, unknown>> },
+    private readonly source: { key(): string; programs(): Readonly<Record<string, unknown>> },
     private readonly failed: (message: string) => void,
   ) {}
 
@@ -47,15 +47,16 @@ export class StateFile {
 
   /** Something may have changed: it is written a little later. */
   touch(): void {
-    if (this.#timer !== undefined || this.take().key === this.#writtenKey) return;
+    if (this.#timer !== undefined || this.source.key() === this.#writtenKey) return;
     this.#timer = setTimeout(() => this.flush(), DELAY_MS);
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const { key, programs } = this.take();
+    const key = this.source.key();
     if (key === this.#writtenKey) return;
+    const programs = this.source.programs();
     try {
       if (Object.keys(programs).length === 0) rmSync(this.path, { force: true });
       else {

@@ -129,9 +129,9 @@ export class OpenFlowDriver implements SwitchDriver {
     if (options.learnBurst !== undefined) settings['learnBurst'] = options.learnBurst;
     const programs = [...(options.programs ?? []), bridgeProgram as Program];
     this.#runner = new ProgramRunner(bridge, { programs, settings, nowMs: now() });
-    const take = () => ({ key: this.#runner.snapshotKey, programs: this.#runner.snapshot(now()) });
+    const source = { key: () => this.#runner.snapshotKey, programs: () => this.#runner.snapshot(now()) };
     const failed = (message: string) => options.log.warn({ bridge: bridge.name }, message);
-    this.#stateFile = new StateFile(`${rundir}/${bridge.name}.state`, take, failed);
+    this.#stateFile = new StateFile(`${rundir}/${bridge.name}.state`, source, failed);
     const saved = this.#stateFile.load();
     if (saved) this.#react(() => this.#runner.restore(saved.programs, saved.elapsedMs, now()));
   }

@@ -4,7 +4,8 @@
 mod common;
 use common::*;
 use weft_openflow::{
-    Action, Learn, LearnSource, LearnSpec, LearnTarget, Match, NxAction, OxmField, OxmId, port_no,
+    Action, Learn, LearnSource, LearnSpec, LearnTarget, Match, NxAction, OxmField, OxmId, OxmTlv,
+    port_no,
 };
 use weft_pipeline::{DropReason, Owner, Pipeline};
 
@@ -227,4 +228,74 @@ fn bombs_are_bounded() {
             .iter()
             .all(|output| output.1.len() < 4000)
     );
+}
+
+/// How bonds leave: a flood bucket hands its copy to a table that hashes it, and rules on the hash send it on.
+#[test]
+fn a_bucket_hands_its_copy_to_a_table_that_spreads_by_hash() {
+    let mut bridge = bridge();
+    let metadata = OxmId::new(OxmField::Metadata);
+    let resubmit = |table| {
+        Action::Nicira(NxAction::ResubmitTable {
+            in_port: 0xfff8,
+            table,
+        })
+    };
+    let load = Action::Nicira(NxAction::RegLoad {
+        ofs_nbits: 23,
+        dst: metadata.clone(),
+        value: 9,
+    });
+    let buckets = vec![bucket(vec![load, resubmit(1)]), bucket(vec![out(4)])];
+    let flood = group(1, weft_openflow::GroupType::All, buckets);
+    bridge.group_mod(Owner::User, &flood, 0).unwrap();
+    let multipath = |max_link| {
+        Action::Nicira(NxAction::Multipath {
+            fields: 0x5701,
+            basis: 0,
+            algorithm: 0,
+            max_link,
+            arg: 0,
+            ofs_nbits: 49 << 6 | 7,
+            dst: metadata.clone(),
+        })
+    };
+    let hashed = |bit: u128| {
+        let mask = 0xff_ffff | 1 << 49;
+        Match::from_iter([OxmTlv::masked(OxmField::Metadata, 9 | bit << 49, mask)])
+    };
+    let to_group = vec![apply(vec![Action::Group { group_id: 1 }])];
+    add(&mut bridge, flow(0, 1, Match::any(), to_group));
+    let spread = vec![apply(vec![multipath(255), Action::PopVlan, resubmit(2)])];
+    let tagged = Match::any().with(OxmField::VlanVid, 0x1001u16);
+    add(&mut bridge, flow(1, 1, tagged, spread));
+    for bit in 0..2u8 {
+        let sent = vec![apply(vec![out(2 + u32::from(bit))])];
+        add(&mut bridge, flow(2, 1, hashed(bit.into()), sent));
+    }
+
+    let mut used = std::collections::BTreeSet::new();
+    for station in 0..32u8 {
+        let mut frame = tcp_frame(&[(0x8100, 1)]);
+        frame[11] = station;
+        let ports = twice(&mut bridge, 1, &frame).ports();
+        assert_eq!((ports.len(), ports[1]), (2, 4));
+        used.insert(ports[0]);
+        // Whatever else is in it, the station's frames go the same way.
+        let last = frame.len() - 1;
+        frame[last] ^= 0xff;
+        frame[5] ^= 0xff;
+        assert_eq!(send(&mut bridge, 1, &frame).ports(), ports);
+    }
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), [2, 3]);
+
+    // Not in a bucket, and not more links than the bits can name.
+    let refused = group(
+        2,
+        weft_openflow::GroupType::All,
+        vec![bucket(vec![multipath(255)])],
+    );
+    assert!(bridge.group_mod(Owner::User, &refused, 0).is_err());
+    let request = flow(3, 1, Match::any(), vec![apply(vec![multipath(256)])]);
+    assert!(bridge.flow_mod(Owner::User, &request, 0).is_err());
 }
