@@ -6,6 +6,7 @@ import type { Orchestrator } from '../datapath/orchestrator.js';
 import { OVS_VERSION } from '../domain/version.js';
 import type { SentCounters } from '../switches/driver.js';
 import {
+  bondCommands,
   CommandError,
   CommandTable,
   Coverage,
@@ -13,6 +14,7 @@ import {
   ofprotoCommands,
   ovsdbServerCommands,
   processCommands,
+  traceCommand,
 } from './index.js';
 import type {
   DatabaseControl,
@@ -51,6 +53,8 @@ export function createPrograms(parts: Parts): { programs: Programs; coverage: Co
   const switchCommands = [
     ...processCommands(control('ovs-vswitchd', () => switchMemory(view))),
     ...fdbCommands(view, staticEntries(configuration)),
+    ...bondCommands(view),
+    traceCommand(view, orchestrator),
     ...ofprotoCommands(view, () => ({ name: 'weft@weft-datapath', hit: 0, missed: 0 })),
   ];
   const databaseCommands = [

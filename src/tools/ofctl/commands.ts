@@ -116,10 +116,12 @@ function linesOf(text: string): string[] {
     .filter((line) => line !== '');
 }
 
+const STRICT = { MODIFY: 'MODIFY_STRICT', DELETE: 'DELETE_STRICT', ADD: 'ADD' } as const;
+
 const flowMods = (kind: 'ADD' | 'MODIFY' | 'DELETE') => async (given: Call) => {
   const { connection, names, args, options } = given;
   const isStrict = options.has('strict') && kind !== 'ADD';
-  const command = isStrict ? (`${kind}_STRICT` as 'MODIFY_STRICT' | 'DELETE_STRICT') : kind;
+  const command = isStrict ? STRICT[kind] : kind;
   const [text = ''] = args;
   const isFile = text === '-' || (kind === 'ADD' && options.has('flows-from-file'));
   const flows = isFile

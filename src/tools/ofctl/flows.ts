@@ -34,9 +34,9 @@ export async function dumpFlows({ connection, names, shownNames, args, options, 
   const lines = sorted(entries, options).map(
     (flow) => ` ${formatFlowStats(flow, { hasStats, ...(shownNames ? { names: shownNames } : {}) })}\n`,
   );
-  const isSorted = options.has('sort') || options.has('rsort');
-  // As with Open vSwitch, what has been put in order is no reply any more.
-  io.out(`${isSorted || !hasStats ? '' : `${header('OFPST_FLOW reply')}\n`}${lines.join('')}`);
+  const isReply = !['sort', 'rsort', 'names', 'no-stats'].some((name) => options.has(name));
+  // As with Open vSwitch, what has been worked on is no reply any more.
+  io.out(`${isReply ? `${header('OFPST_FLOW reply')}\n` : ''}${lines.join('')}`);
 }
 
 function sorted(entries: readonly Stats[], options: Options): readonly Stats[] {
@@ -112,7 +112,7 @@ async function flowsOf(connection: Connection): Promise<FlowMod[]> {
     .filter(({ tableId }) => tableId < FIRST_PROGRAM_TABLE || !isWeft(entries))
     .map(({ cookie, tableId, priority, idleTimeout, hardTimeout, flags, match, instructions }) => {
       const flow = { cookie, tableId, priority, idleTimeout, hardTimeout, flags, match, instructions };
-      return { ...flow, type: 'FLOW_MOD', command: 'ADD' } as FlowMod;
+      return { ...flow, type: 'FLOW_MOD', command: 'ADD' };
     });
 }
 
