@@ -83,8 +83,8 @@ export function traceText(bridge: string, flow: string, trace: Explained): strin
       lines.push(`${indent}${String(table.id).padStart(2)}. ${key}${why}`);
     } else if (kind === 'miss' && table)
       lines.push(`${indent}${String(table.id).padStart(2)}. No match.`, `${indent}    drop`);
-    else if (kind === 'action') lines.push(`${indent}    ${text}`);
-    else lines.push(`${indent}     -> ${text}`);
+    else if (kind === 'action') lines.push(`${indent}${text}`);
+    else lines.push(`${indent} -> ${text}`);
   }
   const changed = trace.outputs.find(({ frame }) => frame.hex !== trace.frame.hex);
   const outputs = trace.outputs.map(({ ofport }) => (ofport === 65534 ? 'LOCAL' : String(ofport)));

@@ -51,17 +51,25 @@ async function runOurs(args: readonly string[]): Promise<Outcome> {
   return outcome;
 }
 
-/** The words of a line, as a shell would part them. */
+/** The words of a line, as a shell would part them: double quotes, backslashes. */
 function wordsOf(line: string): string[] {
   const words: string[] = [];
-  for (const [, first = ''] of line.matchAll(/((?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*")+)/g)) {
-    words.push(
-      first
-        .replaceAll(/"((?:[^"\\]|\\.)*)"/g, (_, inner: string) => inner.replaceAll(/\\(["\\])/g, '\u0000$1'))
-        .replaceAll(/(?<!\u0000)\\(.)/g, '$1')
-        .replaceAll('\u0000', ''),
-    );
+  let word: string | null = null;
+  let isQuoted = false;
+  for (let i = 0; i < line.length; i++) {
+    const c = line[i] ?? '';
+    const next = line[i + 1] ?? '';
+    if (c === '\\' && (!isQuoted || next === '"' || next === '\\'))
+      word = (word ?? '') + (line[(i += 1)] ?? '');
+    else if (c === '"') {
+      isQuoted = !isQuoted;
+      word ??= '';
+    } else if (c === ' ' && !isQuoted) {
+      if (word !== null) words.push(word);
+      word = null;
+    } else word = (word ?? '') + c;
   }
+  if (word !== null) words.push(word);
   return words;
 }
 
