@@ -24,7 +24,8 @@ export const DROP_REASONS = {
   },
   'unknown-in-port': {
     meaning: 'The frame came in by a port that the bridge does not have.',
-    remedy: 'A packet-out or a rule names a wrong in_port. `weft port list` shows the numbers.',
+    remedy:
+      'A trace was asked with a wrong in_port; frames of a wire cannot meet it. `weft port list` shows the numbers.',
   },
   'no-such-port': {
     meaning: 'The only outputs were to ports that the bridge does not have.',
