@@ -14,9 +14,11 @@ import {
   parseGroup,
   parseMeter,
 } from 'node-openflow';
-import type { Connection, MessageInput, PortNames } from 'node-openflow';
+import type { MessageInput, PortNames } from 'node-openflow';
 import { Fatal } from '../fatal.js';
 import type { Io } from '../io.js';
+import { commit, tlsOf } from './call.js';
+import type { Call, Options } from './call.js';
 import { connectTo, portNames } from './connection.js';
 import { diffFlows, dumpAggregate, dumpFlows, replaceFlows } from './flows.js';
 import { monitor } from './monitor.js';
@@ -32,24 +34,11 @@ import {
   tablesText,
 } from './print.js';
 
-export type Options = ReadonlyMap<string, string | null>;
-
 export interface Command {
   readonly usage: string;
   readonly minArguments: number;
   readonly maxArguments: number;
   run(args: readonly string[], options: Options, io: Io): Promise<number>;
-}
-
-/** One that talks to the switch that its first argument names. */
-export interface Call {
-  readonly connection: Connection;
-  /** Names of ports, for reading; for writing only where names are wanted. */
-  readonly names: PortNames;
-  readonly shownNames: PortNames | undefined;
-  readonly args: readonly string[];
-  readonly options: Options;
-  readonly io: Io;
 }
 
 function call(
@@ -81,23 +70,8 @@ function call(
   };
 }
 
-export function tlsOf(options: Options) {
-  const file = (name: string) => options.get(name) ?? undefined;
-  return { key: file('private-key'), cert: file('certificate'), ca: file('ca-cert') };
-}
-
 function wantsNames(options: Options): boolean {
   return options.has('names') || (process.stdout.isTTY && !options.has('no-names'));
-}
-
-/** Sends, and waits until the switch has taken all of it. @throws Fatal what it refuses */
-export async function commit(connection: Connection, messages: readonly MessageInput[]): Promise<void> {
-  const [first] = await connection.commit([...messages]);
-  if (!first) return;
-  const { errorType, code } = first.error;
-  throw new Fatal(
-    `the switch refuses message ${first.index + 1} of ${messages.length}: ${errorType} ${code}`,
-  );
 }
 
 function readFileOrInput(path: string): string {

@@ -4,8 +4,8 @@ import { formatFlow, formatFlowStats, formatMatch, parseFlow, parseFlows } from 
 import type { Connection, FlowStats, PortNames, Static } from 'node-openflow';
 import { Fatal } from '../fatal.js';
 import type { Io } from '../io.js';
-import { commit, tlsOf } from './commands.js';
-import type { Call, Options } from './commands.js';
+import { commit, tlsOf } from './call.js';
+import type { Call, Options } from './call.js';
 import { connectTo } from './connection.js';
 import { header } from './print.js';
 

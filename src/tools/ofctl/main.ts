@@ -6,7 +6,7 @@ import { processIo } from '../io.js';
 import type { Io } from '../io.js';
 import { OfctlSyntaxError, OpenFlowEncodeError, RequestError, TargetError } from 'node-openflow';
 import { COMMANDS } from './commands.js';
-import type { Options } from './commands.js';
+import type { Options } from './call.js';
 
 const LONG = {
   strict: 'flag',

@@ -2,8 +2,8 @@
 import { formatMatch } from 'node-openflow';
 import type { Message } from 'node-openflow';
 import { Fatal } from '../fatal.js';
-import { commit } from './commands.js';
-import type { Call } from './commands.js';
+import { commit } from './call.js';
+import type { Call } from './call.js';
 import { portText } from './print.js';
 
 export async function monitor({ connection, args, options, io }: Call): Promise<void> {
