@@ -38,7 +38,7 @@ async function startSwitch(lab: Lab, count: number, addresses = '192.0.2'): Prom
 }
 
 const isConnected = (lab: Lab) =>
-  until('the controller has the switch', () => lab.log.includes('controller connected'), 30_000);
+  until('the controller has the switch', () => lab.log.includes('controller connected'), 120_000);
 
 async function allReach(hosts: Host[], addresses = '192.0.2'): Promise<void> {
   for (const [from] of hosts.entries()) {
