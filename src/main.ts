@@ -15,7 +15,15 @@ import { Configuration, ManagerKeeper, Revisions, statisticsIntervalMs } from '.
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
-import { EventFeed, EventHub, Publisher, Sampler, readCounters } from './observe/index.js';
+import {
+  Devices,
+  EventFeed,
+  EventHub,
+  Publisher,
+  Sampler,
+  readCounters,
+  readMachineStatistics,
+} from './observe/index.js';
 import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
@@ -243,6 +251,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     idleIntervalMs: () => statisticsIntervalMs(configuration.database),
     onRound: () => void publisher.roundEnded(),
   });
+  const devices = new Devices();
   const publisher = new Publisher({
     configuration,
     sampler,
@@ -250,6 +259,15 @@ async function main(options: Options, log: Logger): Promise<void> {
       const bridges = await orchestrator.ask('bridge.list', {});
       return new Map(bridges.map(({ name, controllers = [] }) => [name, controllers]));
     },
+    devices: (names) => devices.read(names),
+    bonds: () =>
+      ownBridges(configuration.reading)
+        .flatMap((bridge) => orchestrator.driver(bridge)?.bonds() ?? [])
+        .map(({ name, members }) => ({
+          bond: name,
+          mac: members.find((each) => each.isActive)?.mac ?? null,
+        })),
+    machine: () => readMachineStatistics(options.rundir),
     nowMs: () => performance.now(),
   });
   const revisions = await Revisions.open(configuration, { folder: `${options.db}.history`, log });

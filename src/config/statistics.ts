@@ -16,6 +16,21 @@ export interface ControllerStatus {
   readonly lastError: string | null;
 }
 
+/** What the kernel's driver says of a device. */
+export interface DeviceFacts {
+  /** Name of the driver: `veth`, `tun`, `ixgbe`; null where it does not say. */
+  readonly driver: string | null;
+  readonly duplex: 'half' | 'full' | null;
+}
+
+/** Which member of a bond carries what no other has to. */
+export interface ActiveMember {
+  /** The port's name. */
+  readonly bond: string;
+  /** Null while there is none. */
+  readonly mac: string | null;
+}
+
 /** `other_config:stats-update-interval`: default and minimum, as in Open vSwitch. */
 const MIN_INTERVAL_MS = 5_000;
 const MAX_INTERVAL_MS = 3_600_000;
@@ -38,6 +53,35 @@ export function statisticsOperations(
     const row = database.find('Interface', 'name', name);
     return row ? update(database, 'Interface', row, { statistics: mapOf(counters) }) : [];
   });
+}
+
+/** Brings `Interface.status` and `Interface.duplex` up to date. @param devices by name */
+export function deviceOperations(database: Database, devices: ReadonlyMap<string, DeviceFacts>): Json[] {
+  return [...devices].flatMap(([name, { driver, duplex }]) => {
+    const row = database.find('Interface', 'name', name);
+    const status = mapOf(driver === null ? {} : { driver_name: driver });
+    return row ? update(database, 'Interface', row, { status, duplex: duplex ?? ['set', []] }) : [];
+  });
+}
+
+/** Brings `Port.bond_active_slave` up to date. */
+export function bondOperations(database: Database, active: readonly ActiveMember[]): Json[] {
+  return active.flatMap(({ bond, mac }) => {
+    const row = database.find('Port', 'name', bond);
+    return row ? update(database, 'Port', row, { bond_active_slave: mac ?? ['set', []] }) : [];
+  });
+}
+
+/** Whether `other_config:enable-statistics` asks for statistics of the machine. */
+export function wantsSystemStatistics(database: Database): boolean {
+  const [root] = database.rows('Open_vSwitch').values();
+  return root !== undefined && mapOfTexts(root, 'other_config').get('enable-statistics') === 'true';
+}
+
+/** Brings `Open_vSwitch.statistics` up to date. @param statistics empty where nobody wants them */
+export function systemOperations(database: Database, statistics: Readonly<Record<string, string>>): Json[] {
+  const [root] = database.rows('Open_vSwitch').values();
+  return root ? update(database, 'Open_vSwitch', root, { statistics: mapOf(statistics) }) : [];
 }
 
 /** Brings `is_connected`, `role` and `status` of a bridge's controllers up to date. */

@@ -2,7 +2,7 @@
 import { LOCAL_PORT } from '../domain/index.js';
 import type { Database, Json, Row } from '../ovsdb/index.js';
 import { datumFromJson, equalDatums } from '../ovsdb/index.js';
-import { ofportOf } from './fields.js';
+import { numberOf, ofportOf, textOf } from './fields.js';
 
 /** Null: not known, or there is no such thing. */
 export interface InterfaceStatus {
@@ -55,6 +55,7 @@ export function statusOperations(
       mtu: optional(status.mtu),
       admin_state: upDown(status.adminUp),
       link_state: upDown(status.linkUp),
+      ...linkResets(database, status),
       link_speed: optional(status.speedMbps === null ? null : status.speedMbps * 1_000_000),
       error: optional(status.error),
       ...ofportColumn(database, status, reserved),
@@ -62,6 +63,15 @@ export function statusOperations(
   }
   for (const { name, datapathId } of bridges) update('Bridge', name, { datapath_id: datapathId });
   return operations;
+}
+
+/** `link_resets` counts how often `link_state` was seen to change. */
+function linkResets(database: Database, { name, linkUp }: InterfaceStatus): { link_resets?: number } {
+  const row = database.find('Interface', 'name', name);
+  if (!row || linkUp === null) return {};
+  const [before, resets] = [textOf(row, 'link_state'), numberOf(row, 'link_resets')];
+  const hasChanged = before !== undefined && (before === 'up') !== linkUp;
+  return { link_resets: (resets ?? 0) + (hasChanged ? 1 : 0) };
 }
 
 /** An interface that does not work has -1, and gets its number back when it does. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Configuration, addBridge, mapOfTexts, statisticsIntervalMs, textOf } from '../config/index.js';
+import type { ActiveMember } from '../config/index.js';
 import type { PortCounters } from '../datapath/protocol.js';
 import { openVSwitchSchema } from '../ovsdb/index.js';
 import { Journal } from '../ovsdb/journal.js';
@@ -33,6 +34,7 @@ it('writes statistics and controllers, wakes no reader and leaves the journal as
     );
     await configuration.flushStatus();
     let [readings, nowMs] = [0, 0];
+    let bonds: ActiveMember[] = [];
     configuration.subscribe(() => readings++);
     const { size } = journal;
     const window = new RateWindow(5_000);
@@ -41,6 +43,9 @@ it('writes statistics and controllers, wakes no reader and leaves the journal as
       sampler: { known: () => window },
       controllers: () =>
         Promise.resolve(new Map([['br0', [{ target, connected: true, role: 'equal', lastError: null }]]])),
+      devices: () => Promise.resolve(new Map([['br0', { driver: 'tun', duplex: 'full' as const }]])),
+      bonds: () => bonds,
+      machine: () => Promise.resolve({ cpu: '2' }),
       nowMs: () => nowMs,
     });
     const column = (table: string, name: string) => {
@@ -59,14 +64,33 @@ it('writes statistics and controllers, wakes no reader and leaves the journal as
     const [controller] = configuration.database.rows('Controller').values();
     expect(controller && textOf(controller, 'role')).toBe('other');
     expect(column('Controller', 'status')?.get('state')).toBe('ACTIVE');
+    expect(column('Interface', 'status')?.get('driver_name')).toBe('tun');
+    const [device] = configuration.database.rows('Interface').values();
+    expect(device && textOf(device, 'duplex')).toBe('full');
+    expect(column('Open_vSwitch', 'statistics')?.size).toBe(0);
     expect(readings).toBe(0);
     expect(journal.size).toBe(size);
+    // That one outlives weftd, as in Open vSwitch.
+    bonds = [{ bond: 'br0', mac: '02:00:00:00:00:01' }];
+    await round(10_000, 9);
+    const [port] = configuration.database.rows('Port').values();
+    expect(port && textOf(port, 'bond_active_slave')).toBe('02:00:00:00:00:01');
     expect(statisticsIntervalMs(configuration.database)).toBe(5_000);
     const other = ['map', [['stats-update-interval', '20000']]] as const;
     await configuration.transact([
       { op: 'update', table: 'Open_vSwitch', where: [], row: { other_config: other as never } },
     ]);
     expect(statisticsIntervalMs(configuration.database)).toBe(20_000);
+    const enable = async (text: string, atMs: number) => {
+      const config = ['map', [['enable-statistics', text]]] as const;
+      await configuration.transact([
+        { op: 'update', table: 'Open_vSwitch', where: [], row: { other_config: config as never } },
+      ]);
+      await round(atMs, 9);
+      return column('Open_vSwitch', 'statistics')?.get('cpu');
+    };
+    expect(await enable('true', 30_000)).toBe('2');
+    expect(await enable('false', 40_000)).toBeUndefined();
   } finally {
     await configuration.close();
     rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,20 @@
 /** Writes what was sampled into the database, where `ovs-vsctl list interface` shows it. */
-import { controllerOperations, statisticsIntervalMs, statisticsOperations } from '../config/index.js';
-import type { Configuration, ControllerStatus, InterfaceStatistics } from '../config/index.js';
+import {
+  bondOperations,
+  controllerOperations,
+  deviceOperations,
+  statisticsIntervalMs,
+  statisticsOperations,
+  systemOperations,
+  wantsSystemStatistics,
+} from '../config/index.js';
+import type {
+  ActiveMember,
+  Configuration,
+  ControllerStatus,
+  DeviceFacts,
+  InterfaceStatistics,
+} from '../config/index.js';
 import type { PortCounters } from '../datapath/protocol.js';
 import type { Sampler } from './sampler.js';
 
@@ -9,6 +23,11 @@ export interface PublisherOptions {
   readonly sampler: Pick<Sampler, 'known'>;
   /** The controllers of each bridge. @throws Error while the datapath does not answer */
   readonly controllers: () => Promise<ReadonlyMap<string, readonly ControllerStatus[]>>;
+  /** What drivers say of devices. */
+  readonly devices: (names: readonly string[]) => Promise<ReadonlyMap<string, DeviceFacts>>;
+  readonly bonds: () => readonly ActiveMember[];
+  /** Statistics of the machine, for `Open_vSwitch.statistics`. */
+  readonly machine: () => Promise<Record<string, string>>;
   readonly nowMs: () => number;
 }
 
@@ -41,11 +60,18 @@ export class Publisher {
         interfaces.set(port.name, statisticsOf(port));
       }
     }
-    const operations = statisticsOperations(configuration.database, interfaces);
+    const { database } = configuration;
+    const devices = await this.options.devices([...interfaces.keys()]);
+    const machine = wantsSystemStatistics(database) ? await this.options.machine() : {};
     const known = await controllers().catch(() => new Map<string, ControllerStatus[]>());
-    for (const [bridge, list] of known) {
-      operations.push(...controllerOperations(configuration.database, bridge, list));
-    }
+    // What differs is found in one go, lest it be written over by what came in between.
+    const operations = [
+      ...statisticsOperations(database, interfaces),
+      ...deviceOperations(database, devices),
+      ...bondOperations(database, this.options.bonds()),
+      ...systemOperations(database, machine),
+      ...[...known].flatMap(([bridge, list]) => controllerOperations(database, bridge, list)),
+    ];
     if (operations.length > 0) await configuration.transact(operations);
   }
 }

@@ -85,11 +85,18 @@ describe('over sockets', () => {
     return listener.url;
   }
 
-  function call(url: string, method: string, path: string, headers = {}, options = {}): Promise<number> {
+  function call(
+    url: string,
+    method: string,
+    path: string,
+    headers = {},
+    options = {},
+    sentBody = '{}',
+  ): Promise<number> {
     const where = url.startsWith('unix:') ? { socketPath: url.slice(5) } : {};
     const target = url.startsWith('unix:') ? 'http://localhost' : url;
     const ask = url.startsWith('https') ? httpsRequest : httpRequest;
-    const body = method === 'PUT' || method === 'POST' ? '{}' : '';
+    const body = method === 'PUT' || method === 'POST' ? sentBody : '';
     const type = body === '' ? {} : { 'content-type': 'application/json' };
     return new Promise((resolve, reject) => {
       const sent = { method, ...where, ...options, headers: { ...type, ...headers } };
@@ -129,6 +136,23 @@ describe('over sockets', () => {
       { who: 'local', method: 'DELETE', status: 404, changes: {} },
     ]);
     expect(new Set(entries.map(({ requestId }) => requestId)).size).toBe(4);
+    const pin = '/v1/bridges/br0/fdb/10/02:00:00:00:00:07';
+    expect(await call(unix, 'PUT', pin, {}, {}, '{"port":"p1"}')).toBe(200);
+    await call(unix, 'DELETE', '/v1/bridges/br0/fdb?vlan=10');
+    await call(unix, 'POST', '/v1/bridges/br0/flows', {}, {}, '{"flows":["priority=7,tcp,actions=drop"]}');
+    await call(unix, 'PUT', '/v1/config', {}, {}, '{"bridges":{"br7":{}}}');
+    await expect.poll(() => entries.length).toBe(8);
+    expect(entries.slice(4)).toMatchObject([
+      { path: pin, changes: { port: { from: null, to: 'p1' } }, asked: { port: 'p1' } },
+      { path: '/v1/bridges/br0/fdb?vlan=10', asked: null, answered: { flushed: 0 } },
+      { asked: { flows: ['priority=7,tcp,actions=drop'] }, answered: { accepted: 1 } },
+      {
+        path: '/v1/config',
+        changes: { bridges: { from: ['br0'], to: ['br7'] } },
+        asked: '{"bridges":{"br7":{}}}',
+        answered: expect.stringContaining('"changes":[') as string,
+      },
+    ]);
     await Promise.all(listeners.splice(0).map((listener) => listener.close()));
     expect(existsSync(path)).toBe(false);
   });

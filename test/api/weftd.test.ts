@@ -1,8 +1,10 @@
 /** weftd as a process: how it starts, refuses, dies and comes back. No datapath is needed for that. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,7 +50,7 @@ interface Run {
   readonly ended: Promise<number | null>;
 }
 
-function start(more: Record<string, string> = {}): Run {
+function start(more: Record<string, string> = {}, others: string[] = []): Run {
   const values: Record<string, string> = {
     rundir: join(folder, 'run'),
     db: join(folder, 'conf.db'),
@@ -56,7 +58,7 @@ function start(more: Record<string, string> = {}): Run {
     ...more,
   };
   const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, value]);
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [program, ...args, ...others], { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
@@ -151,3 +153,97 @@ test('options that there are not', async () => {
   await expectOneLine(start({ nonsense: 'x' }), /--nonsense/);
   await expectOneLine(start({ 'log-format': 'xml' }), /pretty, json/);
 }, 60_000);
+
+/** Opens a request and gives its answer as soon as that begins. */
+function open(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  body?: string,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false }, resolve).on('error', reject);
+    if (body === undefined) outgoing.end();
+    else outgoing.write(body);
+  });
+}
+
+test('several listeners, tokens, the audit log; a stop ends streams and does not wait for half a request', async () => {
+  const hash = (token: string) => createHash('sha256').update(token).digest('hex');
+  const tokens = join(folder, 'tokens');
+  writeFileSync(tokens, `ops write ${hash('write-token')}\nprom read ${hash('read-token')}\n`);
+  const auditLog = join(folder, 'audit.log');
+  const group =
+    process.getuid?.() === 0 ? 'daemon' : execFileSync('id', ['-gn'], { encoding: 'utf8' }).trim();
+  const shared = join(folder, 'shared');
+  const run = start({ 'http-token-file': tokens, 'audit-log': auditLog }, [
+    ...['--http', `unix:${shared},group=${group}`, '--http', '127.0.0.1:0', '--http', '0.0.0.0:0'],
+    '--http-insecure',
+  ]);
+  await ready(run);
+  const [loopback = '', everywhere = ''] = run.out().match(/http:\/\/[\d.]+:\d+/g) ?? [];
+  const gid = Number(execFileSync('getent', ['group', group], { encoding: 'utf8' }).split(':')[2]);
+  expect(statSync(shared)).toMatchObject({ gid });
+  expect(statSync(shared).mode & 0o777).toBe(0o660);
+  expect(everywhere).toMatch(/^http:\/\/0\.0\.0\.0:/);
+
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+  for (const url of [loopback, everywhere.replace('0.0.0.0', '127.0.0.1')]) {
+    const status = async (headers: Record<string, string>) => {
+      const answer = await open(`${url}/v1`, 'GET', headers);
+      answer.resume();
+      return answer.statusCode;
+    };
+    expect(await status({})).toBe(401);
+    expect(await status(bearer('read-token'))).toBe(200);
+  }
+  expect((await open(`${loopback}/v1/events`, 'GET', {})).resume().statusCode).toBe(401);
+  const stream = await open(`${loopback}/v1/events`, 'GET', bearer('read-token'));
+  expect(stream.headers['content-type']).toMatch(/^text\/event-stream/);
+  let events = '';
+  stream.setEncoding('utf8').on('data', (text: string) => (events += text));
+  const streamEnded = new Promise<void>((resolve) =>
+    stream.once('close', resolve).once('error', () => undefined),
+  );
+
+  const json = { 'content-type': 'application/json' };
+  const text = '{"name":"br0"}';
+  const length = { 'content-length': String(text.length) };
+  const made = await open(
+    `${loopback}/v1/bridges`,
+    'POST',
+    { ...bearer('write-token'), ...json, ...length },
+    text,
+  );
+  expect(made.resume().statusCode).toBe(202);
+  expect((await call('POST', '/v1/bridges/br0/ports', { name: 'p1', tag: 5 })).status).toBe(202);
+  await expect.poll(() => events, { timeout: 20_000 }).toContain('event: config');
+  await expect.poll(() => readFileSync(auditLog, 'utf8').split('\n').length, { timeout: 20_000 }).toBe(3);
+  const lines = readFileSync(auditLog, 'utf8').trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    {
+      who: 'ops',
+      peer: '127.0.0.1',
+      method: 'POST',
+      path: '/v1/bridges',
+      status: 202,
+      asked: { name: 'br0' },
+    },
+    { who: 'local', peer: null, path: '/v1/bridges/br0/ports', changes: { ports: { to: ['br0', 'p1'] } } },
+  ]);
+  expect(statSync(auditLog).mode & 0o777).toBe(0o600);
+
+  // It never comes to its end.
+  const half = open(
+    `${loopback}/v1/bridges`,
+    'POST',
+    { ...bearer('write-token'), ...json, 'content-length': '99' },
+    '{',
+  );
+  half.catch(() => undefined);
+  run.child.kill('SIGTERM');
+  expect(await run.ended).toBe(0);
+  expect(run.out()).toContain('"msg":"stopped"');
+  await streamEnded;
+  expect(existsSync(shared)).toBe(false);
+}, 90_000);
