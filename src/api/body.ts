@@ -21,6 +21,9 @@ export function checkBody(request: Validated, more: readonly BodyFault[], name?:
     validationContext?: string;
   };
   const faults = [...bodyFaults(validation, validationContext), ...(request.body ? more : [])];
+  // Where there are several media types for it, the schema is only asked once there is a body.
+  if (request.body === undefined || request.body === null)
+    faults.push({ path: '', message: 'a body is wanted' });
   if (name !== undefined && !isInterfaceName(name)) {
     faults.push({ path: '', message: `"${name}" in the path cannot be the name of a network interface` });
   }

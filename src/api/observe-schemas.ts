@@ -204,6 +204,16 @@ export const EventView = Type.Object({
   data: Type.Record(Type.String(), Type.Any()),
 });
 export type EventView = Static<typeof EventView>;
+/** One event of a stream: its fields (WHATWG HTML §9.2.6), of which each is a text. */
+export const EventFrame = Type.Object(
+  {
+    id: Type.String({ description: 'For Last-Event-ID' }),
+    event: EventView.properties.kind,
+    data: Type.String({ contentMediaType: 'application/json', contentSchema: EventView }),
+    retry: Type.Optional(Type.Any({ description: 'Milliseconds to wait before coming back' })),
+  },
+  { description: 'An event of the stream; comments keep it alive in between' },
+);
 
 const Part = Type.Object({ ready: Type.Boolean(), why: orNull(Type.String()) });
 export const ReadyView = Type.Object({

@@ -1,11 +1,16 @@
 /**
- * `npm run fuzz:api -- [--python PATH] [--examples N] [--seconds N] [-- MORE…]`: Schemathesis against a running Weft.
+ * `npm run fuzz:api -- [--python PATH] [--examples N] [--seconds N] [--built] [-- MORE…]`: Schemathesis against a running
+ * Weft.
  *
  * The switch runs in a network namespace and a run directory of its own, with a real datapath. Schemathesis comes from
- * PATH, or with `--python` from that Python. What follows `--` is passed on to it.
+ * PATH, or with `--python` from that Python. `--built`: with what was built before. What follows `--` is passed on to it.
+ *
+ * Names made up at random would meet nothing but 404. So one bridge with a port is always there (whatever the requests do
+ * to it, it is put back), and most requests are about it: see test/api/fuzz/hooks.py.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -39,6 +44,7 @@ await runMain(async () => {
       python: { type: 'string' },
       examples: { type: 'string', default: '150' },
       seconds: { type: 'string', default: '1200' },
+      built: { type: 'boolean', default: false },
     },
     allowPositionals: true,
   });
@@ -48,8 +54,10 @@ await runMain(async () => {
     throw new PlainError(
       'there is no schemathesis: pip install it into a venv, and give --python VENV/bin/python',
     );
-  await setUp({ tests: false });
-  await build();
+  if (!values.built) {
+    await setUp({ tests: false });
+    await build();
+  }
   const namespace = `weft-fuzz-${process.pid}`;
   const folder = mkdtempSync(join(tmpdir(), 'weft-fuzz-'));
   const inside = (/** @type {string[]} */ ...command) => ['netns', 'exec', namespace, ...command];
@@ -58,6 +66,8 @@ await runMain(async () => {
   const start = (/** @type {string[]} */ ...command) => {
     daemons.push(spawn('ip', inside(...command), { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }));
   };
+  /** @type {NodeJS.Timeout | undefined} */
+  let keeper;
   try {
     await mustRun('making a namespace', 'ip', ['netns', 'add', namespace]);
     await mustRun('loopback', 'ip', ['-n', namespace, 'link', 'set', 'lo', 'up']);
@@ -69,9 +79,14 @@ await runMain(async () => {
       folder,
       '--db',
       `${folder}/conf.db`,
+      '--http',
+      URL.replace('http://', ''),
+      '--http',
+      `unix:${folder}/api.sock`,
       '--log-level',
       'error',
     );
+    keeper = setInterval(() => void putBack(`${folder}/api.sock`), 500);
     const options = [
       '--wait-for-schema',
       '60',
@@ -100,9 +115,13 @@ await runMain(async () => {
         'all',
         ...positionals,
       ),
-      { cwd: folder },
+      {
+        cwd: folder,
+        env: { ...process.env, SCHEMATHESIS_HOOKS: 'hooks', PYTHONPATH: `${root}test/api/fuzz` },
+      },
     );
   } finally {
+    clearInterval(keeper);
     for (const daemon of daemons) daemon.kill('SIGTERM');
     await Promise.all(
       daemons.map((daemon) => daemon.exitCode ?? new Promise((resolve) => daemon.once('close', resolve))),
@@ -111,3 +130,20 @@ await runMain(async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+/**
+ * Makes the bridge and the port that the requests are about, where they are gone. What fails is tried again soon.
+ * @param {string} socketPath
+ */
+async function putBack(socketPath) {
+  for (const path of ['/v1/bridges/fuzz0', '/v1/bridges/fuzz0/ports/tap0']) {
+    await new Promise((resolve) => {
+      const headers = { 'if-none-match': '*', 'content-type': 'application/json' };
+      const call = request({ socketPath, path, method: 'PUT', headers }, (answer) => {
+        answer.resume().once('end', resolve);
+      });
+      call.once('error', resolve);
+      call.end(path.includes('ports') ? '{"interfaces":[{"name":"tap0","type":"internal"}]}' : '{}');
+    });
+  }
+}

@@ -31,8 +31,8 @@ export interface Subscription {
   readonly missed: readonly Event[];
   /** Events after the one named are gone: the listener should look at everything anew. */
   readonly hasGap: boolean;
-  /** The newest event's id at the time of subscribing. */
-  readonly lastId: string;
+  /** The id of the event after which the stream starts: the one named, or where that is unknown, the newest. */
+  readonly startId: string;
   readonly end: () => void;
 }
 
@@ -68,17 +68,18 @@ export class EventHub {
   subscribe(filter: EventFilter, after: string | null, listener: (event: Event) => void): Subscription {
     const entry = { filter, listener };
     this.#listeners.add(entry);
-    const { missed, hasGap } = this.#since(after);
+    const { missed, hasGap, number } = this.#since(after);
     return {
       missed: missed.filter((event) => passes(event, filter)),
       hasGap,
-      lastId: `${this.options.run}-${this.#next}`,
+      startId: `${this.options.run}-${number}`,
       end: () => this.#listeners.delete(entry),
     };
   }
 
-  #since(after: string | null): { missed: Event[]; hasGap: boolean } {
-    if (after === null) return { missed: [], hasGap: false };
+  /** `number`: that of the event after which the stream starts. */
+  #since(after: string | null): { missed: Event[]; hasGap: boolean; number: number } {
+    if (after === null) return { missed: [], hasGap: false, number: this.#next };
     const { capacity, run } = this.options;
     const dash = after.lastIndexOf('-');
     const number = Number(after.slice(dash + 1));
@@ -91,7 +92,7 @@ export class EventHub {
       const event = this.#ring[n % capacity];
       if (event) missed.push(event);
     }
-    return { missed, hasGap: !isOurs || number + 1 < oldest };
+    return { missed, hasGap: !isOurs || number + 1 < oldest, number: first - 1 };
   }
 }
 

@@ -59,10 +59,10 @@ describe('statistics', () => {
 
   test('no datapath, no bridge, no port', async () => {
     harness.switches.connected = false;
-    expect((await harness.call('GET', '/v1/bridges/br0/statistics')).status).toBe(503);
+    expect((await harness.call('GET', '/v1/bridges/br0/statistics')).status).toBe(409);
     expect((await harness.call('GET', '/v1/bridges/br9/statistics')).status).toBe(404);
     expect((await harness.call('GET', '/v1/bridges/br0/ports/p9/statistics')).status).toBe(404);
-    expect((await harness.call('GET', '/v1/bridges/br0/drops')).status).toBe(503);
+    expect((await harness.call('GET', '/v1/bridges/br0/drops')).status).toBe(409);
   });
 });
 

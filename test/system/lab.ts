@@ -320,11 +320,13 @@ export class Lab {
     return null;
   }
 
+  /** @param body JSON; a text: lines in ovs-ofctl's syntax */
   rest(method: string, path: string, body?: unknown, accept = 'application/json'): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const payload = body === undefined ? undefined : JSON.stringify(body);
+      const isText = typeof body === 'string';
+      const payload = body === undefined || isText ? body : JSON.stringify(body);
       const headers: Record<string, string> = { accept };
-      if (payload !== undefined) headers['content-type'] = 'application/json';
+      if (payload !== undefined) headers['content-type'] = isText ? 'text/x-ovs-ofctl' : 'application/json';
       const outgoing = request(
         { socketPath: this.apiSocket, method, path, headers, timeout: 30_000 },
         (response) => {

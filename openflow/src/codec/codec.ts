@@ -100,6 +100,35 @@ export function toJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, toJson(v)]));
 }
 
+const PLAIN_TEXT = /^[ !#-[\]-~]*$/;
+
+/** `JSON.stringify(toJson(value))`, at a fraction of the cost. Members that are undefined are left out. */
+export function toJsonText(value: unknown): string {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null';
+    case 'string':
+      return PLAIN_TEXT.test(value) ? `"${value}"` : JSON.stringify(value);
+    case 'bigint':
+      return `"0x${value.toString(16)}"`;
+    case 'object':
+      break;
+    default:
+      return JSON.stringify(value) ?? 'null';
+  }
+  if (value === null) return 'null';
+  if (value instanceof Uint8Array) return `"${toHex(value)}"`;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value) text += (text === '' ? '' : ',') + toJsonText(item);
+    return `[${text}]`;
+  }
+  for (const [key, member] of Object.entries(value)) {
+    if (member !== undefined) text += `${text === '' ? '' : ','}${toJsonText(key)}:${toJsonText(member)}`;
+  }
+  return `{${text}}`;
+}
+
 export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }

@@ -3,8 +3,8 @@
 import { MAX_LENGTH_NO_BUFFER, Port } from '../messages/constants.js';
 import type { Action } from '../messages/actions.js';
 import type { FieldHeader } from '../oxm/match.js';
-import { fromEntry, hex, writeBits, writePort, type PortNames } from './field-values.js';
-import { fieldOf } from './fields.js';
+import { hex, writeEntry, writePort, type PortNames } from './field-values.js';
+import { FIELDS, type FieldText } from './fields.js';
 import { formatLearn } from './learn.js';
 import type { ActionOf } from './shapes.js';
 import { unpackBits, writeSubfield } from './subfields.js';
@@ -149,14 +149,19 @@ export function masked(value: bigint, mask: bigint): string {
   return mask === 0xffff_ffff_ffff_ffffn ? hex(value) : `${hex(value)}/${hex(mask)}`;
 }
 
+/** Fields by name, without zeros in front of their values. */
+const UNPADDED = new Map<string, FieldText>(
+  FIELDS.flatMap((field) => [field.twin, field.oxm].map((name) => [name, { ...field, digits: 0 }] as const)),
+);
+
 function setField(fieldMatch: ActionOf<'SET_FIELD'>['field'], names: PortNames | undefined): string {
   const [name, entry] = Object.entries(fieldMatch)[0] ?? ['', 0];
-  const field = fieldOf(name);
+  const field = UNPADDED.get(name);
   if (field === undefined) {
     const text = typeof entry === 'object' ? `${String(entry.value)}/${String(entry.mask)}` : String(entry);
     return `set_field:${text}->${name}`;
   }
-  return `set_field:${writeBits({ ...field, digits: 0 }, fromEntry(field, entry), names)}->${field.name}`;
+  return `set_field:${writeEntry(field, entry, names)}->${field.name}`;
 }
 
 function resubmit(

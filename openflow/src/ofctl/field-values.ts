@@ -73,8 +73,11 @@ const FRAGMENTS: readonly (readonly [word: string, bits: Bits])[] = [
   ['not_later', { value: 0n, mask: 2n }],
 ];
 
+/** All ones, by width. */
+const ONES: readonly bigint[] = Array.from({ length: 129 }, (_, bits) => (1n << BigInt(bits)) - 1n);
+
 export function onesOf(bits: number): bigint {
-  return (1n << BigInt(bits)) - 1n;
+  return ONES[bits] ?? (1n << BigInt(bits)) - 1n;
 }
 
 /** Reads `VALUE` or `VALUE/MASK` of a field. Bits outside the mask are cleared. @throws OfctlSyntaxError */
@@ -179,6 +182,44 @@ function readFlags(
   return { value, mask };
 }
 
+/**
+ * Writes an entry of a match: {@link writeBits} of {@link fromEntry}. Dumps consist of these, so what is common, exact
+ * numbers and addresses and IPv4 prefixes, is written without a detour over bits.
+ */
+export function writeEntry(field: FieldText, entry: unknown, names?: PortNames): string {
+  return writeCommon(field, entry, names) ?? writeBits(field, fromEntry(field, entry), names);
+}
+
+const IPV4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
+const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
+const PREFIXES = new Map<string, string>(
+  Array.from({ length: 33 }, (_, prefix) => [writeIpv4(prefixMask(prefix, 4)), `/${prefix}`] as const),
+);
+PREFIXES.set('255.255.255.255', '');
+
+function writeCommon(field: FieldText, entry: unknown, names: PortNames | undefined): string | undefined {
+  switch (field.notation) {
+    case 'decimal':
+      return typeof entry === 'number' ? String(entry) : undefined;
+    case 'hex':
+      return typeof entry === 'number' ? hex(entry, field.digits) : undefined;
+    case 'port':
+      return typeof entry === 'number' ? writePort(entry, names) : undefined;
+    case 'mac':
+      return typeof entry === 'string' && MAC.test(entry) ? entry : undefined;
+    case 'ipv4': {
+      if (typeof entry === 'string') return IPV4.test(entry) ? entry : undefined;
+      const { value, mask } = entry as { value: unknown; mask: unknown };
+      const prefix = typeof mask === 'string' ? PREFIXES.get(mask) : undefined;
+      return prefix !== undefined && typeof value === 'string' && IPV4.test(value)
+        ? value + prefix
+        : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
 /** Writes a value, and its mask when it is not all ones. */
 export function writeBits(field: FieldText, bits: Bits, names?: PortNames): string {
   const isExact = bits.mask === onesOf(field.bits);
@@ -226,7 +267,7 @@ function writeOne(field: FieldText, value: bigint, names?: PortNames): string {
 
 /** C's `%#x`: zero has no prefix, unless digits are asked for. */
 export function hex(value: bigint | number, digits = 0): string {
-  if (digits === 0 && BigInt(value) === 0n) return '0';
+  if (digits === 0 && (value === 0 || value === 0n)) return '0';
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
 

@@ -36,6 +36,7 @@ const FLAGS = {
   no_byte_counts: 'NO_BYT_COUNTS',
 } as const;
 type FlagWord = keyof typeof FLAGS;
+const FLAG_WORDS = Object.entries(FLAGS);
 const isFlag = (key: string): key is FlagWord => Object.hasOwn(FLAGS, key);
 
 /** Reads one flow. @throws OfctlSyntaxError naming the word at fault and where it stands */
@@ -203,6 +204,8 @@ function instructionOf(word: Word, context: ActionContext): InstructionInput {
 
 /** Writes what stands behind `actions=`: instructions in Open vSwitch's order, `drop` when there are none. */
 export function formatInstructions(instructions: readonly Instruction[], names?: PortNames): string {
+  const [only] = instructions;
+  if (only !== undefined && instructions.length === 1) return formatInstruction(only, names) || 'drop';
   const words: string[] = [];
   for (const [, word] of instructions
     .map((each) => [rankOf(each), formatInstruction(each, names)] as const)
@@ -280,7 +283,8 @@ function formatRest(flow: Flow, names: PortNames | undefined): string {
   const words: string[] = [];
   if (flow.idleTimeout !== 0) words.push(`idle_timeout=${flow.idleTimeout}, `);
   if (flow.hardTimeout !== 0) words.push(`hard_timeout=${flow.hardTimeout}, `);
-  for (const [word, flag] of Object.entries(FLAGS)) if (flow.flags.includes(flag)) words.push(`${word} `);
+  if (flow.flags.length > 0)
+    for (const [word, flag] of FLAG_WORDS) if (flow.flags.includes(flag)) words.push(`${word} `);
   const match = formatMatch(flow.match, names);
   const key = [
     ...(flow.priority === DEFAULT_PRIORITY ? [] : [`priority=${flow.priority}`]),

@@ -9,7 +9,7 @@ import {
   onesOf,
   readBits,
   toEntry,
-  writeBits,
+  writeEntry,
   type Bits,
   type PortNames,
 } from './field-values.js';
@@ -272,44 +272,55 @@ const PRINTED: Readonly<Record<string, string>> = {
   icmpv6_code: 'icmp_code',
 };
 
+/** Places in the order of printing; the word for the protocol stands before the registers. */
+const RANKS = new Map(FIELDS.map((field, rank) => [field, rank]));
+const rankOf = (oxm: string): number => FIELDS.findIndex((field) => field.oxm === oxm);
+const PROTOCOL_RANK = rankOf('reg0') - 0.5;
+const VLAN_RANK = rankOf('vlan_vid');
+
 /** Writes a match as Open vSwitch does; '' for the one that matches everything. */
 export function formatMatch(match: Match, names?: PortNames): string {
-  const fields = new Map<string, Bits>();
+  const entries = new Map<string, readonly [field: FieldText, entry: unknown]>();
   const unknown: string[] = [];
   for (const [name, entry] of Object.entries(match)) {
     const field = fieldOf(name);
-    if (field !== undefined) fields.set(field.oxm, fromEntry(field, entry));
+    if (field !== undefined) entries.set(field.oxm, [field, entry]);
     else unknown.push(`${name}=${writeUnknown(entry)}`);
   }
+  const bitsOf = (oxm: string): Bits | undefined => {
+    const found = entries.get(oxm);
+    return found && fromEntry(...found);
+  };
   const exact = (oxm: string): number | undefined => {
-    const bits = fields.get(oxm);
-    return bits !== undefined && bits.mask === onesOf(fieldOf(oxm)?.bits ?? 0)
-      ? Number(bits.value)
-      : undefined;
+    const [field, entry] = entries.get(oxm) ?? [];
+    if (field === undefined || typeof entry === 'number') return entry as number | undefined;
+    const { value, mask } = fromEntry(field, entry);
+    return mask === onesOf(field.bits) ? Number(value) : undefined;
   };
   const [protocol, covers] = protocolWord(exact('eth_type'), exact('ip_proto'));
 
-  const words: string[] = [];
-  let isProtocolDue = protocol !== undefined;
-  for (const field of FIELDS) {
-    if (isProtocolDue && protocol !== undefined && field.oxm === 'reg0') {
-      words.push(protocol);
-      isProtocolDue = false;
-    }
-    if (field.oxm === 'vlan_vid') words.push(...writeVlan(fields.get('vlan_vid'), fields.get('vlan_pcp')));
-    const bits = fields.get(field.oxm);
-    if (
-      bits === undefined ||
-      covers.includes(field.oxm) ||
-      field.oxm === 'vlan_vid' ||
-      field.oxm === 'vlan_pcp'
-    )
-      continue;
-    if (field.oxm === 'ip_dscp') words.push(`nw_tos=${bits.value << 2n}`);
-    else if (field.oxm === 'nxm_vlan_tci') words.push(`vlan_tci=${writeTci(bits)}`);
-    else words.push(`${PRINTED[field.oxm] ?? field.name}=${writeBits(field, bits, names)}`);
+  const words: (readonly [rank: number, word: string])[] = [];
+  if (protocol !== undefined) words.push([PROTOCOL_RANK, protocol]);
+  if (entries.has('vlan_vid') || entries.has('vlan_pcp')) {
+    for (const word of writeVlan(bitsOf('vlan_vid'), bitsOf('vlan_pcp'))) words.push([VLAN_RANK, word]);
   }
-  return [...words, ...unknown].join(',');
+  for (const [oxm, [field, entry]] of entries) {
+    if (oxm !== 'vlan_vid' && oxm !== 'vlan_pcp' && !covers.includes(oxm))
+      words.push([RANKS.get(field) ?? 0, writeField(field, entry, names)]);
+  }
+  words.sort(([a], [b]) => a - b);
+  return [...words.map(([, word]) => word), ...unknown].join(',');
+}
+
+function writeField(field: FieldText, entry: unknown, names: PortNames | undefined): string {
+  switch (field.oxm) {
+    case 'ip_dscp':
+      return `nw_tos=${fromEntry(field, entry).value << 2n}`;
+    case 'nxm_vlan_tci':
+      return `vlan_tci=${writeTci(fromEntry(field, entry))}`;
+    default:
+      return `${PRINTED[field.oxm] ?? field.name}=${writeEntry(field, entry, names)}`;
+  }
 }
 
 /** The word for the protocol matched, and the fields it stands for. */

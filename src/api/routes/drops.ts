@@ -2,13 +2,13 @@
 import type { DroppedFrame } from '../../datapath/protocol.js';
 import { describeFrame, dropText } from '../../observe/index.js';
 import type { RateWindow } from '../../observe/index.js';
+import { askDatapath } from '../datapath.js';
 import { DropsView } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
 import { BridgeParams, Problem } from '../schemas.js';
 import type { Services } from '../services.js';
 import { bridgeOf } from '../views.js';
 import { windowOf } from './statistics.js';
-import { askDatapath } from './trace.js';
 
 export function dropRoutes(app: App, services: Services): void {
   app.get(
@@ -24,7 +24,9 @@ export function dropRoutes(app: App, services: Services): void {
     async (request) => {
       const { name } = bridgeOf(services, request.params.name);
       const window = await windowOf(services, name);
-      const last = await askDatapath(() => services.switches.ask('drops.last', { bridge: name }));
+      const last = await askDatapath(services, name, () =>
+        services.switches.ask('drops.last', { bridge: name }),
+      );
       return dropsView(name, window, last);
     },
   );

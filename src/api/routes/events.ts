@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { Type } from 'typebox';
 import { EVENT_KINDS } from '../../observe/index.js';
 import type { Event, EventHub, EventKind } from '../../observe/index.js';
-import { EventView } from '../observe-schemas.js';
+import { EventFrame } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
 import { ProblemError } from '../problems.js';
 import { InterfaceName, Problem } from '../schemas.js';
@@ -33,6 +33,12 @@ const Query = Type.Object(
     lastEventId: Type.Optional(
       Type.String({ maxLength: 64, description: 'In place of the header Last-Event-ID' }),
     ),
+    follow: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description: 'false: what there is after Last-Event-ID, and then the stream ends',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -61,8 +67,8 @@ export function eventRoutes(app: App, { events }: Services): void {
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 64 })) }),
         response: {
           200: {
-            description: 'A stream without end',
-            content: { 'text/event-stream': { schema: EventView } },
+            description: 'A stream without end, unless `follow` is false',
+            content: { 'text/event-stream': { schema: EventFrame } },
           },
           503: Problem,
         },
@@ -72,7 +78,7 @@ export function eventRoutes(app: App, { events }: Services): void {
       if (streams.size >= MAX_STREAMS) {
         throw new ProblemError(503, 'too-many', 'Too many streams', `there are ${MAX_STREAMS} already`);
       }
-      const { bridge, kind, lastEventId } = request.query;
+      const { bridge, kind, lastEventId, follow: isFollowed = true } = request.query;
       const after = request.headers['last-event-id'] ?? lastEventId ?? null;
       reply.hijack();
       reply.raw.writeHead(200, {
@@ -91,6 +97,7 @@ export function eventRoutes(app: App, { events }: Services): void {
         end();
         streams.delete(stream);
       });
+      if (!isFollowed) stream.end();
     },
   );
 }
@@ -101,12 +108,12 @@ function follow(
   after: string | null,
   stream: Stream,
 ): () => void {
-  const { missed, hasGap, lastId, end } = events.subscribe(filter, after, (event) =>
+  const { missed, hasGap, startId, end } = events.subscribe(filter, after, (event) =>
     stream.write(format(event)),
   );
   stream.write(`retry: ${RETRY_MS}\n`);
   // A client that has heard nothing yet can resume from here, too.
-  stream.write(`id: ${missed.length > 0 || after !== null ? (after ?? lastId) : lastId}\n\n`);
+  stream.write(`id: ${startId}\n\n`);
   if (hasGap) {
     const data = { kind: 'gap', at: new Date().toISOString(), bridge: null, data: {} };
     stream.write(`event: gap\ndata: ${JSON.stringify(data)}\n\n`);

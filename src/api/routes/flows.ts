@@ -7,6 +7,7 @@ import { answer, nothing } from '../answers.js';
 import { checkBody } from '../body.js';
 import { negotiate } from '../negotiation.js';
 import type { App } from '../plugin.js';
+import { ProblemError } from '../problems.js';
 import {
   Accepted,
   BridgeParams,
@@ -25,7 +26,7 @@ import {
 import type { Services } from '../services.js';
 import { ask, changeAsUser, driverOf } from '../tables/change.js';
 import { deleteOf, entriesOf, messagesOf, readFlow, selectionOf } from '../tables/input.js';
-import { flowLine, portNames, viewFlow } from '../tables/render.js';
+import { flowJson, flowLine, portNames } from '../tables/render.js';
 import { replacement } from '../tables/replace.js';
 
 const tags = ['tables'];
@@ -33,6 +34,8 @@ const URL = '/v1/bridges/:name/flows';
 const BODY_LIMIT = 32 << 20;
 const NDJSON = 'application/x-ndjson';
 const TYPES = ['application/json', 'text/plain', NDJSON];
+/** As many are held at once to be put in order; an answer of so many has some 30 MB. */
+const MOST_SORTED = 50_000;
 /** Flows made into text in one go, before others have their turn. */
 const CHUNK = 1000;
 const COMMANDS = { add: 'ADD', modify: 'MODIFY', 'modify-strict': 'MODIFY_STRICT' } as const;
@@ -48,8 +51,7 @@ export function flowRoutes(app: App, services: Services): void {
         tags,
         operationId: 'listFlows',
         summary: "The flows on the switch, the programs' and users'",
-        description:
-          'As JSON or text/plain (the order of tables and priorities), or as application/x-ndjson: as they come from the switch, in its order, for tables of any size.',
+        description: `As JSON or text/plain: in the order of tables and priorities, up to ${MOST_SORTED} flows; of more, 406. As application/x-ndjson: while they come from the switch, in its order, however many there are.`,
         params: BridgeParams,
         querystring: FlowFilter,
         response: {
@@ -57,7 +59,7 @@ export function flowRoutes(app: App, services: Services): void {
             description: 'The flows',
             also: { 'text/plain': FlowLines, [NDJSON]: FlowStream },
           }),
-          409: Problem,
+          ...refusals,
         },
       },
     },
@@ -75,7 +77,9 @@ export function flowRoutes(app: App, services: Services): void {
         const lines = ndjson(first, parts, isWanted, names);
         return reply.type(NDJSON).send(Readable.from(lines, { objectMode: false }) as never);
       }
-      const flows = (await ask(services, params.name, (it) => it.dumpFlows(selection))).filter(isWanted);
+      const flows = await ask(services, params.name, (it) =>
+        gathered(it.streamFlows(selection), isWanted, MOST_SORTED),
+      );
       flows.sort((a, b) => a.tableId - b.tableId || b.priority - a.priority);
       if (type === 'text/plain') {
         const lines = inChunks(flows, (flow) => flowLine(flow, names), '');
@@ -83,7 +87,7 @@ export function flowRoutes(app: App, services: Services): void {
           .type('text/plain; charset=utf-8')
           .send(Readable.from(lines, { objectMode: false }) as never);
       }
-      const views = inChunks(flows, (flow) => JSON.stringify(viewFlow(flow, names)), ',');
+      const views = inChunks(flows, (flow) => flowJson(flow, names), ',');
       const whole = enclosed('{"flows":[', views, ']}');
       return reply
         .type('application/json; charset=utf-8')
@@ -147,7 +151,7 @@ export function flowRoutes(app: App, services: Services): void {
       const names = portNames(driver.ports());
       const entries = entriesOf(request.body, 'flows');
       const wanted = messagesOf(entries, (value) => readFlow(value, 'ADD', names));
-      const have = (await ask(services, name, (it) => it.dumpFlows())).filter(isUsers);
+      const have = await ask(services, name, (it) => gathered(it.streamFlows(), isUsers, Infinity));
       const { messages, sources, ...counts } = replacement(have, wanted);
       await changeAsUser(
         driver,
@@ -184,6 +188,26 @@ function isUsers({ owner, tableId }: FlowDump): boolean {
   return owner === null && tableId < 64;
 }
 
+/**
+ * Those that are wanted, all at once, read over a connection of their own: what the switch has to tell its program
+ * meanwhile waits behind none of it.
+ * @throws ProblemError 406 where they are too many
+ */
+async function gathered(
+  parts: AsyncIterable<readonly FlowDump[]>,
+  isWanted: (flow: FlowDump) => boolean,
+  most: number,
+): Promise<FlowDump[]> {
+  const flows: FlowDump[] = [];
+  for await (const part of parts) {
+    for (const flow of part) if (isWanted(flow)) flows.push(flow);
+    if (flows.length <= most) continue;
+    const advice = `there are more than ${most} flows: have them as ${NDJSON}, or choose by table, cookie, match, owner`;
+    throw new ProblemError(406, 'too-many-flows', 'Too many flows for this form', advice);
+  }
+  return flows;
+}
+
 async function* ndjson(
   first: IteratorResult<FlowDump[]>,
   rest: ReturnType<SwitchDriver['streamFlows']>,
@@ -193,7 +217,7 @@ async function* ndjson(
   const lines = (part: FlowDump[]) =>
     part
       .filter(isWanted)
-      .map((flow) => `${JSON.stringify(viewFlow(flow, names))}\n`)
+      .map((flow) => `${flowJson(flow, names)}\n`)
       .join('');
   try {
     if (first.done !== true) yield lines(first.value);

@@ -45,7 +45,7 @@ export function groupRoutes(app: App, services: Services): void {
         querystring: OwnedFilter,
         response: {
           200: answer(GroupsView, { description: 'The groups', also: { 'text/plain': FlowLines } }),
-          409: Problem,
+          ...refusals,
         },
       },
     },
@@ -119,7 +119,7 @@ export function groupRoutes(app: App, services: Services): void {
         operationId: 'getGroup',
         summary: 'One group',
         params: GroupParams,
-        response: { 200: answer(GroupView, { description: 'The group' }), 409: Problem },
+        response: { 200: answer(GroupView, { description: 'The group' }), ...refusals },
       },
     },
     async ({ params: { name, groupId } }) => {

@@ -45,7 +45,7 @@ export function meterRoutes(app: App, services: Services): void {
         querystring: OwnedFilter,
         response: {
           200: answer(MetersView, { description: 'The meters', also: { 'text/plain': FlowLines } }),
-          409: Problem,
+          ...refusals,
         },
       },
     },
@@ -117,7 +117,7 @@ export function meterRoutes(app: App, services: Services): void {
         operationId: 'getMeter',
         summary: 'One meter',
         params: MeterParams,
-        response: { 200: answer(MeterView, { description: 'The meter' }), 409: Problem },
+        response: { 200: answer(MeterView, { description: 'The meter' }), ...refusals },
       },
     },
     async ({ params: { name, meterId } }) => {

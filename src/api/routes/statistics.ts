@@ -1,6 +1,7 @@
 /** Statistics with rates: of all bridges, of one, of a port. */
 import type { PortCounters } from '../../datapath/protocol.js';
 import type { RateWindow, Sample } from '../../observe/index.js';
+import { askDatapath } from '../datapath.js';
 import { AllStatistics, BridgeStatistics, PortStatistics } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
 import { ProblemError } from '../problems.js';
@@ -17,7 +18,8 @@ export function statisticsRoutes(app: App, services: Services): void {
     {
       schema: {
         tags,
-        summary: 'Counters and rates of every bridge on Weft’s own datapath',
+        summary:
+          'Counters and rates of every bridge on Weft’s own datapath; 409 where none of them is connected',
         response: { 200: AllStatistics, ...failures },
       },
     },
@@ -25,8 +27,12 @@ export function statisticsRoutes(app: App, services: Services): void {
       const ours = services.configuration.reading.network.bridges.filter(
         ({ connection }) => connection.kind === 'weft',
       );
-      const windows = await Promise.all(ours.map(({ name }) => windowOf(services, name)));
-      return { bridges: windows.map((window, i) => bridgeStatistics(ours[i]?.name ?? '', window)) };
+      const isConnected = ({ name }: { name: string }) => services.switches.driver(name)?.status().connected;
+      const connected = ours.filter(isConnected);
+      // With nobody to ask, why that is is the answer.
+      const asked = connected.length > 0 ? connected : ours;
+      const bridges = asked.map(async ({ name }) => bridgeStatistics(name, await windowOf(services, name)));
+      return { bridges: await Promise.all(bridges) };
     },
   );
 
@@ -62,7 +68,7 @@ export function statisticsRoutes(app: App, services: Services): void {
       const window = await windowOf(services, name);
       const counters = window.newest?.ports.get(device);
       if (counters) return portStatistics(counters, window);
-      throw new ProblemError(503, 'no-statistics', 'No statistics', `the datapath has no port ${device} yet`);
+      throw new ProblemError(409, 'no-statistics', 'No statistics', `the datapath has no port ${device} yet`);
     },
   );
 }
@@ -78,11 +84,7 @@ export async function windowOf(services: Services, name: string): Promise<RateWi
       `${name} lies on a switch that speaks OpenFlow only: ask that switch`,
     );
   }
-  try {
-    return await services.sampler.window(name);
-  } catch (error) {
-    throw new ProblemError(503, 'switch-unavailable', 'The switch does not answer', (error as Error).message);
-  }
+  return askDatapath(services, name, () => services.sampler.window(name));
 }
 
 type Side = 'rx' | 'tx';

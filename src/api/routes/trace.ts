@@ -7,6 +7,7 @@ import { FrameError, explainTrace, frameOf, traceText } from '../../observe/inde
 import type { TraceNames } from '../../observe/index.js';
 import { answer } from '../answers.js';
 import { checkBody } from '../body.js';
+import { askDatapath } from '../datapath.js';
 import { negotiate } from '../negotiation.js';
 import { TraceRequest, TraceView } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
@@ -50,7 +51,7 @@ export function traceRoutes(app: App, services: Services): void {
       const names = namesOf(services, name);
       const { inPort, frame } = await frameWanted(services, name, request.body, names.ports);
       const hex = Buffer.from(frame).toString('hex');
-      const told = await askDatapath(() =>
+      const told = await askDatapath(services, name, () =>
         services.switches.ask('trace', { bridge: name, inPort, frame: hex }),
       );
       const trace = explainTrace(told, { bridge: name, inPort, frame }, names);
@@ -62,15 +63,6 @@ export function traceRoutes(app: App, services: Services): void {
 
 function sendText(reply: FastifyReply, text: string): FastifyReply {
   return reply.type('text/plain; charset=utf-8').serializer(String).send(text);
-}
-
-/** @throws ProblemError in place of the datapath's errors */
-export async function askDatapath<T>(question: () => Promise<T>): Promise<T> {
-  try {
-    return await question();
-  } catch (error) {
-    throw new ProblemError(503, 'switch-unavailable', 'The switch does not answer', (error as Error).message);
-  }
 }
 
 /** Exactly one way to say which frame. */
@@ -135,7 +127,7 @@ async function lastDroppedFrame(
   ofport: number,
   { inPort, lastDropped }: TraceRequest,
 ): Promise<Uint8Array> {
-  const all = await askDatapath(() => services.switches.ask('drops.last', { bridge }));
+  const all = await askDatapath(services, bridge, () => services.switches.ask('drops.last', { bridge }));
   const [dropped] = all
     .filter((each) => each.ofport === ofport && (lastDropped === true || each.reason === lastDropped))
     .sort((a, b) => a.agoMs - b.agoMs);

@@ -1,4 +1,5 @@
 /** Questions to a bridge's switch, and changes of what belongs to users, with the switch's refusals as problems. */
+import { RequestError } from 'node-openflow';
 import type { MessageInput } from 'node-openflow';
 import { ForeignSwitchError } from '../../switches/driver.js';
 import type { RefusedMessage, SwitchDriver } from '../../switches/driver.js';
@@ -19,7 +20,7 @@ export function driverOf(services: Services, bridge: string): SwitchDriver {
   throw new ProblemError(409, 'switch-not-connected', 'The switch is not connected', `${bridge}: ${why}`);
 }
 
-/** @throws IntentError "no-such-bridge", ProblemError 503 where the switch does not answer */
+/** @throws IntentError "no-such-bridge", ProblemError 422 what the switch refuses, 503 where it does not answer */
 export async function ask<T>(
   services: Services,
   bridge: string,
@@ -67,6 +68,11 @@ export async function changeAsUser(
 const CONFLICTS = /EXISTS|FULL|OUT_OF|UNKNOWN_(GROUP|METER)|OVERLAP|CHAIN|LOOP|EPERM|IS_SLAVE/;
 
 function unavailable(error: unknown): ProblemError {
+  if (error instanceof RequestError && error.error !== undefined) {
+    const { errorType, code } = error.error;
+    const fault = { path: '', message: 'the switch refuses the question', openflow: `${errorType} ${code}` };
+    return new ProblemError(422, 'refused', 'The switch refuses it', undefined, [fault]);
+  }
   const why = error instanceof Error ? error.message : String(error);
   return new ProblemError(503, 'switch-unavailable', 'The switch does not answer', why);
 }
