@@ -131,6 +131,7 @@ const ANYWHERE = {
   401: 'A token is needed, or another one',
   403: 'Not allowed with this token, or addressed to a name that is not this host’s',
   406: 'It cannot be had in a form that Accept allows',
+  431: 'The request line with its fields is too large',
   500: 'A fault in Weft; its log says more',
   503: 'The database cannot be written, or the switch does not answer, at present',
 };

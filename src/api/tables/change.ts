@@ -65,7 +65,7 @@ export async function changeAsUser(
 }
 
 /** Codes that speak of what is on the switch (or is the program's) rather than of the message by itself. */
-const CONFLICTS = /EXISTS|FULL|OUT_OF|UNKNOWN_(GROUP|METER)|OVERLAP|CHAIN|LOOP|EPERM|IS_SLAVE/;
+const CONFLICTS = /EXISTS|FULL|OUT_OF|UNKNOWN_(GROUP|METER)|BAD_OUT_GROUP|OVERLAP|CHAIN|LOOP|EPERM|IS_SLAVE/;
 
 function unavailable(error: unknown): ProblemError {
   if (error instanceof RequestError && error.error !== undefined) {
