@@ -44,7 +44,15 @@ const crateRules = {
   'weft-agent': ['weft-frame', 'weft-openflow', 'weft-pipeline'],
   'weft-netdev': ['weft-frame'],
   'weft-loadgen': [],
-  'weft-switchd': ['weft-frame', 'weft-openflow', 'weft-pipeline', 'weft-agent', 'weft-netdev'],
+  'weft-fastpath': ['weft-frame', 'weft-pipeline'],
+  'weft-switchd': [
+    'weft-frame',
+    'weft-openflow',
+    'weft-pipeline',
+    'weft-agent',
+    'weft-netdev',
+    'weft-fastpath',
+  ],
 };
 
 function checkCrates() {

@@ -11,7 +11,7 @@ import { mustRun, PlainError, readCommand, requireRoot, root, runMain } from './
 const rustMinimum = { major: 1, minor: 88 };
 
 /** What runs and builds the switch: a program that shows that the package is there → the Debian package. */
-const toRun = { ip: 'iproute2', cc: 'gcc', tc: 'iproute2' };
+const toRun = { ip: 'iproute2', cc: 'gcc', tc: 'iproute2', clang: 'clang' };
 
 /** What the tests need besides: peers, captures, traffic. */
 const toTest = {
@@ -19,7 +19,6 @@ const toTest = {
   'ovs-testcontroller': 'openvswitch-testcontroller',
   tshark: 'tshark',
   tcpdump: 'tcpdump',
-  clang: 'clang',
   'g++': 'g++',
   iperf3: 'iperf3',
   ethtool: 'ethtool',

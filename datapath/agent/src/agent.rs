@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use weft_frame::Packet;
 use weft_openflow::{DecodeError, Message, Port, PortReason, TableFeatures, Text, table_no};
-use weft_pipeline::{Config, DropCounters, DropReason, Dropped, Owner, Pipeline, PortState, Trace};
+use weft_pipeline::{
+    CacheStats, CachedFlow, Config, DropCounters, DropReason, Dropped, FastPath, Owner, Pipeline,
+    PortState, Trace,
+};
 
 use crate::bundle::Bundles;
 use crate::config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
@@ -324,6 +327,29 @@ impl Agent {
             .filter_map(|session| session.bundles.next_deadline())
             .min();
         [self.next_expiry, bundles].into_iter().flatten().min()
+    }
+
+    /// Lets something forward cached flows by itself, or ends that.
+    pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
+        self.pipeline.set_fast_path(fast_path);
+    }
+
+    /// Forgets all cached flows, as when a port's device is another one.
+    pub fn forget_translations(&mut self) {
+        self.pipeline.forget_translations();
+    }
+
+    /// The cached flows, and the cache's counters.
+    pub fn cached_flows(&self) -> (Vec<CachedFlow>, CacheStats) {
+        (
+            self.pipeline.cached_flows().collect(),
+            self.pipeline.cache_stats(),
+        )
+    }
+
+    /// Brings counters up to date with what cached flows have counted, in the fast path too.
+    pub fn update_counters(&mut self, now: Nanos) {
+        self.pipeline.update_counters(now);
     }
 
     /// Follows a frame through the tables without sending it.

@@ -9,7 +9,7 @@ use weft_frame::Packet;
 use crate::counters::Counters;
 use crate::receive::RxBatch;
 use crate::shaping::priority_of;
-use crate::socket::PacketSocket;
+use crate::socket::{PacketSocket, Use};
 use crate::tap::Tap;
 use crate::transmit::{self, TxQueue};
 
@@ -29,7 +29,19 @@ pub struct Device {
 impl Device {
     /// Takes over an existing device.
     pub fn attach(ifindex: u32) -> io::Result<Device> {
-        let handle = Handle::Socket(PacketSocket::open(ifindex)?, Box::new(TxQueue::new()));
+        Device::open(ifindex, Use::Both)
+    }
+
+    /// Takes over an existing device whose frames come in by another way: [`crate::PuntDevice`].
+    pub fn attach_for_sending(ifindex: u32) -> io::Result<Device> {
+        Device::open(ifindex, Use::Send)
+    }
+
+    fn open(ifindex: u32, usage: Use) -> io::Result<Device> {
+        let handle = Handle::Socket(
+            PacketSocket::open(ifindex, usage)?,
+            Box::new(TxQueue::new()),
+        );
         Ok(Device {
             handle,
             counters: Counters::default(),
@@ -56,6 +68,12 @@ impl Device {
             Handle::Socket(socket, _) => batch.receive_socket(socket.as_fd(), &mut self.counters),
             Handle::Tap(tap) => batch.receive_tap(tap.as_fd(), &mut self.counters),
         }
+    }
+
+    /// Counts a frame that came in by another way.
+    pub fn count_received(&mut self, bytes: usize) {
+        self.counters.rx_packets += 1;
+        self.counters.rx_bytes += bytes as u64;
     }
 
     /// Sends a frame, now or at the next [`Device::flush`]; frames keep their order. What cannot be sent is counted.

@@ -1,6 +1,6 @@
 //! Network devices as the switch sees them: packet sockets, taps, and rtnetlink.
 //!
-//! This is the only crate with `unsafe`. Frames come and go whole: what the sender left to be done (checksum,
+//! Frames come and go whole: what the sender left to be done (checksum,
 //! segmentation) travels beside the frame in its virtio header and is finished by the kernel or the NIC where the
 //! frame leaves the machine, so a 64 KB TCP segment crosses the switch as one frame.
 //!
@@ -10,6 +10,7 @@ mod counters;
 mod device;
 mod ethtool;
 mod link;
+mod punt;
 mod receive;
 mod shaping;
 mod shield;
@@ -22,6 +23,7 @@ pub use counters::Counters;
 pub use device::Device;
 pub use ethtool::{LinkSpeed, disable_lro, link_speed};
 pub use link::{LinkEvent, LinkInfo, LinkMonitor, Rtnl};
+pub use punt::PuntDevice;
 pub use receive::{RX_BATCH, RxBatch};
 pub use shaping::{QUEUE_LIMIT, QueueCounters, QueueShape, Shaping};
 pub use shield::Shield;

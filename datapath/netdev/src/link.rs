@@ -8,11 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NlasIterator,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{
+    self, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage,
+};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 const NLMSG_ERROR: u16 = 2;
@@ -29,6 +31,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 /// `RTM_NEWLINK` sent for a bridge port (`AF_BRIDGE`) speaks of the port, not of the device.
 const AF_BRIDGE: u8 = 7;
@@ -56,6 +59,8 @@ pub struct LinkInfo {
     pub kind: Option<String>,
     /// Interface index of the bridge, bond or VRF this device belongs to.
     pub master: Option<u32>,
+    /// The other end (of a veth) is in another network namespace.
+    pub peer_elsewhere: bool,
 }
 
 impl LinkInfo {
@@ -77,6 +82,7 @@ impl LinkInfo {
             ethernet: u16::from_ne_bytes([header[2], header[3]]) == ARPHRD_ETHER,
             kind: None,
             master: None,
+            peer_elsewhere: false,
         };
         for nla in NlasIterator::new(&body[IFINFO_LEN..]) {
             let Ok(nla) = nla else { break };
@@ -89,6 +95,7 @@ impl LinkInfo {
                 }
                 IFLA_IFNAME => info.name = c_string(value),
                 IFLA_MTU => info.mtu = ne_u32(value)?,
+                IFLA_LINK_NETNSID => info.peer_elsewhere = true,
                 IFLA_MASTER => info.master = ne_u32(value),
                 IFLA_LINKINFO => {
                     info.kind = NlasIterator::new(value)
@@ -258,6 +265,25 @@ impl Rtnl {
             message.header.flags = LinkFlags::Up;
         }
         self.request(RouteNetlinkMessage::SetLink(message), 0, |_, _| {})
+    }
+
+    /// Makes a veth pair.
+    pub fn add_veth(&mut self, name: &str, peer: &str, mtu: u32) -> io::Result<()> {
+        let end = |name: &str| {
+            let mut message = LinkMessage::default();
+            message.attributes = vec![
+                LinkAttribute::IfName(name.to_owned()),
+                LinkAttribute::Mtu(mtu),
+            ];
+            message
+        };
+        let mut message = end(name);
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            link::LinkInfo::Kind(InfoKind::Veth),
+            link::LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end(peer)))),
+        ]));
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        self.request(RouteNetlinkMessage::NewLink(message), flags, |_, _| {})
     }
 
     /// Removes the device.

@@ -12,8 +12,8 @@ use crate::counters::Counters;
 
 /// Frames taken in one system call. Enough to spread its cost, few enough that what a batch touches stays in cache.
 pub const RX_BATCH: usize = 32;
-/// Room for `struct cmsghdr` and `struct tpacket_auxdata`, padding included.
-const CONTROL_LEN: usize = 64;
+/// Room for a `struct tpacket_auxdata` and a mark, each with its `struct cmsghdr`, padding included.
+const CONTROL_LEN: usize = 128;
 
 /// `struct cmsghdr` wants to be aligned.
 #[repr(C, align(8))]
@@ -25,6 +25,8 @@ pub struct RxBatch {
     packets: Vec<Packet>,
     /// Which of `packets` hold frames after a receive.
     filled: usize,
+    /// Marks of the filled packets.
+    marks: [u32; RX_BATCH],
     headers: [[u8; VNET_HDR_LEN]; RX_BATCH],
     controls: [Control; RX_BATCH],
 }
@@ -34,6 +36,7 @@ impl Default for RxBatch {
         RxBatch {
             packets: (0..RX_BATCH).map(|_| Packet::for_receive()).collect(),
             filled: 0,
+            marks: [0; RX_BATCH],
             headers: [[0; VNET_HDR_LEN]; RX_BATCH],
             controls: [Control([0; CONTROL_LEN]); RX_BATCH],
         }
@@ -46,12 +49,18 @@ impl RxBatch {
         &mut self.packets[..self.filled]
     }
 
+    /// The frames of the last receive with the marks they carried, if the socket was asked for them.
+    pub fn marked(&mut self) -> impl Iterator<Item = (&mut Packet, u32)> {
+        let marks = self.marks.iter().copied();
+        self.packets[..self.filled].iter_mut().zip(marks)
+    }
+
     /// Takes over one received message; keeps it as the next of the filled packets unless it is unusable.
     fn accept(
         &mut self,
         index: usize,
         length: usize,
-        tag: Option<[u8; 4]>,
+        Said { tag, mark }: Said,
         counters: &mut Counters,
     ) {
         let room = self.packets[index].receive_area().len();
@@ -72,6 +81,7 @@ impl RxBatch {
         {
             packet.bytes_mut()[12..16].copy_from_slice(&tag);
         }
+        self.marks[self.filled] = mark;
         counters.rx_packets += 1;
         counters.rx_bytes += packet.len() as u64;
         self.filled += 1;
@@ -121,8 +131,8 @@ impl RxBatch {
         }
         let received = received as usize;
         for (index, message) in messages.iter().enumerate().take(received) {
-            let tag = stripped_tag(&message.msg_hdr);
-            self.accept(index, message.msg_len as usize, tag, counters);
+            let said = control_data(&message.msg_hdr);
+            self.accept(index, message.msg_len as usize, said, counters);
         }
         Ok(received)
     }
@@ -150,7 +160,7 @@ impl RxBatch {
                     self.receive_error(error, counters)
                 };
             }
-            self.accept(index, length as usize, None, counters);
+            self.accept(index, length as usize, Said::default(), counters);
         }
         Ok(RX_BATCH)
     }
@@ -169,38 +179,56 @@ impl RxBatch {
     }
 }
 
-/// The VLAN tag that the kernel took out of the frame, as it belongs back in (`PACKET_AUXDATA`).
-fn stripped_tag(message: &libc::msghdr) -> Option<[u8; 4]> {
+/// What comes beside a frame.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    /// The VLAN tag that the kernel took out of the frame, as it belongs back in (`PACKET_AUXDATA`).
+    tag: Option<[u8; 4]>,
+    /// The mark of the frame (`SO_RCVMARK`).
+    mark: u32,
+}
+
+fn control_data(message: &libc::msghdr) -> Said {
+    let mut said = Said::default();
     // SAFETY: `message` was filled in by recvmmsg; its control buffer is alive and `msg_controllen` bytes of it valid.
     let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !control.is_null() {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give only headers that lie whole within the control buffer.
         let header = unsafe { *control };
-        let enough = header.cmsg_len as usize
-            >= size_of::<libc::cmsghdr>() + size_of::<libc::tpacket_auxdata>();
-        if header.cmsg_level == libc::SOL_PACKET
-            && header.cmsg_type == libc::PACKET_AUXDATA
-            && enough
-        {
-            // SAFETY: the length says that a whole `tpacket_auxdata` follows; it may lie unaligned.
-            let aux = unsafe {
-                libc::CMSG_DATA(control)
-                    .cast::<libc::tpacket_auxdata>()
-                    .read_unaligned()
-            };
-            if aux.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
-                return None;
+        let holds = |size: usize| header.cmsg_len as usize >= size_of::<libc::cmsghdr>() + size;
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::SOL_PACKET, libc::PACKET_AUXDATA)
+                if holds(size_of::<libc::tpacket_auxdata>()) =>
+            {
+                // SAFETY: the length says that a whole `tpacket_auxdata` follows; it may lie unaligned.
+                let aux = unsafe {
+                    libc::CMSG_DATA(control)
+                        .cast::<libc::tpacket_auxdata>()
+                        .read_unaligned()
+                };
+                said.tag = stripped_tag(&aux);
             }
-            let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
-                aux.tp_vlan_tpid
-            } else {
-                ethertype::VLAN
-            };
-            let ([a, b], [c, d]) = (tpid.to_be_bytes(), aux.tp_vlan_tci.to_be_bytes());
-            return Some([a, b, c, d]);
+            (libc::SOL_SOCKET, libc::SO_MARK) if holds(size_of::<u32>()) => {
+                // SAFETY: as above, for a word.
+                said.mark = unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() };
+            }
+            _ => {}
         }
         // SAFETY: as for CMSG_FIRSTHDR; `control` came from this very buffer.
         control = unsafe { libc::CMSG_NXTHDR(message, control) };
     }
-    None
+    said
+}
+
+fn stripped_tag(aux: &libc::tpacket_auxdata) -> Option<[u8; 4]> {
+    if aux.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
+        return None;
+    }
+    let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
+        aux.tp_vlan_tpid
+    } else {
+        ethertype::VLAN
+    };
+    let ([a, b], [c, d]) = (tpid.to_be_bytes(), aux.tp_vlan_tci.to_be_bytes());
+    Some([a, b, c, d])
 }

@@ -13,6 +13,20 @@ const RECEIVE_BUFFER: c_int = 16 << 20;
 /// Bytes that may wait in the device's queue before sending fails.
 const SEND_BUFFER: c_int = 8 << 20;
 
+/// `SO_RCVMARK` of Linux 5.19.
+const SO_RCVMARK: c_int = 75;
+
+/// What a packet socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Frames in and out.
+    Both,
+    /// Frames out; those that come in go elsewhere.
+    Send,
+    /// Frames in, with the marks they carry.
+    Marked,
+}
+
 /// A packet socket on one device, in promiscuous mode.
 #[derive(Debug)]
 pub struct PacketSocket {
@@ -20,8 +34,9 @@ pub struct PacketSocket {
 }
 
 impl PacketSocket {
-    /// Opens the device; from here on a copy of every frame that arrives on it waits to be received.
-    pub fn open(ifindex: u32) -> io::Result<PacketSocket> {
+    /// Opens the device; from here on a copy of every frame that arrives on it waits to be received (unless it is for
+    /// sending only).
+    pub fn open(ifindex: u32, usage: Use) -> io::Result<PacketSocket> {
         // Protocol 0: nothing arrives until everything is set and the socket is bound.
         let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
         let on: c_int = 1;
@@ -29,6 +44,9 @@ impl PacketSocket {
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
         // Kernels before 4.20 do not know it: they would show us what we send.
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &on)?;
+        if usage == Use::Marked {
+            sys::set_option(&fd, libc::SOL_SOCKET, SO_RCVMARK, &on)?;
+        }
         for (force, plain, bytes) in [
             (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_BUFFER),
             (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_BUFFER),
@@ -50,7 +68,11 @@ impl PacketSocket {
             libc::PACKET_ADD_MEMBERSHIP,
             &promiscuous,
         )?;
-        sys::bind_packet(&fd, ifindex, libc::ETH_P_ALL as u16)?;
+        let protocol = match usage {
+            Use::Send => 0,
+            Use::Both | Use::Marked => libc::ETH_P_ALL as u16,
+        };
+        sys::bind_packet(&fd, ifindex, protocol)?;
         Ok(PacketSocket { fd })
     }
 

@@ -1,22 +1,98 @@
 //! Cached translations (megaflows): what packets like an earlier one get without a walk.
 //!
-//! The cache holds nothing that is not in the tables: it may be emptied at any time, and is, on any change of tables,
-//! groups, meters or ports. Counters of cached packets are kept here and handed over before anyone reads them.
+//! The cache holds nothing that is not in the tables: it may be emptied at any time. What a change of tables, groups,
+//! meters or ports may concern is forgotten before the change is made. Counters of cached packets are kept here (or by
+//! the fast path that has taken the translation over) and handed on before anyone reads them.
+//!
+//! # What a change concerns
+//! A new or changed rule concerns a translation that looked into the rule's table, unless the two differ in a bit that is
+//! in both masks and that no action has changed on the way: then the rule can match none of its packets. A rule that goes
+//! concerns the translations that matched it. So learning one address leaves the traffic of all others alone.
 
 use crate::datapath::Translation;
+use crate::fields::Compiled;
+use crate::offload::{Counts, FastPath};
+use crate::slab::{FlowId, Slab};
+use crate::{drops::DropReason, trace};
+use serde::Serialize;
 use weft_classifier::Classifier;
-use weft_frame::FlowKey;
+use weft_frame::field::FIRST_PACKET_WORD;
+use weft_frame::{FlowKey, WORDS};
 
 /// Most distinct masks: beyond, lookups would cost more than a walk of few tables.
 const MAX_MASKS: usize = 128;
+/// Entries looked at to find one that may go when the cache is full.
+const EVICTION_SCAN: u32 = 64;
 
 /// A translation and the packets that used it since they were last credited.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub translation: Translation,
+    /// Of the packet it was made from.
+    pub key: FlowKey,
     pub packets: u64,
     pub bytes: u64,
     pub used: u64,
+    /// All its packets ever.
+    total: Counts,
+    /// Those of `packets` that the fast path has treated.
+    pub fast: u64,
+    /// Packets since the eviction hand last passed.
+    recent: u64,
+    /// Where the fast path has it, or why it has not.
+    handle: Result<u32, &'static str>,
+}
+
+impl Entry {
+    /// Whether a rule could match packets of this translation.
+    fn meets(&self, table_id: u8, rule: &Compiled) -> bool {
+        let translation = &self.translation;
+        let mut tables = translation.credits.tables.iter();
+        tables.any(|(looked_into, _)| *looked_into == table_id)
+            && (FIRST_PACKET_WORD..WORDS).all(|w| {
+                let certain = rule.mask.0[w] & translation.mask.0[w] & !translation.edited.0[w];
+                (rule.key.0[w] ^ self.key.0[w]) & certain == 0
+            })
+    }
+
+    fn uses_flow(&self, id: FlowId) -> bool {
+        let credits = &self.translation.credits;
+        credits.flows.contains(&id) || credits.refreshed.contains(&id)
+    }
+
+    fn count(&mut self, counts: Counts, now: u64) {
+        if counts.packets != 0 {
+            self.packets += counts.packets;
+            self.bytes += counts.bytes;
+            self.total.packets += counts.packets;
+            self.total.bytes += counts.bytes;
+            self.recent += counts.packets;
+            self.used = self.used.max(now);
+        }
+    }
+}
+
+/// A cached translation, as operators see it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CachedFlow {
+    /// The fields its packets agree on, with their values.
+    #[serde(rename = "match")]
+    pub fields: Vec<String>,
+    /// What is done with them.
+    pub actions: Vec<String>,
+    /// Why they are dropped, if they are.
+    pub drop: Option<DropReason>,
+    /// Packets it has treated.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When it was last seen in use, in nanoseconds of the caller's clock.
+    pub used: u64,
+    /// The fast path has it.
+    pub in_kernel: bool,
+    /// Why the fast path has it not.
+    pub why_not: Option<&'static str>,
 }
 
 /// Counters of the cache.
@@ -30,70 +106,204 @@ pub struct CacheStats {
     pub entries: usize,
     /// Distinct masks among them.
     pub masks: usize,
-    /// How often the cache was emptied as it was full.
+    /// How often a translation had to make room for another.
     pub overflows: u64,
+    /// Packets that a fast path has treated.
+    pub fast_hits: u64,
+    /// Translations that a fast path has.
+    pub fast_entries: usize,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     index: Classifier,
-    pub entries: Vec<Entry>,
-    hits: u64,
-    misses: u64,
-    overflows: u64,
+    entries: Slab<Entry>,
+    fast_path: Option<Box<dyn FastPath>>,
+    hand: u32,
+    /// The latest time we were told.
+    now: u64,
+    stats: CacheStats,
 }
 
 impl Cache {
+    /// Tells the time.
+    pub fn at(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
     /// The entry for a packet.
     #[inline]
-    pub fn find(&mut self, key: &FlowKey) -> Option<&mut Entry> {
-        match self.index.lookup_any(key) {
-            Some(id) => {
-                self.hits += 1;
-                self.entries.get_mut(id as usize)
-            }
-            None => {
-                self.misses += 1;
-                None
-            }
+    pub fn find(&mut self, key: &FlowKey, len: u64) -> Option<&Entry> {
+        let found = self.index.lookup_any(key);
+        let entry = found.and_then(|id| self.entries.get_mut(id));
+        match &entry {
+            Some(_) => self.stats.hits += 1,
+            None => self.stats.misses += 1,
         }
+        let entry = entry?;
+        let counts = Counts {
+            packets: 1,
+            bytes: len,
+        };
+        entry.count(counts, self.now);
+        Some(entry)
     }
 
-    /// Whether another entry fits.
-    pub fn is_full(&self, limit: usize) -> bool {
-        self.entries.len() >= limit || self.index.masks() > MAX_MASKS
-    }
-
-    /// Adds a translation made from a packet with this key.
-    pub fn insert(&mut self, key: &FlowKey, translation: Translation, used: u64) {
-        let id = self.entries.len() as u32;
-        self.index.insert(&translation.mask, key, 0, id);
-        self.entries.push(Entry {
+    /// Adds a translation made from a packet with this key. If there is no room, an entry that was not used lately goes;
+    /// what it had counted is handed to `credit`.
+    pub fn insert(
+        &mut self,
+        key: &FlowKey,
+        translation: Translation,
+        limit: usize,
+        mut credit: impl FnMut(&Entry),
+    ) {
+        while self.entries.len() >= limit || self.index.masks() > MAX_MASKS {
+            self.stats.overflows += 1;
+            let Some(victim) = self.victim() else {
+                return;
+            };
+            self.forget(victim, &mut credit);
+        }
+        let mask = translation.mask;
+        let handle = match &mut self.fast_path {
+            Some(fast_path) => fast_path.install(key, &translation),
+            None => Err("no fast path"),
+        };
+        self.stats.fast_entries += usize::from(handle.is_ok());
+        let entry = Entry {
             translation,
+            key: *key,
             packets: 0,
             bytes: 0,
-            used,
-        });
+            used: self.now,
+            total: Counts::default(),
+            fast: 0,
+            recent: 1,
+            handle,
+        };
+        let id = self.entries.insert(entry);
+        // The packet found nothing, so there is nothing with this mask and key yet.
+        self.index.insert(&mask, key, 0, id);
     }
 
-    pub fn clear(&mut self) {
-        if !self.entries.is_empty() {
-            self.index.clear();
-            self.entries.clear();
+    /// The next entry that has not been used since the hand last passed; after a while just the next one.
+    fn victim(&mut self) -> Option<u32> {
+        let mut last = None;
+        for _ in 0..EVICTION_SCAN + self.entries.bound() {
+            self.hand = (self.hand + 1) % self.entries.bound().max(1);
+            let Some(entry) = self.entries.get_mut(self.hand) else {
+                continue;
+            };
+            if let (Some(fast_path), Ok(handle)) = (&mut self.fast_path, entry.handle) {
+                let counts = fast_path.take_counts(handle);
+                self.stats.fast_hits += counts.packets;
+                entry.fast += counts.packets;
+                entry.count(counts, self.now);
+            }
+            let recent = std::mem::take(&mut entry.recent);
+            let scanned = last.get_or_insert((self.hand, 0));
+            scanned.1 += 1;
+            if recent == 0 || scanned.1 > EVICTION_SCAN {
+                return Some(self.hand);
+            }
+        }
+        last.map(|(id, _)| id)
+    }
+
+    fn forget(&mut self, id: u32, credit: &mut impl FnMut(&Entry)) {
+        let Some(mut entry) = self.entries.remove(id) else {
+            return;
+        };
+        self.index.remove(&entry.translation.mask, &entry.key, 0);
+        if let (Some(fast_path), Ok(handle)) = (&mut self.fast_path, entry.handle) {
+            let counts = fast_path.remove(handle);
+            self.stats.fast_entries -= 1;
+            self.stats.fast_hits += counts.packets;
+            entry.fast += counts.packets;
+            entry.count(counts, self.now);
+        }
+        credit(&entry);
+    }
+
+    fn forget_those(
+        &mut self,
+        mut concerned: impl FnMut(&Entry) -> bool,
+        mut credit: impl FnMut(&Entry),
+    ) {
+        let found: Vec<u32> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| concerned(entry))
+            .map(|(id, _)| id)
+            .collect();
+        for id in found {
+            self.forget(id, &mut credit);
         }
     }
 
-    pub fn overflowed(&mut self) {
-        self.overflows += 1;
+    /// Forgets what a new or changed rule of a table may concern.
+    pub fn forget_meeting(&mut self, table_id: u8, rule: &Compiled, credit: impl FnMut(&Entry)) {
+        self.forget_those(|entry| entry.meets(table_id, rule), credit);
+    }
+
+    /// Forgets what matched or refreshed one of these flows.
+    pub fn forget_users(&mut self, ids: &[FlowId], credit: impl FnMut(&Entry)) {
+        self.forget_those(|entry| ids.iter().any(|id| entry.uses_flow(*id)), credit);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self, credit: impl FnMut(&Entry)) {
+        self.forget_those(|_| true, credit);
+    }
+
+    /// Hands what was counted to `credit`, entry by entry, and starts anew.
+    pub fn credit(&mut self, mut credit: impl FnMut(&Entry)) {
+        let Cache {
+            entries,
+            fast_path,
+            stats,
+            now,
+            ..
+        } = self;
+        for entry in entries.values_mut() {
+            if let (Some(fast_path), Ok(handle)) = (fast_path.as_mut(), entry.handle) {
+                let counts = fast_path.take_counts(handle);
+                stats.fast_hits += counts.packets;
+                entry.fast += counts.packets;
+                entry.count(counts, *now);
+            }
+            if entry.packets != 0 {
+                credit(entry);
+                (entry.packets, entry.bytes, entry.fast) = (0, 0, 0);
+            }
+        }
+    }
+
+    /// Sets what treats packets instead of us. The cache must be empty.
+    pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
+        self.fast_path = fast_path;
+    }
+
+    /// The translations held, for operators.
+    pub fn flows(&self) -> impl Iterator<Item = CachedFlow> {
+        self.entries.iter().map(|(_, entry)| CachedFlow {
+            fields: trace::fields(&entry.translation.mask, &entry.key),
+            actions: entry.translation.actions.iter().map(trace::text).collect(),
+            drop: entry.translation.drop,
+            packets: entry.total.packets,
+            bytes: entry.total.bytes,
+            used: entry.used,
+            in_kernel: entry.handle.is_ok(),
+            why_not: entry.handle.err(),
+        })
     }
 
     pub fn stats(&self) -> CacheStats {
         CacheStats {
-            hits: self.hits,
-            misses: self.misses,
             entries: self.entries.len(),
             masks: self.index.masks(),
-            overflows: self.overflows,
+            ..self.stats
         }
     }
 }

@@ -157,6 +157,8 @@ pub struct Translation {
     pub actions: Box<[DpAction]>,
     /// The bits looked at.
     pub mask: FlowMask,
+    /// The bits that had another value somewhere on the way.
+    pub edited: FlowMask,
     /// What to count on.
     pub credits: Credits,
     /// Why the packet goes nowhere, if it does.

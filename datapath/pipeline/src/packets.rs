@@ -3,7 +3,7 @@
 use crate::datapath::Translation;
 use crate::drops::{DropReason, Head};
 use crate::execute::{Execution, Sink, Spares};
-use crate::pipeline::{Owner, Pipeline, apply_credits};
+use crate::pipeline::{Owner, Pipeline, apply_credits, apply_entry};
 use crate::ports::Ports;
 use crate::trace::{Logged, Step, Trace};
 use crate::translate::{Outcome, Walk, World};
@@ -32,10 +32,8 @@ impl Pipeline {
             spares,
             ..
         } = self;
-        if let Some(entry) = cache.find(&key) {
-            entry.packets += 1;
-            entry.bytes += len;
-            entry.used = now;
+        cache.at(now);
+        if let Some(entry) = cache.find(&key, len) {
             if let Some(reason) = entry.translation.drop {
                 ports.count_drop(in_port, reason, Head::of(packet), now);
             }
@@ -196,11 +194,17 @@ impl Pipeline {
         if let Some(key) = cache_as
             && translation.cacheable
         {
-            if self.cache.is_full(self.config.cache_limit) {
-                self.cache.overflowed();
-                self.invalidate();
-            }
-            self.cache.insert(key, translation, now);
+            let Pipeline {
+                cache,
+                tables,
+                groups,
+                ports,
+                config,
+                ..
+            } = self;
+            cache.insert(key, translation, config.cache_limit, |entry| {
+                apply_entry(tables, groups, ports, entry);
+            });
         }
     }
 }

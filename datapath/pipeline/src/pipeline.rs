@@ -1,13 +1,15 @@
 //! The pipeline of a bridge: state, what changes it, and what it does to packets.
 
-use crate::cache::{Cache, CacheStats};
+use crate::cache::{Cache, CacheStats, CachedFlow, Entry};
 use crate::config::Config;
 use crate::datapath::Credits;
 use crate::drops::DropCounters;
 use crate::execute::Spares;
 use crate::group::Groups;
 use crate::meter::Meters;
+use crate::offload::FastPath;
 use crate::ports::{PortState, Ports};
+use crate::slab::FlowId;
 use crate::tables::{Removed, TABLES, Tables, compile_match};
 use crate::transaction::Transaction;
 use crate::validate::{Context, Place};
@@ -41,6 +43,9 @@ pub struct Pipeline {
 
 /// Longest time between two calls of [`Pipeline::expire`] while any flow has a timeout.
 const EXPIRE_INTERVAL: u64 = 1_000_000_000;
+
+/// Beyond so many flows that change at once, looking for who uses them costs more than starting anew.
+const MANY_FLOWS: usize = 16;
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
     OfError::new(code, detail)
@@ -118,6 +123,7 @@ impl Pipeline {
     pub fn flow_mod(&mut self, owner: Owner, request: &FlowMod, now: u64) -> Result<(), OfError> {
         let own = self.own_tables(owner);
         let table_id = usize::from(request.table_id);
+        self.cache.at(now);
         if request.table_id != table_no::ALL {
             if table_id >= TABLES {
                 return Err(fail(
@@ -147,7 +153,13 @@ impl Pipeline {
                 }
                 let context = self.context(owner);
                 context.instructions(&request.instructions, &request.match_, request.table_id)?;
-                self.invalidate();
+                let replaced = self
+                    .tables
+                    .find(request.table_id, &compiled, request.priority);
+                self.invalidate_users(replaced.as_slice());
+                self.on_cache(|cache, credit| {
+                    cache.forget_meeting(request.table_id, &compiled, credit);
+                });
                 self.tables.add(request, &compiled, now)
             }
             FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
@@ -171,13 +183,13 @@ impl Pipeline {
                         )?;
                     }
                 }
-                self.invalidate();
+                self.invalidate_users(&ids);
                 self.tables.modify(&ids, request);
                 Ok(())
             }
             FlowModCommand::Delete | FlowModCommand::DeleteStrict => {
-                self.invalidate();
                 let ids = self.tables.targets(request, &compiled, own);
+                self.invalidate_users(&ids);
                 for id in ids {
                     self.tables.remove(id, FlowRemovedReason::Delete, now);
                 }
@@ -278,13 +290,12 @@ impl Pipeline {
         if !self.tables.has_timeouts() {
             return None;
         }
-        self.credit();
-        let before = self.tables.flows.len();
+        self.update_counters(now);
+        let (due, next) = self.tables.due(now);
+        let ids: Vec<FlowId> = due.iter().map(|(id, _)| *id).collect();
+        self.invalidate_users(&ids);
         let noted = self.own_tables(Owner::User).end;
-        let next = self.tables.expire(noted, now);
-        if self.tables.flows.len() != before {
-            self.invalidate();
-        }
+        self.tables.expire(&due, noted, now);
         next.map(|next| next.min(now + EXPIRE_INTERVAL))
     }
 
@@ -316,28 +327,80 @@ impl Pipeline {
         self.cache.stats()
     }
 
+    /// Lets something treat the packets of cached translations instead of us, or ends that.
+    pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
+        self.invalidate();
+        self.cache.set_fast_path(fast_path);
+    }
+
+    /// Brings the counters of rules, tables, groups and drops up to date, those of the fast path included. What asks for
+    /// flows, tables or groups does so by itself.
+    pub fn update_counters(&mut self, now: u64) {
+        self.cache.at(now);
+        self.credit();
+    }
+
+    /// The cached translations; their counters are up to date after [`Pipeline::update_counters`].
+    pub fn cached_flows(&self) -> impl Iterator<Item = CachedFlow> {
+        self.cache.flows()
+    }
+
+    /// Forgets all cached translations, as when a port's device is another one.
+    pub fn forget_translations(&mut self) {
+        self.invalidate();
+    }
+
     /// Hands the counters of cached packets over to rules, tables and groups.
     pub(crate) fn credit(&mut self) {
-        for entry in &mut self.cache.entries {
-            if entry.packets != 0 {
-                let counts = (entry.packets, entry.bytes);
-                let credits = &entry.translation.credits;
-                apply_credits(
-                    &mut self.tables,
-                    &mut self.groups,
-                    credits,
-                    counts,
-                    entry.used,
-                );
-                (entry.packets, entry.bytes) = (0, 0);
-            }
-        }
+        self.on_cache(|cache, credit| cache.credit(credit));
     }
 
     /// Forgets all cached translations: something they depend on is about to change.
     pub(crate) fn invalidate(&mut self) {
-        self.credit();
-        self.cache.clear();
+        self.on_cache(|cache, credit| cache.clear(credit));
+    }
+
+    /// Forgets the translations that matched one of these flows, which are about to change.
+    fn invalidate_users(&mut self, ids: &[FlowId]) {
+        match ids.len() {
+            0 => {}
+            1..=MANY_FLOWS => self.on_cache(|cache, credit| cache.forget_users(ids, credit)),
+            _ => self.invalidate(),
+        }
+    }
+
+    fn on_cache(&mut self, act: impl FnOnce(&mut Cache, &mut dyn FnMut(&Entry))) {
+        let Pipeline {
+            cache,
+            tables,
+            groups,
+            ports,
+            ..
+        } = self;
+        act(cache, &mut |entry| {
+            apply_entry(tables, groups, ports, entry)
+        });
+    }
+}
+
+/// Counts what a cached translation has counted.
+pub(crate) fn apply_entry(
+    tables: &mut Tables,
+    groups: &mut Groups,
+    ports: &mut Ports,
+    entry: &Entry,
+) {
+    let counts = (entry.packets, entry.bytes);
+    let translation = &entry.translation;
+    if entry.packets != 0 {
+        apply_credits(tables, groups, &translation.credits, counts, entry.used);
+    }
+    // Packets that came here were counted when they were dropped.
+    if let Some(reason) = translation.drop
+        && entry.fast != 0
+    {
+        let in_port = entry.key.get64(weft_frame::field::IN_PORT) as u32;
+        ports.count_drops(in_port, reason, entry.fast);
     }
 }
 

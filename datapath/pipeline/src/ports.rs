@@ -84,6 +84,14 @@ impl Ports {
         }
     }
 
+    /// Counts packets that were dropped without us.
+    pub(crate) fn count_drops(&mut self, in_port: u32, reason: DropReason, packets: u64) {
+        self.drops.add(reason, packets);
+        if let Some(port) = self.ports.get_mut(&in_port) {
+            port.drops.add(reason, packets);
+        }
+    }
+
     /// The last frames received on a port that were dropped, by reason.
     pub fn last_dropped(&self, port_no: u32) -> impl Iterator<Item = (DropReason, &Dropped)> + '_ {
         self.ports

@@ -396,8 +396,8 @@ impl Tables {
         }
     }
 
-    /// Removes the flows whose time is up, noting those of the tables before `noted`; says when the next one's will be.
-    pub fn expire(&mut self, noted: usize, now: u64) -> Option<u64> {
+    /// The flows whose time is up, and when the next one's will be.
+    pub fn due(&self, now: u64) -> (Vec<(FlowId, FlowRemovedReason)>, Option<u64>) {
         let mut due = Vec::new();
         let mut next = None;
         for id in &self.timed {
@@ -410,8 +410,13 @@ impl Tables {
                 next = Some(next.map_or(deadline, |next: u64| next.min(deadline)));
             }
         }
+        (due, next)
+    }
+
+    /// Removes the flows that are due, noting those of the tables before `noted`.
+    pub fn expire(&mut self, due: &[(FlowId, FlowRemovedReason)], noted: usize, now: u64) {
         for (id, reason) in due {
-            if let Some(flow) = self.flows.get(id)
+            if let Some(flow) = self.flows.get(*id)
                 && usize::from(flow.table_id) < noted
             {
                 self.expired.push(FlowMod {
@@ -420,9 +425,8 @@ impl Tables {
                     ..FlowMod::new(FlowModCommand::DeleteStrict, flow.table_id)
                 });
             }
-            self.remove(id, reason, now);
+            self.remove(*id, *reason, now);
         }
-        next
     }
 
     /// Whether any flow has a timeout.

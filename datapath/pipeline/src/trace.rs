@@ -220,7 +220,7 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-fn text(action: &DpAction) -> String {
+pub(crate) fn text(action: &DpAction) -> String {
     match action {
         DpAction::Apply(op) => format!("{op:?}"),
         DpAction::Output {
@@ -240,7 +240,7 @@ fn text(action: &DpAction) -> String {
 
 /// The fields of a mask, with their values. Of fields that share bits only those are named whose prerequisite the
 /// packet meets.
-fn fields(mask: &FlowMask, key: &FlowKey) -> Vec<String> {
+pub(crate) fn fields(mask: &FlowMask, key: &FlowKey) -> Vec<String> {
     let mut list = Vec::new();
     let mut named = FlowMask::ZERO;
     for oxm in OxmField::ALL {

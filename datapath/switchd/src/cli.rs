@@ -29,6 +29,18 @@ pub struct Options {
     #[arg(long)]
     pub keep_interfaces: bool,
 
+    /// Forward known flows in the kernel (eBPF). auto: if the kernel and our rights allow it
+    #[arg(long, value_enum, env = "WEFT_FASTPATH", default_value_t = FastPathMode::Off, value_name = "MODE")]
+    pub fastpath: FastPathMode,
+
+    /// Remove the fast path that a weft-datapath of this run directory has left in the kernel, and exit
+    #[arg(long)]
+    pub flush: bool,
+
+    /// The same as --fastpath=off
+    #[arg(long)]
+    pub no_fastpath: bool,
+
     /// A bridge, for running without weftd:
     /// name=br0,dpid=0000000000000001,port=eth1:1[,port=DEVICE:NUMBER...][,internal=NAME:NUMBER]
     /// [,controller=tcp:HOST:PORT][,listen=ptcp:PORT:HOST][,fail_mode=secure|standalone].
@@ -58,7 +70,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether the kernel is to forward known flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FastPathMode {
+    /// If it can.
+    Auto,
+    /// Never.
+    Off,
+}
+
 impl Options {
+    /// Whether a fast path is wanted.
+    pub fn wants_fast_path(&self) -> bool {
+        self.fastpath == FastPathMode::Auto && !self.no_fastpath
+    }
+
     /// What clap cannot see: bridges that contradict each other.
     pub fn check(&self) -> Result<(), String> {
         let mut names = BTreeSet::new();

@@ -79,9 +79,18 @@ fn run(options: &Options) -> Result<(), Failure> {
         _ => None,
     };
     let rundir = Rundir::take(&options.rundir)?;
+    if options.flush {
+        let what = if switch::flush(rundir.path())? {
+            "removed"
+        } else {
+            "nothing there"
+        };
+        println!("fast path of {}: {what}", rundir.path().display());
+        return Ok(());
+    }
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
-    let switch = start_switch(queue, rundir.path())?;
+    let switch = start_switch(queue, rundir.path(), options.wants_fast_path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -122,8 +131,9 @@ fn check_privileges() -> Result<(), Failure> {
 fn start_switch(
     queue: CommandQueue,
     rundir: &Path,
+    fast_path: bool,
 ) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
-    let switch = Switch::new(queue, rundir.to_owned())?;
+    let switch = Switch::new(queue, rundir.to_owned(), fast_path)?;
     Ok(std::thread::Builder::new()
         .name("switch".to_owned())
         .spawn(move || switch.run())?)

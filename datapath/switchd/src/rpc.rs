@@ -96,6 +96,15 @@ pub enum SwitchRequest {
     ListPorts(String),
     /// `port.stats`
     PortStats(String),
+    /// `fastpath.show`
+    FastPathShow,
+    /// `fastpath.flows`
+    FastPathFlows {
+        /// Name of the bridge.
+        bridge: String,
+        /// Most flows wanted, those with the most packets first.
+        limit: usize,
+    },
     /// `drops`
     Drops(String),
     /// `drops.last`
@@ -266,6 +275,11 @@ impl Request {
             "port.stats" => Request::Switch(SwitchRequest::PortStats(
                 read::<BridgeParams>(params)?.bridge,
             )),
+            "fastpath.show" => Request::Switch(SwitchRequest::FastPathShow),
+            "fastpath.flows" => {
+                let FastPathFlowsParams { bridge, limit } = read(params)?;
+                Request::Switch(SwitchRequest::FastPathFlows { bridge, limit })
+            }
             "drops" => Request::Switch(SwitchRequest::Drops(read::<BridgeParams>(params)?.bridge)),
             "drops.last" => Request::Switch(SwitchRequest::LastDropped(
                 read::<BridgeParams>(params)?.bridge,
@@ -304,6 +318,18 @@ impl Request {
         };
         Ok(request)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FastPathFlowsParams {
+    bridge: String,
+    #[serde(default = "default_flow_limit")]
+    limit: usize,
+}
+
+fn default_flow_limit() -> usize {
+    1000
 }
 
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {

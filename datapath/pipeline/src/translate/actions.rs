@@ -133,7 +133,7 @@ impl Walk<'_, '_> {
         }
         if [field::VLAN_VID, field::VLAN_PCP, field::VLAN_TCI].contains(&field) {
             self.look_at_tags();
-        } else {
+        } else if ![field::ETH_DST, field::ETH_SRC].contains(&field) {
             self.look_at_headers();
         }
         if !self.edit(HeaderOp::SetField { field, value, mask }) {

@@ -27,7 +27,7 @@ use crate::tables::{TABLES, Tables};
 use crate::trace::{Logged, Step};
 use std::rc::Rc;
 use weft_frame::field::{self, FIRST_PACKET_WORD, frag};
-use weft_frame::{FlowKey, FlowMask, Packet, parse};
+use weft_frame::{FlowKey, FlowMask, Packet, WORDS, parse};
 use weft_openflow::{Action, FlowMod, Instruction, port_config, port_no};
 
 /// Deepest nesting of resubmits, groups and clones.
@@ -82,6 +82,9 @@ pub(crate) struct Walk<'a, 'w> {
     packet: &'w Packet,
     in_port: u32,
     state: State,
+    /// The key as it came in, and the bits of it that were different somewhere on the way.
+    origin: FlowKey,
+    edited: FlowMask,
     action_set: Vec<Action>,
     /// Who wrote to it last: table, cookie, whether a table-miss entry.
     set_by: (u8, u64, bool),
@@ -126,6 +129,8 @@ impl<'a, 'w> Walk<'a, 'w> {
             packet,
             in_port,
             state,
+            origin: *key,
+            edited: FlowMask::ZERO,
             action_set: Vec::new(),
             set_by: (0, u64::MAX, false),
             mask,
@@ -206,6 +211,7 @@ impl<'a, 'w> Walk<'a, 'w> {
         let translation = Translation {
             actions: self.tree.flatten(),
             mask: self.mask,
+            edited: self.edited,
             credits: self.credits,
             drop,
             cacheable: self.cacheable && self.learned.is_empty(),
@@ -429,6 +435,9 @@ impl<'a, 'w> Walk<'a, 'w> {
         }
         let (key, _) = parse(scratch.bytes(), 0);
         self.state.key.0[FIRST_PACKET_WORD..].copy_from_slice(&key.0[FIRST_PACKET_WORD..]);
+        for word in FIRST_PACKET_WORD..WORDS {
+            self.edited.0[word] |= self.state.key.0[word] ^ self.origin.0[word];
+        }
         self.state.edits.add(op);
         true
     }

@@ -158,7 +158,8 @@ impl Walk<'_, '_> {
             return 0;
         };
         self.look_at(bits.whole);
-        if usize::from(bits.whole.word) >= FIRST_PACKET_WORD {
+        // Every frame has an Ethernet header, whatever lies behind.
+        if usize::from(bits.whole.word) >= FIRST_PACKET_WORD && !is_ethernet(bits.whole) {
             self.look_at_headers();
         }
         self.state.key.get(bits.whole) >> bits.offset & bits.ones()
@@ -175,6 +176,10 @@ impl Walk<'_, '_> {
             bits.mask(),
         );
     }
+}
+
+fn is_ethernet(field: weft_frame::Field) -> bool {
+    [field::ETH_DST, field::ETH_SRC, field::VLAN_TCI].contains(&field)
 }
 
 fn reason_of(reason: u8) -> PacketInReason {

@@ -1,6 +1,6 @@
 //! A bridge: its agent, and what the agent needs of us (ports to send by, connections to write to).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use weft_frame::Packet;
 use weft_netdev::Rtnl;
 use weft_openflow::{Body, Message};
 
+use super::fast::{Adoption, FastPath};
 use super::port::Port;
 use crate::outbox::Outbox;
 use crate::survival::FlowLog;
@@ -34,6 +35,14 @@ const NONE: u16 = u16::MAX;
 /// Ports and connections of one bridge.
 #[derive(Default)]
 pub struct BridgeIo {
+    /// Number of the bridge, never used again.
+    pub id: u32,
+    /// What forwards known flows in the kernel.
+    pub fast: Option<FastPath>,
+    /// Flows of an earlier life.
+    pub adoption: Adoption,
+    /// Connections of the bridge program's controller.
+    pub program_conns: HashSet<ConnId>,
     /// Ports; the place of one never changes.
     slots: Vec<Option<Port>>,
     /// Port number → slot, for the way of every frame.
@@ -243,7 +252,7 @@ impl Host for BridgeIo {
     fn port_counters(&self, port_no: u32) -> Option<PortCounters> {
         let port = self.slots[self.slot(port_no)?].as_ref()?;
         port.attached.as_ref()?;
-        let counters = port.counters();
+        let counters = port.counters(self.fast.as_ref());
         Some(PortCounters {
             rx_packets: counters.rx_packets,
             tx_packets: counters.tx_packets,

@@ -52,6 +52,7 @@ impl Switch {
         match &port.attached {
             Some(attached) if attached.link.ifindex == link.ifindex => {
                 port.link_changed(link);
+                self.retarget(index, slot);
                 self.refresh(index, slot);
             }
             Some(_) => {
@@ -121,7 +122,8 @@ impl Switch {
         let Some(port) = bridge.io.port(slot) else {
             return;
         };
-        port.attach(&mut self.rtnl, &name);
+        let fast = self.fast.as_ref().map(|fast| &fast.path);
+        port.attach(&mut self.rtnl, fast, &name);
         port.apply_qos(&mut self.rtnl, now);
         if let Some(attached) = &port.attached {
             self.devices.insert(attached.link.ifindex, (index, slot));
@@ -144,20 +146,41 @@ impl Switch {
         } else if port.spec.device_type == DeviceType::Internal {
             self.retry_at = Some(Instant::now() + RETRY);
         }
+        self.retarget(index, slot);
         self.refresh(index, slot);
     }
 
     fn detach(&mut self, index: usize, slot: usize, why: &str) {
+        self.settle(index);
         let Some(bridge) = &mut self.bridges[index] else {
             return;
         };
+        let id = bridge.io.id;
         if let Some(port) = bridge.io.port(slot) {
             if let Some(attached) = &port.attached {
                 self.devices.remove(&attached.link.ifindex);
             }
-            port.detach(&mut self.rtnl, &bridge.spec.name, why);
+            let fast = self.fast.as_ref().map(|fast| &fast.path);
+            if fast.is_some_and(|fast| fast.set_target(id, port.ofport, None)) {
+                bridge.agent.forget_translations();
+            }
+            port.detach(&mut self.rtnl, fast, &bridge.spec.name, why);
         }
         self.refresh(index, slot);
+    }
+
+    /// Says where the kernel may send a port's frames. If that has changed, flows that say otherwise have to go.
+    pub(super) fn retarget(&mut self, index: usize, slot: usize) {
+        let (Some(fast), Some(bridge)) = (&self.fast, &mut self.bridges[index]) else {
+            return;
+        };
+        let id = bridge.io.id;
+        let Some(port) = bridge.io.port(slot) else {
+            return;
+        };
+        if fast.path.set_target(id, port.ofport, port.target()) {
+            bridge.agent.forget_translations();
+        }
     }
 
     /// Tries again to make internal interfaces that could not be made.

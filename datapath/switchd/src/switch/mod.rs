@@ -6,6 +6,7 @@
 //! nor a controller that programs a million flows can starve the other.
 
 mod bridge;
+mod fast;
 mod links;
 mod policer;
 mod port;
@@ -22,10 +23,13 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::time::{ClockId, clock_gettime};
-use weft_agent::{ConnId, ConnectionInfo};
+use weft_agent::{ConnId, ConnectionInfo, ConnectionKind};
 use weft_netdev::{LinkMonitor, Rtnl, RxBatch};
+use weft_openflow::{Body, Message, MultipartRequestBody};
 
 use self::bridge::Bridge;
+use self::fast::Fast;
+pub use self::fast::flush;
 use crate::command::{Command, CommandQueue};
 use crate::outbox::Outbox;
 use crate::survival;
@@ -35,6 +39,8 @@ use crate::wire::{Incoming, Outgoing};
 const QUEUE: u64 = 0;
 /// Token of the kernel's notifications.
 const LINKS: u64 = 1;
+/// Token of the punt device.
+const PUNT: u64 = 2;
 /// Tokens of ports: bridge and slot, from here on.
 const PORTS: u64 = 1 << 16;
 /// Niceness of the switch thread.
@@ -65,6 +71,10 @@ pub struct Switch {
     /// Messages for which the last round had no time left.
     backlog: Option<(ConnId, std::vec::IntoIter<Incoming>)>,
     batch: RxBatch,
+    /// What forwards known flows in the kernel.
+    fast: Option<Fast>,
+    /// Number of the latest bridge.
+    next_bridge: u32,
     /// Where users' flows are kept for a next life.
     rundir: PathBuf,
     retry_at: Option<Instant>,
@@ -74,7 +84,7 @@ pub struct Switch {
 
 impl Switch {
     /// A switch without bridges.
-    pub fn new(queue: CommandQueue, rundir: PathBuf) -> io::Result<Switch> {
+    pub fn new(queue: CommandQueue, rundir: PathBuf, fast_path: bool) -> io::Result<Switch> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let monitor = LinkMonitor::new()?;
         epoll::add(
@@ -89,10 +99,20 @@ impl Switch {
             epoll::EventData::new_u64(LINKS),
             epoll::EventFlags::IN,
         )?;
+        let mut rtnl = Rtnl::new()?;
+        let fast = fast_path.then(|| Fast::start(&mut rtnl, &rundir)).flatten();
+        if let Some(fast) = &fast {
+            epoll::add(
+                &epoll,
+                &fast.punt,
+                epoll::EventData::new_u64(PUNT),
+                epoll::EventFlags::IN,
+            )?;
+        }
         Ok(Switch {
             queue,
             epoll,
-            rtnl: Rtnl::new()?,
+            rtnl,
             monitor,
             bridges: Vec::new(),
             names: HashMap::new(),
@@ -101,6 +121,8 @@ impl Switch {
             replying: Vec::new(),
             backlog: None,
             batch: RxBatch::default(),
+            fast,
+            next_bridge: 0,
             rundir,
             retry_at: None,
             stopping: false,
@@ -133,6 +155,7 @@ impl Switch {
                 match event.data.u64() {
                     QUEUE => commands = true,
                     LINKS => links = true,
+                    PUNT => self.receive_punted(now),
                     token => self.receive(token - PORTS, now),
                 }
             }
@@ -178,7 +201,8 @@ impl Switch {
         let retry = self
             .retry_at
             .map(|at| at.saturating_duration_since(Instant::now()));
-        let wait = next.into_iter().chain(retry).min()?;
+        let fast = self.fast.as_ref().map(Fast::due_in);
+        let wait = next.into_iter().chain(retry).chain(fast).min()?;
         Some(Timespec {
             tv_sec: wait.as_secs() as i64,
             tv_nsec: i64::from(wait.subsec_nanos()) as _,
@@ -296,6 +320,7 @@ impl Switch {
             Command::Closed(conn) => {
                 if let Some(bridge) = self.bridge_of(conn) {
                     bridge.io.outboxes.remove(&conn);
+                    bridge.io.program_conns.remove(&conn);
                     bridge.agent.connection_closed(conn, &mut bridge.io);
                 }
                 self.after_agent(conn);
@@ -339,6 +364,9 @@ impl Switch {
         self.conns.insert(conn, index);
         if let Some(bridge) = &mut self.bridges[index] {
             bridge.io.outboxes.insert(conn, outbox);
+            if info.kind == ConnectionKind::Program {
+                bridge.io.program_conns.insert(conn);
+            }
             bridge
                 .agent
                 .connection_opened(conn, info, now, &mut bridge.io);
@@ -349,6 +377,14 @@ impl Switch {
     /// answered at once (OF 1.3.5 §7.3.7).
     fn handle(&mut self, conn: ConnId, message: Incoming) {
         let now = self.now();
+        if message.as_ref().is_ok_and(is_change)
+            && let Some(&index) = self.conns.get(&conn)
+        {
+            let by_program = self.bridges[index]
+                .as_ref()
+                .is_some_and(|bridge| bridge.io.program_conns.contains(&conn));
+            self.before_change(index, by_program, now);
+        }
         let Some(bridge) = self.bridge_of(conn) else {
             return;
         };
@@ -357,6 +393,9 @@ impl Switch {
             return;
         }
         bridge.io.in_port = 0;
+        if bridge.io.fast.is_some() && message.as_ref().is_ok_and(asks_for_port_counters) {
+            bridge.agent.update_counters(now);
+        }
         match message {
             Ok(message) => bridge.agent.handle(conn, message, now, &mut bridge.io),
             Err(error) => {
@@ -448,6 +487,7 @@ impl Switch {
                 bridge.agent.tick(now, &mut bridge.io);
             }
         }
+        self.tick_fast(now);
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry_internal_ports();
         }
@@ -476,11 +516,36 @@ impl Switch {
         for index in 0..self.bridges.len() {
             self.drop_bridge(index, self.keep_interfaces);
         }
+        if let Some(fast) = self.fast.take() {
+            fast.stop(&mut self.rtnl, self.keep_interfaces);
+        }
         if !self.keep_interfaces {
             // Also those of bridges that nobody has asked for again.
             survival::remove_all(&self.rundir);
         }
     }
+}
+
+/// Whether a message may change what is done with packets.
+fn is_change(message: &Message) -> bool {
+    matches!(
+        message.body,
+        Body::FlowMod(_)
+            | Body::GroupMod(_)
+            | Body::MeterMod(_)
+            | Body::PortMod(_)
+            | Body::TableMod(_)
+            | Body::SetConfig(_)
+            | Body::BundleControl(_)
+    )
+}
+
+/// Other counters are brought up to date where they are asked for.
+fn asks_for_port_counters(message: &Message) -> bool {
+    let Body::MultipartRequest(request) = &message.body else {
+        return false;
+    };
+    matches!(request.body, MultipartRequestBody::PortStats(_))
 }
 
 /// The epoll token of a port.

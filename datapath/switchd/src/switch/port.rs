@@ -3,6 +3,7 @@
 use std::io;
 
 use weft_agent::{Nanos, PortQueue};
+use weft_fastpath::{Target, Way};
 use weft_netdev::{
     Counters, Device, LinkInfo, LinkSpeed, QueueCounters, Rtnl, Shaping, Shield, Tap, disable_lro,
     link_speed,
@@ -10,6 +11,7 @@ use weft_netdev::{
 use weft_openflow as of;
 use weft_openflow::{port_config, port_state};
 
+use super::fast::FastPath;
 use super::policer::Policer;
 use crate::types::{DeviceType, PortInfo, PortSpec, format_mac};
 
@@ -47,6 +49,25 @@ pub struct Attached {
     shield: Option<Shield>,
 }
 
+impl Attached {
+    /// How the kernel gets a frame to the device.
+    fn target(&self, device_type: DeviceType, policed: bool) -> Target {
+        let way = match device_type {
+            DeviceType::Internal => Way::Receive,
+            DeviceType::System if self.link.peer_elsewhere => Way::Peer,
+            DeviceType::System => Way::Transmit,
+        };
+        // As for the Linux bridge: an Ethernet header and a tag beside what the MTU speaks of.
+        let max_len = self.link.mtu.saturating_add(18);
+        Target {
+            ifindex: self.link.ifindex,
+            way,
+            max_len: u16::try_from(max_len).unwrap_or(u16::MAX),
+            policed,
+        }
+    }
+}
+
 impl Port {
     /// A port without its device.
     pub fn new(spec: PortSpec, ofport: u32) -> Port {
@@ -65,13 +86,13 @@ impl Port {
     }
 
     /// Opens the device. On failure the port waits, and says why.
-    pub fn attach(&mut self, rtnl: &mut Rtnl, bridge: &str) {
+    pub fn attach(&mut self, rtnl: &mut Rtnl, fast: Option<&FastPath>, bridge: &str) {
         if self.attached.is_some() {
             return;
         }
         let opened = match self.spec.device_type {
-            DeviceType::System => open_system(&self.spec.name, rtnl),
-            DeviceType::Internal => open_internal(&self.spec, rtnl, bridge),
+            DeviceType::System => open_system(&self.spec.name, rtnl, fast),
+            DeviceType::Internal => open_internal(&self.spec, rtnl, fast, bridge),
         };
         match opened {
             Ok((mut attached, warning)) => {
@@ -102,7 +123,7 @@ impl Port {
     }
 
     /// Lets go of the device; it may be gone already. An internal one stays, as it is persistent.
-    pub fn detach(&mut self, rtnl: &mut Rtnl, bridge: &str, why: &str) {
+    pub fn detach(&mut self, rtnl: &mut Rtnl, fast: Option<&FastPath>, bridge: &str, why: &str) {
         if self.shaping.take().is_some()
             && let Some(attached) = &self.attached
             && let Err(error) = rtnl.clear_shaping(attached.link.ifindex)
@@ -112,6 +133,9 @@ impl Port {
         if let Some(mut attached) = self.attached.take() {
             attached.device.flush();
             self.counters = attached.device.counters();
+            if let Some(fast) = fast {
+                fast.detach(attached.link.ifindex, &mut self.counters);
+            }
             if let Some(Err(error)) = attached.shield.map(|shield| shield.remove(rtnl)) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "the host's stack stays off the device");
             }
@@ -127,17 +151,23 @@ impl Port {
     }
 
     /// Ends the port; an internal device goes too, unless it is to be kept.
-    pub fn remove(mut self, rtnl: &mut Rtnl, bridge: &str, keep_interface: bool) {
+    pub fn remove(
+        mut self,
+        rtnl: &mut Rtnl,
+        fast: Option<&FastPath>,
+        bridge: &str,
+        keep_interface: bool,
+    ) {
         if self.spec.device_type == DeviceType::Internal && !keep_interface {
-            if let Some(Err(error)) = self
-                .attached
-                .take()
-                .map(|attached| attached.device.remove())
-            {
+            let attached = self.attached.take();
+            if let (Some(fast), Some(attached)) = (fast, &attached) {
+                fast.detach(attached.link.ifindex, &mut self.counters);
+            }
+            if let Some(Err(error)) = attached.map(|attached| attached.device.remove()) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "internal interface cannot be removed");
             }
         } else {
-            self.detach(rtnl, bridge, "removed");
+            self.detach(rtnl, fast, bridge, "removed");
         }
     }
 
@@ -262,13 +292,22 @@ impl Port {
     }
 
     /// What passed so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self, fast: Option<&FastPath>) -> Counters {
         let mut counters = match &self.attached {
             Some(attached) => attached.device.counters(),
             None => self.counters,
         };
+        if let (Some(fast), Some(attached)) = (fast, &self.attached) {
+            fast.add_counts(attached.link.ifindex, &mut counters);
+        }
         counters.rx_dropped += self.policer.as_ref().map_or(0, |policer| policer.dropped);
         counters
+    }
+
+    /// Where the kernel may send the port's frames.
+    pub fn target(&self) -> Option<Target> {
+        let attached = self.attached.as_ref()?;
+        Some(attached.target(self.spec.device_type, self.policer.is_some()))
     }
 
     /// As controllers are to see it; none while the device is away.
@@ -328,7 +367,7 @@ impl Port {
 /// The device, and what is wrong with it although it works.
 type Opened = (Attached, Option<String>);
 
-fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
+fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Result<Opened> {
     let link = rtnl
         .link(name)?
         .ok_or_else(|| io::Error::from_raw_os_error(NO_SUCH_DEVICE))?;
@@ -340,11 +379,23 @@ fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
             "the device belongs to a Linux bridge, bond or the like",
         ));
     }
-    let device = Device::attach(link.ifindex)?;
     if let Err(error) = disable_lro(name) {
         // Virtual devices have none to turn off.
         tracing::debug!(port = name, %error, "large receive offload not changed");
     }
+    let speed = link_speed(name).ok();
+    if fast.is_some_and(|fast| fast.attach(link.ifindex, name, false)) {
+        // The program leaves nothing to the host, so no shield is needed.
+        let device = Device::attach_for_sending(link.ifindex)?;
+        let attached = Attached {
+            device,
+            link,
+            speed,
+            shield: None,
+        };
+        return Ok((attached, None));
+    }
+    let device = Device::attach(link.ifindex)?;
     let (shield, warning) = match Shield::attach(rtnl, link.ifindex) {
         Ok(shield) => (Some(shield), None),
         Err(error) => {
@@ -355,7 +406,6 @@ fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
             (None, Some(warning))
         }
     };
-    let speed = link_speed(name).ok();
     Ok((
         Attached {
             device,
@@ -367,7 +417,12 @@ fn open_system(name: &str, rtnl: &mut Rtnl) -> io::Result<Opened> {
     ))
 }
 
-fn open_internal(spec: &PortSpec, rtnl: &mut Rtnl, bridge: &str) -> io::Result<Opened> {
+fn open_internal(
+    spec: &PortSpec,
+    rtnl: &mut Rtnl,
+    fast: Option<&FastPath>,
+    bridge: &str,
+) -> io::Result<Opened> {
     let tap = Tap::open(&spec.name)?;
     let gone = || io::Error::from_raw_os_error(NO_SUCH_DEVICE);
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
@@ -380,6 +435,10 @@ fn open_internal(spec: &PortSpec, rtnl: &mut Rtnl, bridge: &str) -> io::Result<O
     });
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
     let speed = link_speed(&spec.name).ok();
+    if let Some(fast) = fast {
+        // Without the program all of it comes by the tap.
+        fast.attach(link.ifindex, &spec.name, true);
+    }
     Ok((
         Attached {
             device: Device::from_tap(tap),

@@ -35,9 +35,23 @@ impl Switch {
                 serde_json::to_value(ports)
                     .map_err(|error| RpcError::new("internal", error.to_string()))
             }
-            SwitchRequest::PortStats(bridge) => Ok(port_stats(self.bridge(&bridge)?)),
-            SwitchRequest::Drops(bridge) => {
+            SwitchRequest::PortStats(bridge) => {
+                let now = self.now();
                 let bridge = self.bridge(&bridge)?;
+                bridge.agent.update_counters(now);
+                Ok(port_stats(bridge))
+            }
+            SwitchRequest::FastPathShow => Ok(self.show_fast_path()),
+            SwitchRequest::FastPathFlows { bridge, limit } => {
+                let now = self.now();
+                let bridge = self.bridge(&bridge)?;
+                bridge.agent.update_counters(now);
+                Ok(cached_flows(bridge, limit, now))
+            }
+            SwitchRequest::Drops(bridge) => {
+                let now = self.now();
+                let bridge = self.bridge(&bridge)?;
+                bridge.agent.update_counters(now);
                 let mut drops = reasons(&bridge.agent.drops());
                 if bridge.io.packet_in_drops > 0 {
                     drops["packet-in-queue-full"] = json!(bridge.io.packet_in_drops);
@@ -100,7 +114,17 @@ impl Switch {
             }
             return Ok(answer(false));
         }
-        let bridge = Some(self.new_bridge(&spec, now));
+        let mut bridge = self.new_bridge(&spec, now);
+        self.next_bridge += 1;
+        bridge.io.id = self.next_bridge;
+        if let Some(fast) = &self.fast {
+            bridge.io.fast = Some(fast.path.clone());
+            bridge
+                .agent
+                .set_fast_path(Some(fast.path.of_bridge(bridge.io.id)));
+            self.begin_adoption(&mut bridge, now);
+        }
+        let bridge = Some(bridge);
         match self.bridges.iter().position(Option::is_none) {
             Some(free) => self.bridges[free] = bridge,
             None => self.bridges.push(bridge),
@@ -116,6 +140,9 @@ impl Switch {
     /// Ends a bridge: its ports go, its connections are closed. If `keep`, internal interfaces stay for a next life, and so
     /// does what users had installed.
     pub(super) fn drop_bridge(&mut self, index: usize, keep: bool) {
+        if !keep {
+            self.settle(index);
+        }
         let Some(mut bridge) = self.bridges[index].take() else {
             return;
         };
@@ -125,9 +152,16 @@ impl Switch {
         for outbox in bridge.io.outboxes.values() {
             outbox.finish();
         }
+        // Kept, it goes on in the kernel without us.
+        let fast = self.fast.as_ref().filter(|_| !keep).map(|fast| &fast.path);
+        if !keep {
+            bridge.agent.set_fast_path(None);
+        }
+        let id = bridge.io.id;
         let slots: Vec<_> = bridge.io.ports().map(|(slot, _)| slot).collect();
         for port in slots.into_iter().filter_map(|slot| bridge.io.remove(slot)) {
-            port.remove(&mut self.rtnl, &bridge.spec.name, keep);
+            fast.map(|fast| fast.set_target(id, port.ofport, None));
+            port.remove(&mut self.rtnl, fast, &bridge.spec.name, keep);
         }
         if let Some(mut log) = bridge.io.log.take() {
             if keep {
@@ -236,6 +270,7 @@ impl Switch {
                 ));
             }
         }
+        self.retarget(index, slot);
         self.drain_links();
         let port = self.bridges[index]
             .as_ref()
@@ -277,6 +312,7 @@ impl Switch {
 
     fn drop_port(&mut self, index: usize, slot: usize, keep_interface: bool) {
         let now = self.now();
+        self.settle(index);
         let Some(bridge) = &mut self.bridges[index] else {
             return;
         };
@@ -299,7 +335,11 @@ impl Switch {
             ofport = info.ofport,
             "port removed"
         );
-        port.remove(&mut self.rtnl, &bridge.spec.name, keep_interface);
+        let fast = self.fast.as_ref().map(|fast| &fast.path);
+        if fast.is_some_and(|fast| fast.set_target(bridge.io.id, port.ofport, None)) {
+            bridge.agent.forget_translations();
+        }
+        port.remove(&mut self.rtnl, fast, &bridge.spec.name, keep_interface);
         self.publish(index, info, "removed");
     }
 }
@@ -370,13 +410,30 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn cached_flows(bridge: &Bridge, limit: usize, now: u64) -> Value {
+    let (mut flows, _) = bridge.agent.cached_flows();
+    flows.sort_by_key(|flow| std::cmp::Reverse(flow.packets));
+    let show = |mut flow: weft_pipeline::CachedFlow| {
+        // As an age: the clock is nobody else's.
+        flow.used = now.saturating_sub(flow.used) / 1_000_000;
+        let mut value = json!(flow);
+        if let Some(object) = value.as_object_mut()
+            && let Some(age) = object.remove("used")
+        {
+            object.insert("usedMsAgo".to_owned(), age);
+        }
+        value
+    };
+    flows.into_iter().take(limit).map(show).collect()
+}
+
 fn port_stats(bridge: &Bridge) -> Value {
     let agent = &bridge.agent;
     bridge
         .io
         .ports()
         .map(|(_, port)| {
-            let counters = port.counters();
+            let counters = port.counters(bridge.io.fast.as_ref());
             json!({
                 "name": port.spec.name,
                 "ofport": port.ofport,

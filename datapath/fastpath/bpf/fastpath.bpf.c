@@ -1,0 +1,360 @@
+/* The fast path: what the switch has decided for a flow, done in the kernel.
+ *
+ * One program at the ingress of each port (TCX or clsact), one at the egress of internal interfaces, where the host
+ * sends. A frame's headers are read into a key; each mask in use is tried on it, most used first; the flow that is found
+ * is counted and its operations are carried out. Everything else goes to user space whole: from ports by way of the punt
+ * device, marked with the interface it came in by; from internal interfaces as the tap delivers it.
+ *
+ * Reading must agree with frame/src/parse.rs in every field that a mask may have. Where that would be long (extension
+ * headers, MPLS, a third tag) the frame is left to user space. */
+#include "layout.h"
+
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct config); } CONFIG SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct count); } COUNTS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct flow); } FLOWS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct punt); } PUNTS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct program); } PROGRAMS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, STATS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, u64); } STATISTICS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, u32); __type(value, u32); } PORTS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct short_key); __type(value, u32); } SHORT_KEYS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct full_key); __type(value, u32); } FULL_KEYS SEC(".maps");
+
+/* Bits of the key, as frame/src/field.rs has them. */
+#define PRESENT_L3 1
+#define PRESENT_L4 2
+#define FRAG_ANY 1
+#define FRAG_LATER 2
+enum { SHIFT_VLAN2 = 48, SHIFT_COUNT = 44, SHIFT_SERVICE = 43, SHIFT_SERVICE2 = 42 };
+enum { SHIFT_PROTO = 56, SHIFT_TOS = 48, SHIFT_TTL = 40, SHIFT_FRAG = 38, SHIFT_FLABEL = 16 };
+
+#define ETH_VLAN 0x8100
+#define ETH_SVLAN 0x88a8
+#define MIN_FRAME 60
+/* Fixed parts of the longest headers read: IPv6 and TCP. */
+#define L3_BYTES 64
+
+struct frame {
+  u64 word[FULL_WORDS];
+  u32 at;    /* of the payload behind the EtherType */
+  u32 kind;  /* EtherType behind the tags */
+  u32 bytes; /* whole length, tag included */
+};
+
+static inline_always void note(u32 what) {
+  u64 *value = bpf_map_lookup_elem(&STATISTICS, &what);
+  if (value) __sync_fetch_and_add(value, 1);
+}
+
+static inline_always int is_tag(u32 kind) { return kind == ETH_VLAN || kind == ETH_SVLAN; }
+
+/* Ethernet and tags. Returns 0, or -1 for what is left to user space. */
+static inline_always int read_ethernet(struct __sk_buff *skb, struct frame *frame) {
+  u8 *data = (u8 *)(long)skb->data, *end = (u8 *)(long)skb->data_end;
+  if (data + 14 > end) return -1;
+  u64 dst = ntohll(*(u64 *)data) >> 16, src = ntohll(*(u64 *)(data + 6));
+  u32 kind = src & 0xffff, tags = 0, at = 14;
+  u64 tci = 0, rest = 0;
+  src >>= 16;
+  frame->bytes = skb->len;
+  if (skb->vlan_present) {
+    tci = (u16)skb->vlan_tci | 0x1000;
+    if (skb->vlan_proto == htons(ETH_SVLAN)) rest |= 1ULL << SHIFT_SERVICE;
+    tags = 1;
+    frame->bytes += 4;
+  }
+  if (is_tag(kind)) {
+    /* The kernel keeps the outermost tag out of the frame; one that is not there came by an unusual way. */
+    if (!tags || data + 18 > end) return -1;
+    rest |= (u64)(ntohs(*(u16 *)(data + 14)) | 0x1000) << SHIFT_VLAN2;
+    if (kind == ETH_SVLAN) rest |= 1ULL << SHIFT_SERVICE2;
+    kind = ntohs(*(u16 *)(data + 16));
+    at = 18;
+    tags = 2;
+    if (is_tag(kind)) return -1;
+  }
+  if (kind < 0x0600) return -1; /* 802.3 length, SNAP */
+  frame->word[1] = dst << 16 | kind;
+  frame->word[2] = src << 16 | tci;
+  frame->word[3] = rest | (u64)tags << SHIFT_COUNT;
+  frame->at = at;
+  frame->kind = kind;
+  return 0;
+}
+
+/* Transport header at `at`, the IP packet ending at `end` (offsets into the skb). */
+static inline_always int read_transport(struct frame *frame, u8 *data, u8 *data_end, u32 at, u32 end, u8 proto) {
+  u32 needed;
+  switch (proto) {
+  case 6: needed = 20; break;
+  case 17: case 1: case 58: needed = 8; break;
+  case 132: needed = 12; break;
+  default: return 0;
+  }
+  if (at + needed > end) return 0;
+  u8 *header = data + at;
+  if (header + 20 > data_end && (header + needed > data_end || proto == 6)) return -1;
+  if (header + 8 > data_end) return -1;
+  u64 word;
+  if (proto == 1 || proto == 58) {
+    if (proto == 58 && (header[0] == 135 || header[0] == 136)) return -1; /* neighbour discovery */
+    word = (u64)header[0] << 48 | (u64)header[1] << 32;
+  } else {
+    word = (u64)ntohl(*(u32 *)header) << 32;
+    if (proto == 6) {
+      if (header + 20 > data_end) return -1;
+      word |= (u64)(ntohs(*(u16 *)(header + 12)) & 0x0fff) << 16;
+    }
+  }
+  frame->word[10] = word;
+  frame->word[3] |= PRESENT_L4;
+  return 0;
+}
+
+static inline_always int read_ipv4(struct frame *frame, u8 *data, u8 *data_end, u32 at, u32 length) {
+  u8 *header = data + at;
+  if (at + 20 > length) return 0;
+  if (header + 20 > data_end) return -1;
+  u32 header_len = (header[0] & 15) * 4, total = ntohs(*(u16 *)(header + 2));
+  if (header[0] >> 4 != 4 || header_len < 20 || at + header_len > length) return 0;
+  u32 end = total && at + total < length ? at + total : length;
+  if (end < at + header_len) return 0;
+  u16 fragment = ntohs(*(u16 *)(header + 6));
+  u64 flags = (fragment & 0x3fff ? FRAG_ANY : 0) | (fragment & 0x1fff ? FRAG_LATER : 0);
+  u8 proto = header[9];
+  frame->word[4] = (u64)proto << SHIFT_PROTO | (u64)header[1] << SHIFT_TOS | (u64)header[8] << SHIFT_TTL | flags << SHIFT_FRAG;
+  frame->word[5] = ntohll(*(u64 *)(header + 12));
+  frame->word[3] |= PRESENT_L3;
+  if (flags & FRAG_LATER) return 0;
+  if (header_len != 20) return -1;
+  return read_transport(frame, data, data_end, at + 20, end, proto);
+}
+
+static inline_always int read_ipv6(struct frame *frame, u8 *data, u8 *data_end, u32 at, u32 length) {
+  u8 *header = data + at;
+  if (at + 40 > length) return 0;
+  if (header + 40 > data_end) return -1;
+  u32 first = ntohl(*(u32 *)header), payload = ntohs(*(u16 *)(header + 4));
+  if (first >> 28 != 6) return 0;
+  u32 end = payload && at + 40 + payload < length ? at + 40 + payload : length;
+  u8 proto = header[6];
+  switch (proto) { /* extension headers */
+  case 0: case 43: case 44: case 50: case 51: case 59: case 60: return -1;
+  }
+  frame->word[4] = (u64)proto << SHIFT_PROTO | (u64)(first >> 20 & 0xff) << SHIFT_TOS | (u64)header[7] << SHIFT_TTL |
+                   (u64)(first & 0xfffff) << SHIFT_FLABEL;
+  frame->word[6] = ntohll(*(u64 *)(header + 8));
+  frame->word[7] = ntohll(*(u64 *)(header + 16));
+  frame->word[8] = ntohll(*(u64 *)(header + 24));
+  frame->word[9] = ntohll(*(u64 *)(header + 32));
+  frame->word[3] |= PRESENT_L3;
+  return read_transport(frame, data, data_end, at + 40, end, proto);
+}
+
+static inline_always int read_arp(struct frame *frame, u8 *data, u8 *data_end, u32 at, u32 length) {
+  u8 *message = data + at;
+  if (at + 28 > length) return 0;
+  if (message + 28 > data_end) return -1;
+  if (*(u32 *)message != 0x00080100 || *(u16 *)(message + 4) != 0x0406) return 0;
+  frame->word[5] = (u64)ntohl(*(u32 *)(message + 14)) << 32 | ntohl(*(u32 *)(message + 24));
+  frame->word[10] = ntohs(*(u16 *)(message + 6));
+  frame->word[3] |= PRESENT_L3;
+  return 0;
+}
+
+/* What lies behind Ethernet. Returns 0, or -1 for what is left to user space. */
+static inline_always int read_network(struct __sk_buff *skb, struct frame *frame) {
+  u32 length = skb->len, at = frame->at & 31, wanted = at + L3_BYTES;
+  if (wanted > length) wanted = length;
+  u8 *data = (u8 *)(long)skb->data, *end = (u8 *)(long)skb->data_end;
+  if (data + wanted > end) {
+    if (bpf_skb_pull_data(skb, wanted)) return -1;
+    data = (u8 *)(long)skb->data;
+    end = (u8 *)(long)skb->data_end;
+  }
+  switch (frame->kind) {
+  case 0x0800: return read_ipv4(frame, data, end, at, length);
+  case 0x86dd: return read_ipv6(frame, data, end, at, length);
+  case 0x0806: case 0x8035: return read_arp(frame, data, end, at, length);
+  case 0x8847: case 0x8848: case 0x88e7: return -1;
+  default: return 0;
+  }
+}
+
+static inline_always const struct flow *find_short(const struct config *config, const struct frame *frame, u32 *index) {
+  for (u32 i = 0; i < MAX_SHORT_MASKS; i++) {
+    if (i >= config->n_short) break;
+    u32 id = config->short_order[i] & (MAX_SHORT_MASKS - 1);
+    const u64 *mask = config->short_mask[id];
+    struct short_key key = {.word = {frame->word[0] | id, frame->word[1] & mask[1], frame->word[2] & mask[2], frame->word[3] & mask[3]}};
+    u32 *number = bpf_map_lookup_elem(&SHORT_KEYS, &key);
+    if (!number) continue;
+    *index = *number;
+    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, index);
+    if (flow && flow->key[0] == key.word[0] && flow->key[1] == key.word[1] && flow->key[2] == key.word[2] &&
+        flow->key[3] == key.word[3])
+      return flow;
+  }
+  return 0;
+}
+
+static inline_always const struct flow *find_full(const struct config *config, const struct frame *frame, u32 *index) {
+  for (u32 i = 0; i < MAX_FULL_MASKS; i++) {
+    if (i >= config->n_full) break;
+    u32 id = config->full_order[i] & (MAX_FULL_MASKS - 1);
+    const u64 *mask = config->full_mask[id];
+    struct full_key key;
+    key.word[0] = frame->word[0] | id;
+#pragma unroll
+    for (u32 w = 1; w < FULL_WORDS; w++) key.word[w] = frame->word[w] & mask[w];
+    u32 *number = bpf_map_lookup_elem(&FULL_KEYS, &key);
+    if (!number) continue;
+    *index = *number;
+    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, index);
+    if (!flow) continue;
+    u64 differs = 0;
+#pragma unroll
+    for (u32 w = 0; w < FULL_WORDS; w++) differs |= flow->key[w] ^ key.word[w];
+    if (!differs) return flow;
+  }
+  return 0;
+}
+
+struct work {
+  u32 bytes;       /* of the frame as it came in */
+  u32 first_tci;   /* of its outermost tag */
+  u32 counter;     /* number of the flow's counters on this CPU */
+};
+
+static inline_always u32 length_of(const struct __sk_buff *skb) { return skb->len + (skb->vlan_present ? 4 : 0); }
+
+/* A frame of legal length leaves with legal length, as in pipeline/src/execute.rs. */
+static inline_always long pad(struct __sk_buff *skb, const struct work *work, u32 counted) {
+  u32 length = length_of(skb);
+  if (length >= MIN_FRAME || work->bytes < MIN_FRAME) return 0;
+  if (counted) {
+    u32 number = work->counter;
+    struct count *count = bpf_map_lookup_elem(&COUNTS, &number);
+    if (count) count->padding += MIN_FRAME - length;
+  }
+  return bpf_skb_change_tail(skb, skb->len + MIN_FRAME - length, 0);
+}
+
+static inline_always int redirect(const struct op *op) {
+  if (op->flags & OUT_PEER) return bpf_redirect_peer(op->word, 0);
+  return bpf_redirect(op->word, op->flags & OUT_INGRESS ? BPF_F_INGRESS : 0);
+}
+
+static inline_always int too_long(const struct __sk_buff *skb, const struct op *op) {
+  return skb->len > op->small && !skb->gso_size;
+}
+
+/* One operation other than the last output; nonzero: it failed. */
+static inline_always long apply(struct __sk_buff *skb, const struct op *op, const struct work *work) {
+  u32 kept;
+  switch (op->code) {
+  case OP_OUTPUT:
+    if (too_long(skb, op)) {
+      note(STAT_TOO_LONG);
+      return 0;
+    }
+    /* What a port does not take is lost for that port alone. */
+    bpf_clone_redirect(skb, op->word, op->flags & OUT_INGRESS ? BPF_F_INGRESS : 0);
+    return 0;
+  case OP_POP_VLAN:
+    if (bpf_skb_vlan_pop(skb)) return -1;
+    return pad(skb, work, op->small);
+  case OP_PUSH_VLAN:
+    kept = work->first_tci & op->word >> 16;
+    if (bpf_skb_vlan_push(skb, htons(op->small), (op->word & 0xffff) | kept)) return -1;
+    if (op->flags & PUSH_RESTORE) {
+      u32 length = length_of(skb);
+      if (length > work->bytes) return bpf_skb_change_tail(skb, skb->len - (length - work->bytes), 0);
+    }
+    return 0;
+  case OP_SET_VLAN: {
+    u16 proto = skb->vlan_proto;
+    kept = skb->vlan_tci & op->word >> 16;
+    if (bpf_skb_vlan_pop(skb)) return -1;
+    return bpf_skb_vlan_push(skb, proto, (op->word & 0xffff) | kept);
+  }
+  case OP_SET_ETH: {
+    struct op copy = *op;
+    return bpf_skb_store_bytes(skb, op->flags ? 6 : 0, &copy.small, 6, 0);
+  }
+  }
+  return -1;
+}
+
+static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, u32 limit, const struct work *work) {
+  for (u32 i = 0; i < limit; i++, op++) {
+    if (i >= n) break;
+    if (op->code == OP_OUTPUT && op->flags & OUT_LAST) {
+      if (!too_long(skb, op)) return redirect(op);
+      note(STAT_TOO_LONG);
+      return TC_ACT_SHOT;
+    }
+    if (apply(skb, op, work)) {
+      note(STAT_ERROR);
+      return TC_ACT_SHOT;
+    }
+  }
+  return TC_ACT_SHOT;
+}
+
+/* A program that does not fit the record. Verified by itself: inlined, its paths would multiply with those before it. */
+__attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n, struct work *work) {
+  struct program *program = bpf_map_lookup_elem(&PROGRAMS, &number);
+  if (!program || !work) return TC_ACT_SHOT;
+  return run(skb, program->op, n, MAX_OPS, work);
+}
+
+/* To user space, unless too many frames of this port are on their way there: no port may fill the queue of all. */
+static inline_always int punt(struct __sk_buff *skb, const struct config *config, int is_ingress, u32 why) {
+  note(why);
+  if (!is_ingress) return TC_ACT_UNSPEC;
+  u32 ifindex = skb->ifindex;
+  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
+  if (!slot) return TC_ACT_SHOT;
+  struct punt *port = bpf_map_lookup_elem(&PUNTS, slot);
+  if (!port) return TC_ACT_SHOT;
+  if ((s64)(port->sent - port->taken) > (s64)config->punt_limit) {
+    __sync_fetch_and_add(&port->dropped, 1);
+    note(STAT_PUNT_DROP);
+    return TC_ACT_SHOT;
+  }
+  __sync_fetch_and_add(&port->sent, 1);
+  skb->mark = ifindex;
+  return bpf_redirect(config->punt_ifindex, 0);
+}
+
+static inline_always int forward(struct __sk_buff *skb, int is_ingress) {
+  u32 zero = 0;
+  struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
+  if (!config) return TC_ACT_SHOT;
+  struct frame frame = {};
+  if (read_ethernet(skb, &frame)) return punt(skb, config, is_ingress, STAT_DEEP);
+  frame.word[0] = (u64)skb->ifindex << 32;
+  u32 number = 0;
+  const struct flow *flow = find_short(config, &frame, &number);
+  if (!flow && config->n_full) {
+    if (read_network(skb, &frame)) return punt(skb, config, is_ingress, STAT_DEEP);
+    flow = find_full(config, &frame, &number);
+  }
+  if (!flow) return punt(skb, config, is_ingress, STAT_MISS);
+  struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci};
+  work.counter = bpf_get_smp_processor_id() * config->flows + number;
+  struct count *count = bpf_map_lookup_elem(&COUNTS, &work.counter);
+  if (count) {
+    /* Each CPU has its own, and the program is never interrupted by itself. */
+    count->packets += 1;
+    count->bytes += frame.bytes;
+  }
+  u32 n = flow->n_ops;
+  if (n <= INLINE_OPS) return run(skb, flow->op, n, INLINE_OPS, &work);
+  return run_long(skb, flow->program, n, &work);
+}
+
+SEC("classifier/weft_ingress") int weft_ingress(struct __sk_buff *skb) { return forward(skb, 1); }
+SEC("classifier/weft_egress") int weft_egress(struct __sk_buff *skb) { return forward(skb, 0); }
+
+char _license[] SEC("license") = "Apache-2.0";

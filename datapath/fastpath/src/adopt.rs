@@ -1,0 +1,137 @@
+//! Going on with what a process before us has left in the kernel.
+//!
+//! Its flows stay in force, so that their traffic does not notice, but nobody vouches for them: once the tables are
+//! what they should be again, they are settled, that is removed. Packets of a flow that is still wanted then come to the
+//! pipeline once more and the flow is installed anew; a flow with the same key has already taken an adopted one's place.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use crate::kernel::{Installed, Kernel};
+use crate::keys::Kind;
+use crate::layout::INLINE_OPS;
+use crate::program::Compiled;
+use crate::records::Records;
+
+impl Kernel {
+    /// Takes stock of the maps.
+    pub(crate) fn adopt(&mut self) {
+        let mut found: Vec<(Kind, Vec<u64>, u32)> = Vec::new();
+        let short = self.short_keys.iter().filter_map(Result::ok);
+        found.extend(short.map(|(key, number)| (Kind::Short, key.to_vec(), number)));
+        let full = self.full_keys.iter().filter_map(Result::ok);
+        found.extend(full.map(|(key, number)| (Kind::Full, key.to_vec(), number)));
+        for slot in self
+            .ports
+            .iter()
+            .filter_map(Result::ok)
+            .map(|(_, slot)| slot)
+        {
+            self.slots.retain(|free| *free != slot);
+        }
+        if found.is_empty() {
+            return;
+        }
+        for (kind, key, number) in found {
+            self.adopt_flow(kind, key, number);
+        }
+        self.publish_masks(Kind::Short);
+        self.publish_masks(Kind::Full);
+        let now = Instant::now();
+        let used: HashSet<u32> = self.adopted.iter().map(|(number, _)| *number).collect();
+        self.records = Records::adopt(self.records.limit(), |number| used.contains(&number), now);
+        let long: HashSet<u32> = self
+            .long
+            .numbers
+            .values()
+            .map(|(number, _)| *number)
+            .collect();
+        let limit = self.long_records.limit();
+        self.long_records = Records::adopt(limit, |number| long.contains(&number), now);
+        tracing::info!(
+            flows = self.adopted.len(),
+            "flows of an earlier life go on in the kernel"
+        );
+    }
+
+    fn adopt_flow(&mut self, kind: Kind, key: Vec<u64>, number: u32) {
+        let (Some(config), Some(flow)) = (self.config.get(0), self.flows.get(number as usize))
+        else {
+            return;
+        };
+        let mask = key.first().map_or(0, |word| *word as u32);
+        let words: Option<Vec<u64>> = match kind {
+            Kind::Short => config
+                .short_mask
+                .get(mask as usize)
+                .map(|words| words.to_vec()),
+            Kind::Full => config
+                .full_mask
+                .get(mask as usize)
+                .map(|words| words.to_vec()),
+        };
+        let masks = match kind {
+            Kind::Short => &mut self.short_masks,
+            Kind::Full => &mut self.full_masks,
+        };
+        masks.adopt(mask, &words.unwrap_or_default());
+        let n_ops = usize::from(flow.n_ops);
+        let mut compiled = Compiled::default();
+        let mut long = None;
+        if n_ops <= INLINE_OPS {
+            compiled.ops = flow.op[..n_ops].to_vec();
+        } else if let Some(program) = self.programs.get(usize::from(flow.program)) {
+            compiled.ops = program.op[..n_ops.min(program.op.len())].to_vec();
+            let number = u32::from(flow.program);
+            long = Some(number);
+            self.long
+                .numbers
+                .entry(compiled.ops.clone())
+                .or_insert((number, 0))
+                .1 += 1;
+        }
+        let installed = Installed {
+            kind,
+            mask,
+            in_ifindex: key.first().map_or(0, |word| (*word >> 32) as u32),
+            key,
+            compiled,
+            long,
+            seen: self.count(number),
+        };
+        self.adopted.push((number, installed));
+    }
+
+    /// Removes the adopted flows of these devices; with `None`, all that are left, and the program from devices that nobody
+    /// has claimed. Returns how many flows and devices that were.
+    pub fn settle(&mut self, ifindexes: Option<&[u32]>) -> (usize, usize) {
+        let now = Instant::now();
+        let concerned = |ifindex: u32| ifindexes.is_none_or(|list| list.contains(&ifindex));
+        let (settled, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.adopted)
+            .into_iter()
+            .partition(|(_, installed)| concerned(installed.in_ifindex));
+        self.adopted = left;
+        for (number, installed) in &settled {
+            self.remove_key_of(installed, *number);
+            self.release(*number, installed, now);
+        }
+        let mut orphans = 0;
+        if ifindexes.is_none()
+            && let Some(pins) = &self.pins
+        {
+            for ifindex in pins.links() {
+                if !self.hooks.contains_key(&ifindex) {
+                    pins.remove_link(ifindex);
+                    let _ = self.ports.remove(&ifindex);
+                    orphans += 1;
+                }
+            }
+        }
+        (settled.len(), orphans)
+    }
+
+    /// Whether flows of an earlier life are in force.
+    pub fn has_adopted(&self) -> bool {
+        !self.adopted.is_empty()
+    }
+}

@@ -1,0 +1,117 @@
+//! What user space and the BPF program share: mirrors `bpf/layout.h`.
+
+/// Words of a short key: ifindex and mask id, then Ethernet and VLAN (words 13 to 15 of a `FlowKey`).
+pub const SHORT_WORDS: usize = 4;
+/// Words of a full key: those, then 16 to 22.
+pub const FULL_WORDS: usize = 11;
+/// Masks on short keys.
+pub const MAX_SHORT_MASKS: usize = 16;
+/// Masks on full keys.
+pub const MAX_FULL_MASKS: usize = 32;
+/// Operations in a flow's record itself.
+pub const INLINE_OPS: usize = 3;
+/// Operations of a longer program.
+pub const MAX_OPS: usize = 128;
+
+/// `struct config`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Config {
+    pub punt_ifindex: u32,
+    pub punt_limit: u32,
+    pub flows: u32,
+    pub n_short: u32,
+    pub n_full: u32,
+    pub reserved: u32,
+    pub short_order: [u32; MAX_SHORT_MASKS],
+    pub full_order: [u32; MAX_FULL_MASKS],
+    pub short_mask: [[u64; SHORT_WORDS]; MAX_SHORT_MASKS],
+    pub full_mask: [[u64; FULL_WORDS]; MAX_FULL_MASKS],
+}
+
+/// `enum op_code`
+pub mod op_code {
+    pub const OUTPUT: u8 = 1;
+    pub const POP_VLAN: u8 = 2;
+    pub const PUSH_VLAN: u8 = 3;
+    pub const SET_ETH: u8 = 5;
+}
+
+/// `enum op_flags`
+pub mod op_flags {
+    pub const LAST: u8 = 1;
+    pub const PEER: u8 = 2;
+    pub const INGRESS: u8 = 4;
+    pub const RESTORE: u8 = 1;
+}
+
+/// `struct op`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Op {
+    pub code: u8,
+    pub flags: u8,
+    pub small: u16,
+    pub word: u32,
+}
+
+/// `struct flow`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow {
+    pub n_ops: u16,
+    pub program: u16,
+    pub reserved: u32,
+    pub op: [Op; INLINE_OPS],
+    pub key: [u64; FULL_WORDS + 1],
+}
+
+/// `struct program`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Program {
+    pub op: [Op; MAX_OPS],
+}
+
+/// `struct count`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub packets: u64,
+    pub bytes: u64,
+    pub padding: u64,
+}
+
+/// `struct punt`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Punt {
+    pub sent: u64,
+    pub dropped: u64,
+    pub taken: u64,
+    pub reserved: u64,
+}
+
+/// `enum stat`
+pub const STATISTICS: [&str; 5] = ["misses", "deep", "errors", "too_long", "punt_drops"];
+/// Slots of the statistics array.
+pub const STATS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::size_of;
+
+    #[test]
+    fn sizes_are_those_of_the_program() {
+        assert_eq!(size_of::<Op>(), 8);
+        assert_eq!(size_of::<Flow>(), 128);
+        assert_eq!(size_of::<Count>(), 24);
+        assert_eq!(size_of::<Punt>(), 32);
+        let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
+        assert_eq!(
+            size_of::<Config>(),
+            24 + (MAX_SHORT_MASKS + MAX_FULL_MASKS) * 4 + masks
+        );
+    }
+}

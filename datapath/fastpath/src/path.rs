@@ -1,0 +1,44 @@
+//! The kernel as a bridge's pipeline sees it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use weft_frame::FlowKey;
+use weft_pipeline::{Counts, FastPath, Translation};
+
+use crate::kernel::Kernel;
+
+/// What one bridge's pipeline hands its cached translations to.
+#[derive(Debug)]
+pub struct BridgePath {
+    kernel: Arc<Mutex<Kernel>>,
+    /// Number of the bridge within the process.
+    bridge: u32,
+}
+
+impl BridgePath {
+    /// For the bridge of that number.
+    pub fn new(kernel: Arc<Mutex<Kernel>>, bridge: u32) -> BridgePath {
+        BridgePath { kernel, bridge }
+    }
+
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        // What a thread that failed has left is as good as before: every call leaves it whole.
+        self.kernel
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
+    }
+}
+
+impl FastPath for BridgePath {
+    fn install(&mut self, key: &FlowKey, translation: &Translation) -> Result<u32, &'static str> {
+        self.kernel().install(self.bridge, key, translation)
+    }
+
+    fn take_counts(&mut self, handle: u32) -> Counts {
+        self.kernel().take_counts(handle)
+    }
+
+    fn remove(&mut self, handle: u32) -> Counts {
+        self.kernel().remove(handle)
+    }
+}

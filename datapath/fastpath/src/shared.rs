@@ -1,0 +1,94 @@
+//! Arrays that user space and the BPF program see at once: maps mapped into memory, read and written without system
+//! calls. Each word is read and written whole; what has to be seen in order is published with a release store.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{Ordering, fence};
+
+/// An array map of `T` in memory.
+pub struct Shared<T> {
+    base: NonNull<T>,
+    len: usize,
+    bytes: usize,
+    kind: PhantomData<T>,
+}
+
+// SAFETY: the memory belongs to the map, not to a thread; it is only accessed through `&mut self` or volatile reads.
+unsafe impl<T: Copy> Send for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
+    /// Maps the array. `T` must be the map's value type, its size a multiple of eight bytes, as the kernel lays values out.
+    pub fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<Shared<T>> {
+        if size_of::<T>() % 8 != 0 {
+            return Err(io::Error::other("values of a mapped array are whole words"));
+        }
+        let page = 4096;
+        let bytes = (size_of::<T>() * len).next_multiple_of(page);
+        // SAFETY: a new mapping at an address of the kernel's choice; no memory of ours is touched.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at zero"))?;
+        Ok(Shared {
+            base,
+            len,
+            bytes,
+            kind: PhantomData,
+        })
+    }
+
+    /// The value at an index; `None` beyond the array.
+    pub fn get(&self, index: usize) -> Option<T> {
+        // SAFETY: within the mapping, which lives as long as `self`; the program may write at the same time, hence
+        // volatile. Counters are words, which are read whole.
+        (index < self.len).then(|| unsafe { ptr::read_volatile(self.base.as_ptr().add(index)) })
+    }
+
+    /// Writes a value that no program looks at yet.
+    pub fn set(&mut self, index: usize, value: T) {
+        if index < self.len {
+            // SAFETY: as in `get`.
+            unsafe { ptr::write_volatile(self.base.as_ptr().add(index), value) };
+            fence(Ordering::Release);
+        }
+    }
+
+    /// Writes a part of a value that programs look at, `offset` bytes from its begin; out of range or unaligned: nothing.
+    pub fn set_part<F: Copy>(&mut self, index: usize, offset: usize, part: F) {
+        let fits = offset + size_of::<F>() <= size_of::<T>() && offset % align_of::<F>() == 0;
+        if index < self.len && fits {
+            fence(Ordering::Release);
+            // SAFETY: as in `get`; the part lies within the value and is aligned, as the value itself is.
+            unsafe {
+                let value = self.base.as_ptr().add(index);
+                ptr::write_volatile(value.cast::<u8>().add(offset).cast::<F>(), part);
+            }
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} values in memory", self.len)
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `map`, to which no reference is left.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
+    }
+}

@@ -1,0 +1,348 @@
+//! The fast path within the switch: ports known to the kernel, frames it does not know what to do with, counters.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use weft_fastpath::{BridgePath, Kernel, Target};
+use weft_netdev::{Counters, PuntDevice, RX_BATCH, Rtnl};
+
+use super::Switch;
+use super::bridge::Bridge;
+
+/// Batches taken from the punt device in one round.
+const BATCHES: usize = 4;
+/// How often counters are read and masks put in order.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the bridge program's controller has to be silent before its tables count as complete again.
+const QUIET: u64 = 300_000_000;
+/// When a bridge without such a controller has its ports back.
+const STANDALONE: u64 = 1_000_000_000;
+/// After how long what nobody has claimed is removed.
+const ORPHANED: Duration = Duration::from_secs(30);
+
+/// What all bridges share.
+pub struct Fast {
+    /// The kernel's part.
+    pub path: FastPath,
+    /// Where frames come from that it leaves to us.
+    pub punt: PuntDevice,
+    next_tick: Instant,
+    /// When orphans are looked for.
+    orphans_at: Option<Instant>,
+}
+
+/// A handle on the kernel's part.
+#[derive(Clone)]
+pub struct FastPath(Arc<Mutex<Kernel>>);
+
+impl FastPath {
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        // Every call leaves it whole, also one that failed.
+        self.0.lock().unwrap_or_else(|error| error.into_inner())
+    }
+
+    /// What a bridge's pipeline hands its flows to.
+    pub fn of_bridge(&self, id: u32) -> Box<dyn weft_pipeline::FastPath> {
+        Box::new(BridgePath::new(self.0.clone(), id))
+    }
+
+    /// Puts the program on a device; whether that worked.
+    pub fn attach(&self, ifindex: u32, name: &str, is_internal: bool) -> bool {
+        match self.kernel().attach(ifindex, name, is_internal) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(port = name, %error, "no fast path for the port");
+                false
+            }
+        }
+    }
+
+    /// Takes the program off a device. What it counted is added to the port's counters.
+    pub fn detach(&self, ifindex: u32, counters: &mut Counters) {
+        let mut kernel = self.kernel();
+        kernel.detach(ifindex);
+        add(kernel.take_port_counts(ifindex), counters);
+    }
+
+    /// Adds what passed a device in the kernel.
+    pub fn add_counts(&self, ifindex: u32, counters: &mut Counters) {
+        add(self.kernel().port_counts(ifindex), counters);
+    }
+
+    /// See [`Kernel::set_target`].
+    pub fn set_target(&self, bridge: u32, ofport: u32, target: Option<Target>) -> bool {
+        self.kernel().set_target(bridge, ofport, target)
+    }
+}
+
+fn add(more: weft_fastpath::PortCounts, counters: &mut Counters) {
+    counters.rx_packets += more.rx_packets;
+    counters.rx_bytes += more.rx_bytes;
+    counters.tx_packets += more.tx_packets;
+    counters.tx_bytes += more.tx_bytes;
+    counters.rx_dropped += more.rx_dropped;
+}
+
+impl Fast {
+    /// Loads the fast path; where that is not possible, says why and that user space forwards.
+    pub fn start(rtnl: &mut Rtnl, rundir: &Path) -> Option<Fast> {
+        let start = |rtnl: &mut Rtnl| -> Result<Fast, Box<dyn std::error::Error>> {
+            let name = name_of(rundir);
+            let punt = PuntDevice::open(rtnl, &name)?;
+            match Kernel::load(punt.ifindex(), Some(&name)) {
+                Ok(kernel) => Ok(Fast {
+                    path: FastPath(Arc::new(Mutex::new(kernel))),
+                    punt,
+                    next_tick: Instant::now() + INTERVAL,
+                    orphans_at: Some(Instant::now() + ORPHANED),
+                }),
+                Err(error) => {
+                    let _ = punt.remove(rtnl);
+                    Err(error.into())
+                }
+            }
+        };
+        match start(rtnl) {
+            Ok(fast) => {
+                tracing::info!("known flows are forwarded in the kernel (eBPF)");
+                Some(fast)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no fast path: all flows are forwarded in user space");
+                None
+            }
+        }
+    }
+
+    /// Until its next work.
+    pub fn due_in(&self) -> Duration {
+        let due = self.next_tick.saturating_duration_since(Instant::now());
+        if self.path.kernel().has_adopted() {
+            return due.min(INTERVAL / 10);
+        }
+        due
+    }
+
+    /// Ends it; if `keep`, the kernel goes on with the flows it has.
+    pub fn stop(self, rtnl: &mut Rtnl, keep: bool) {
+        self.path.kernel().stop(keep);
+        if !keep && let Err(error) = self.punt.remove(rtnl) {
+            tracing::warn!(%error, "the punt device stays");
+        }
+    }
+}
+
+/// What a run directory's fast path is called, in every life of the process: the punt device and the folder of pins.
+fn name_of(rundir: &Path) -> String {
+    let rundir = rundir.canonicalize().unwrap_or_else(|_| rundir.to_owned());
+    let mut hasher = DefaultHasher::new();
+    rundir.hash(&mut hasher);
+    format!("weftp{:08x}", hasher.finish() as u32)
+}
+
+/// `--flush`: removes the fast path that a process has left in the kernel; whether there was one.
+pub fn flush(rundir: &Path) -> std::io::Result<bool> {
+    let name = name_of(rundir);
+    let pins = Kernel::flush(&name)?;
+    let mut rtnl = Rtnl::new()?;
+    let device = PuntDevice::remove_left(&mut rtnl, &name)?;
+    Ok(pins || device)
+}
+
+/// Flows of an earlier life that a bridge has to vouch for or give up.
+#[derive(Debug, Default)]
+pub struct Adoption {
+    pending: bool,
+    settle_at: Option<u64>,
+}
+
+impl Switch {
+    /// A bridge is there again.
+    pub(super) fn begin_adoption(&self, bridge: &mut Bridge, now: u64) {
+        let adopted = self
+            .fast
+            .as_ref()
+            .is_some_and(|fast| fast.path.kernel().has_adopted());
+        bridge.io.adoption = Adoption {
+            pending: adopted,
+            // A program's controller has to fill the tables first.
+            settle_at: bridge
+                .spec
+                .program_table
+                .is_none()
+                .then_some(now + STANDALONE),
+        };
+    }
+
+    /// Somebody is about to change the tables of a bridge. What users are told to be so has to be so; the program's
+    /// controller changes much, and its traffic should not notice, so its last change counts.
+    pub(super) fn before_change(&mut self, index: usize, by_program: bool, now: u64) {
+        let Some(bridge) = &mut self.bridges[index] else {
+            return;
+        };
+        if !bridge.io.adoption.pending {
+            return;
+        }
+        if by_program {
+            bridge.io.adoption.settle_at = Some(now + QUIET);
+        } else {
+            self.settle(index);
+        }
+    }
+
+    /// Gives up the flows of an earlier life that came in by a bridge's ports.
+    pub(super) fn settle(&mut self, index: usize) {
+        let (Some(fast), Some(bridge)) = (&self.fast, &mut self.bridges[index]) else {
+            return;
+        };
+        if !std::mem::take(&mut bridge.io.adoption.pending) {
+            return;
+        }
+        let devices = bridge
+            .io
+            .ports()
+            .filter_map(|(_, port)| Some(port.attached.as_ref()?.link.ifindex));
+        let devices: Vec<u32> = devices.collect();
+        let (flows, _) = fast.path.kernel().settle(Some(&devices));
+        if flows > 0 {
+            tracing::info!(
+                bridge = bridge.spec.name,
+                flows,
+                "flows of an earlier life are given up"
+            );
+        }
+    }
+
+    fn settle_due(&mut self, now: u64) {
+        for index in 0..self.bridges.len() {
+            let due = self.bridges[index].as_ref().is_some_and(|bridge| {
+                let adoption = &bridge.io.adoption;
+                adoption.pending && adoption.settle_at.is_some_and(|at| at <= now)
+            });
+            if due {
+                self.settle(index);
+            }
+        }
+        let pending = self
+            .bridges
+            .iter()
+            .flatten()
+            .any(|bridge| bridge.io.adoption.pending);
+        if let Some(fast) = &mut self.fast
+            && !pending
+            && fast.orphans_at.is_some_and(|at| at <= Instant::now())
+        {
+            fast.orphans_at = None;
+            let (flows, devices) = fast.path.kernel().settle(None);
+            if flows + devices > 0 {
+                tracing::warn!(
+                    flows,
+                    devices,
+                    "orphans of an earlier life are removed from the kernel"
+                );
+            }
+        }
+    }
+
+    /// `fastpath.show`
+    pub(super) fn show_fast_path(&mut self) -> Value {
+        let now = self.now();
+        for bridge in self.bridges.iter_mut().flatten() {
+            bridge.agent.update_counters(now);
+        }
+        let bridges = self.bridges.iter().flatten().map(|bridge| {
+            let (_, stats) = bridge.agent.cached_flows();
+            json!({
+                "name": bridge.spec.name,
+                "flows": stats.entries,
+                "kernelFlows": stats.fast_entries,
+                "masks": stats.masks,
+                "hits": stats.hits,
+                "kernelHits": stats.fast_hits,
+                "misses": stats.misses,
+                "evictions": stats.overflows,
+            })
+        });
+        let bridges: Vec<Value> = bridges.collect();
+        let Some(fast) = &mut self.fast else {
+            return json!({ "active": false, "bridges": bridges });
+        };
+        let lost = fast.punt.lost();
+        let kernel = fast.path.kernel();
+        let (flows, masks) = kernel.size();
+        json!({
+            "active": true,
+            "flows": flows,
+            "masks": masks,
+            "statistics": kernel.statistics(),
+            "refused": kernel.refused(),
+            "puntsLost": lost,
+            "bridges": bridges,
+        })
+    }
+
+    /// Takes what the kernel has left to us through the pipelines.
+    pub(super) fn receive_punted(&mut self, now: u64) {
+        for _ in 0..BATCHES {
+            let Some(fast) = &mut self.fast else {
+                return;
+            };
+            let marks = fast.path.kernel().punt_marks();
+            let received = match fast.punt.receive(&mut self.batch) {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::debug!(%error, "the punt device does not receive");
+                    return;
+                }
+            };
+            for (packet, ifindex) in self.batch.marked() {
+                fast.path.kernel().punted(ifindex, 1);
+                let Some(&(index, slot)) = self.devices.get(&ifindex) else {
+                    continue;
+                };
+                let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else {
+                    continue;
+                };
+                let Some(port) = bridge.io.port(slot) else {
+                    continue;
+                };
+                let ofport = port.ofport;
+                let admitted = port
+                    .policer
+                    .as_mut()
+                    .is_none_or(|policer| policer.admits(packet.len(), now));
+                if let Some(attached) = &mut port.attached {
+                    attached.device.count_received(packet.len());
+                }
+                if !admitted {
+                    continue;
+                }
+                bridge.io.in_port = ofport;
+                bridge.agent.packet(ofport, packet, now, &mut bridge.io);
+            }
+            if received < RX_BATCH {
+                fast.path.kernel().drained(&marks);
+                return;
+            }
+        }
+    }
+
+    /// Reads counters, so that nothing that is in use times out, and lets the kernel put its masks in order.
+    pub(super) fn tick_fast(&mut self, now: u64) {
+        self.settle_due(now);
+        let Some(fast) = &mut self.fast else {
+            return;
+        };
+        if fast.next_tick > Instant::now() {
+            return;
+        }
+        fast.next_tick = Instant::now() + INTERVAL;
+        for bridge in self.bridges.iter_mut().flatten() {
+            bridge.agent.update_counters(now);
+        }
+        fast.path.kernel().tick();
+    }
+}
