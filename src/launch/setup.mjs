@@ -32,6 +32,9 @@ const toTest = {
   fish: 'fish',
 };
 
+/** What a virtual machine for the second tutorial needs. */
+const toBootGuest = { 'qemu-system-x86_64': 'qemu-system-x86', busybox: 'busybox-static', cpio: 'cpio' };
+
 /** @param {string} program */
 function findProgram(program) {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
@@ -97,13 +100,20 @@ async function installNodePackages() {
   writeFileSync(stamp, hash);
 }
 
-/** @param {{ tests?: boolean }} [options] tests: also install the peers that the tests drive */
-export async function setUp({ tests = false } = {}) {
+/**
+ * @param {{ tests?: boolean, guest?: boolean }} [options] tests: also install the peers that the tests drive; guest: and
+ * what boots a virtual machine
+ */
+export async function setUp({ tests = false, guest = false } = {}) {
   const [major] = process.versions.node.split('.').map(Number);
   if (process.platform !== 'linux') throw new PlainError(`Linux is needed (this is ${process.platform})`);
   if ((major ?? 0) < 20)
     throw new PlainError(`Node 20 or newer is needed (this is ${process.versions.node})`);
-  const wanted = Object.entries(tests ? { ...toRun, ...toTest } : toRun);
+  const wanted = Object.entries({
+    ...toRun,
+    ...(tests ? toTest : {}),
+    ...(guest ? toBootGuest : {}),
+  });
   const missing = new Set(wanted.filter(([program]) => !findProgram(program)).map(([, name]) => name));
   if (tests && !existsSync('/usr/include/bpf/bpf_helpers.h')) missing.add('libbpf-dev');
   // gcc without the C library's headers cannot link a Rust program.
@@ -112,6 +122,9 @@ export async function setUp({ tests = false } = {}) {
   if (!hasRust())
     ['rustc-web', 'cargo-web', ...(tests ? ['rustfmt-web'] : [])].forEach((name) => missing.add(name));
   await installDebianPackages([...missing]);
+  // The group of those who may use a tap; udev makes it on machines that have udev.
+  if (guest && readCommand('getent', ['group', 'kvm']) === null)
+    await mustRun('groupadd', 'groupadd', ['--system', 'kvm']);
   await installNodePackages();
 }
 
