@@ -17,7 +17,7 @@ mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/modules" "$root
 cp "$(command -v busybox)" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
 # In the order in which they need each other.
-for module in drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci \
+for module in drivers/virtio/virtio_ring drivers/virtio/virtio drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci \
     net/core/failover drivers/net/net_failover drivers/net/virtio_net; do
     [ ! -f "$modules/$module.ko" ] || { cp "$modules/$module.ko" "$root/modules/"; basename "$module.ko" >>"$root/modules/order"; }
 done

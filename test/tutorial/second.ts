@@ -80,10 +80,14 @@ function steps(lab: Lab, guest: string): Step[] {
       claim: './scripts/ovs-startup.sh vm0-debian-testing-amd64-base.raw 1024 2: the machine starts on tap2',
       check: async () => {
         machine = startGuest(lab, guest, console);
+        const guestProcess = machine;
         const line = await until(
           'the guest is ready',
-          () => /guest ready: (.*)/.exec(readFileSync(console, 'utf8'))?.[1] ?? false,
-          180_000,
+          () => {
+            if (guestProcess.exitCode !== null) throw new Error(`qemu has ended: ${lab.log.slice(-300)}`);
+            return /guest ready: (.*)/.exec(readFileSync(console, 'utf8'))?.[1] ?? false;
+          },
+          60_000,
         );
         return `in the guest: ${line.trim().replace(/\s+/g, ' ')}`;
       },
