@@ -18,10 +18,10 @@ const OPEN_VSWITCH = 'installs Open vSwitch or its kernel module; Weft is there 
 const HOSTS = {
   A: { vlan: 1, port: 'vnet0', address: '10.9.0.1' },
   B: { vlan: 2, port: 'vnet1', address: '10.9.0.2' },
-  C: { vlan: 1, port: 'hc', address: '10.9.0.3' },
-  D: { vlan: 2, port: 'hd', address: '10.9.0.4' },
-  E: { vlan: 1, port: 'he', address: '10.9.0.5' },
-  F: { vlan: 2, port: 'hf', address: '10.9.0.6' },
+  C: { vlan: 1, port: 'to-c', address: '10.9.0.3' },
+  D: { vlan: 2, port: 'to-d', address: '10.9.0.4' },
+  E: { vlan: 1, port: 'to-e', address: '10.9.0.5' },
+  F: { vlan: 2, port: 'to-f', address: '10.9.0.6' },
 } as const;
 type Name = keyof typeof HOSTS;
 const NAMES = Object.keys(HOSTS) as Name[];
@@ -147,6 +147,12 @@ function steps(lab: Lab, hosts: ReadonlyMap<Name, Host>, partner: OpenVSwitch): 
       },
     },
 
+    {
+      claim: 'some traffic, for the bond to tell of',
+      check: async () => {
+        await host('A').run('ping', '-q', '-c', '200', '-i', '0.01', '-s', '1400', HOSTS.C.address);
+      },
+    },
     {
       command: 'ovs-appctl fdb/show vswitch',
       prints: ' port  VLAN  MAC                Age\n…\n…  1  …:…:…:…:…:…  …\n…',

@@ -1,6 +1,6 @@
 /* Drops every frame that a device sends: a cable that carries light and nothing else. */
-__attribute__((section("silence"), used)) int silence(void *frame)
+__attribute__((section("silence"), used)) int drop_frame(void *frame)
 {
 	return 2; /* TC_ACT_SHOT */
 }
-char license[] __attribute__((section("license"), used)) = "GPL";
+char gpl[] __attribute__((section("license"), used)) = "GPL";

@@ -116,6 +116,8 @@ export function bondText(bond: BondStatus): string {
     `downdelay: ${bond.downdelayMs} ms`,
     ...(bond.nextRebalanceMs === null ? [] : [`next rebalance: ${Math.round(bond.nextRebalanceMs)} ms`]),
     `lacp_status: ${bond.lacpStatus}`,
+    // Open vSwitch said it so before 1.5; scripts and tutorials of that time look for it.
+    `lacp_negotiated: ${bond.lacpStatus === 'negotiated'}`,
     `lacp_fallback_ab: ${bond.lacpFallbackAb}`,
     ...(bond.mode === 'active-backup' ? [`active-backup primary: ${primaryText(bond)}`] : []),
     `active member mac: ${active?.mac ?? '00:00:00:00:00:00'}(${active?.name ?? 'none'})`,
