@@ -77,6 +77,32 @@ export function readPort(database: Database, bridge: Row, row: Row): LogicalPort
 /** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
 export const STATIC_MAC_PREFIX = 'static-mac:';
 
+interface KnownPort {
+  readonly bridge: string;
+  readonly bridgeMac: MacAddress;
+  readonly isOurs: boolean;
+  readonly rows: readonly Row[];
+  readonly ofports: readonly (number | undefined)[];
+  readonly port: LogicalPort | null;
+  readonly settings: readonly (readonly [string, InterfaceSettings])[];
+  readonly faults: readonly Fault[];
+}
+
+/** What was read of a row of Port, which is another object as soon as anything in it changes. */
+const knownPorts = new WeakMap<Row, KnownPort>();
+
+/** The columns of Interface that the network depends on, `ofport` aside; those of state change all the time. */
+const INTERFACE_COLUMNS = [
+  ...['name', 'type', 'mac', 'mtu_request', 'other_config'],
+  ...['ingress_policing_rate', 'ingress_policing_burst'],
+];
+
+function saysTheSame(a: Row, b: Row | undefined): boolean {
+  return (
+    a === b || (a.uuid === b?.uuid && INTERFACE_COLUMNS.every((name) => a.fields[name] === b.fields[name]))
+  );
+}
+
 class Reader {
   readonly #faults: Fault[] = [];
   readonly #interfaces = new Map<string, InterfaceSettings>();
@@ -191,7 +217,37 @@ class Reader {
     return targets.sort();
   }
 
+  /** A port whose rows say what they said before is the same object as before: a change of one costs no more than that. */
   #port(row: Row, bridge: string, bridgeMac: MacAddress, connection: Connection): LogicalPort | null {
+    const rows = textsOf(row, 'interfaces').flatMap((uuid) => this.database.row('Interface', uuid) ?? []);
+    const ofports = rows.map((each) => ofportOf(each, this.reserved));
+    const isOurs = connection.kind === 'weft';
+    const known = knownPorts.get(row);
+    // What it says of queues is in rows of other tables.
+    const isKnown =
+      textsOf(row, 'qos').length === 0 &&
+      known?.bridge === bridge &&
+      known.bridgeMac === bridgeMac &&
+      known.isOurs === isOurs &&
+      known.rows.length === rows.length &&
+      known.rows.every((old, i) => saysTheSame(old, rows[i]) && known.ofports[i] === ofports[i]);
+    if (isKnown) {
+      this.#faults.push(...known.faults);
+      for (const [uuid, settings] of known.settings) this.#interfaces.set(uuid, settings);
+      return known.port;
+    }
+    const before = this.#faults.length;
+    const port = this.#readPort(row, bridge, bridgeMac, connection);
+    const settings = rows.flatMap(({ uuid }): [string, InterfaceSettings][] => {
+      const found = this.#interfaces.get(uuid);
+      return found ? [[uuid, found]] : [];
+    });
+    const faults = this.#faults.slice(before);
+    knownPorts.set(row, { bridge, bridgeMac, isOurs, rows, ofports, port, settings, faults });
+    return port;
+  }
+
+  #readPort(row: Row, bridge: string, bridgeMac: MacAddress, connection: Connection): LogicalPort | null {
     const name = textOf(row, 'name') ?? '';
     const other = mapOfTexts(row, 'other_config');
     const fault = this.#reporter('Port', row);

@@ -46,7 +46,8 @@ export function statusOperations(
   const update = (table: 'Interface' | 'Bridge', name: string, columns: Record<string, Json>) => {
     const row = database.find(table, 'name', name);
     const fields = row && differing(database, table, row, columns);
-    if (fields) operations.push({ op: 'update', table, where: [['name', '==', name]], row: fields });
+    if (fields)
+      operations.push({ op: 'update', table, where: [['_uuid', '==', ['uuid', row.uuid]]], row: fields });
   };
   for (const status of interfaces) {
     update('Interface', status.name, {

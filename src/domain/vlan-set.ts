@@ -7,6 +7,7 @@ export interface MaskedVid {
 }
 
 const VIDS = 4096;
+const singles: VlanSet[] = [];
 
 /**
  * An immutable set of VLAN ids. Sets are compared by `key`, and break into few masked matches: a trunk of
@@ -19,6 +20,8 @@ export class VlanSet implements Iterable<Vid> {
   readonly #bits: Uint32Array;
   #key: string | undefined;
   #size: number | undefined;
+  #ranges: readonly (readonly [Vid, Vid])[] | undefined;
+  #blocks: readonly MaskedVid[] | undefined;
 
   private constructor(bits: Uint32Array) {
     this.#bits = bits;
@@ -31,6 +34,11 @@ export class VlanSet implements Iterable<Vid> {
       bits[vid >>> 5] = (bits[vid >>> 5] ?? 0) | (1 << (vid & 31));
     }
     return new VlanSet(bits);
+  }
+
+  /** The set of one id; the same object each time, so that what it works out is worked out once. */
+  static single(vid: Vid): VlanSet {
+    return (singles[vid] ??= VlanSet.of([vid]));
   }
 
   has(vid: Vid): boolean {
@@ -50,11 +58,11 @@ export class VlanSet implements Iterable<Vid> {
   }
 
   with(vid: Vid): VlanSet {
-    return this.has(vid) ? this : this.union(VlanSet.of([vid]));
+    return this.has(vid) ? this : this.union(VlanSet.single(vid));
   }
 
   without(vid: Vid): VlanSet {
-    return this.has(vid) ? this.difference(VlanSet.of([vid])) : this;
+    return this.has(vid) ? this.difference(VlanSet.single(vid)) : this;
   }
 
   get size(): number {
@@ -67,7 +75,7 @@ export class VlanSet implements Iterable<Vid> {
   }
 
   get isEmpty(): boolean {
-    return this.#bits.every((word) => word === 0);
+    return this.ranges().length === 0;
   }
 
   /** Text equal for equal sets. */
@@ -76,39 +84,35 @@ export class VlanSet implements Iterable<Vid> {
   }
 
   *[Symbol.iterator](): Iterator<Vid> {
-    for (let vid = 0; vid < VIDS; vid++) if (this.has(vid)) yield vid;
+    for (const [from, to] of this.ranges()) for (let vid = from; vid <= to; vid++) yield vid;
   }
 
   /** Runs of consecutive ids, both ends included. */
-  ranges(): [Vid, Vid][] {
+  ranges(): readonly (readonly [Vid, Vid])[] {
+    return (this.#ranges ??= this.#findRanges());
+  }
+
+  /** Words without a bit, or full of them, are passed at one stroke: most sets hold one id, or all. */
+  #findRanges(): [Vid, Vid][] {
     const ranges: [Vid, Vid][] = [];
-    for (const vid of this) {
-      const last = ranges.at(-1);
-      if (last && last[1] === vid - 1) last[1] = vid;
-      else ranges.push([vid, vid]);
+    let from = -1;
+    for (const [i, word] of this.#bits.entries()) {
+      if (from < 0 ? word === 0 : word === 0xffffffff) continue;
+      for (let vid = i * 32; vid < i * 32 + 32; vid++) {
+        if (from < 0 && this.has(vid)) from = vid;
+        else if (from >= 0 && !this.has(vid)) {
+          ranges.push([from, vid - 1]);
+          from = -1;
+        }
+      }
     }
+    if (from >= 0) ranges.push([from, VIDS - 1]);
     return ranges;
   }
 
   /** The set as disjoint aligned blocks, the fewest such: one flow match each. */
-  maskedVids(): MaskedVid[] {
-    const blocks: MaskedVid[] = [];
-    const split = (start: number, size: number): void => {
-      const held = this.#count(start, size);
-      if (held === size) blocks.push({ value: start, mask: 0xfff & ~(size - 1) });
-      else if (held > 0) {
-        split(start, size / 2);
-        split(start + size / 2, size / 2);
-      }
-    };
-    split(0, VIDS);
-    return blocks;
-  }
-
-  #count(start: number, size: number): number {
-    let held = 0;
-    for (let vid = start; vid < start + size; vid++) if (this.has(vid)) held++;
-    return held;
+  maskedVids(): readonly MaskedVid[] {
+    return (this.#blocks ??= this.ranges().flatMap(([from, to]) => blocksOf(from, to)));
   }
 
   /** For people: `1-10,20`. */
@@ -117,4 +121,16 @@ export class VlanSet implements Iterable<Vid> {
       .map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`))
       .join(',');
   }
+}
+
+/** The aligned blocks of a run: of each id the largest block that begins there and does not go beyond the end. */
+function blocksOf(from: Vid, to: Vid): MaskedVid[] {
+  const blocks: MaskedVid[] = [];
+  for (let start = from; start <= to;) {
+    let size = 1;
+    while (start % (size * 2) === 0 && start + size * 2 - 1 <= to) size *= 2;
+    blocks.push({ value: start, mask: 0xfff & ~(size - 1) });
+    start += size;
+  }
+  return blocks;
 }

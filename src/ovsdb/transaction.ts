@@ -12,6 +12,8 @@ import type { TableSchema } from './schema.js';
 export class Transaction {
   /** Rows inserted or modified, null for deleted ones. */
   readonly #changed = new Map<string, Map<string, Row | null>>();
+  /** Of these, the rows that are new or have other values in unique columns, by table. */
+  readonly #rekeyed = new Map<string, Set<string>>();
 
   constructor(
     readonly database: Database,
@@ -40,8 +42,9 @@ export class Transaction {
     const index = schema.indexes.findIndex((columns) => columns.length === 1 && columns[0] === column);
     if (index < 0) return undefined;
     const key = indexKey({ uuid: '', version: '', fields: { [column]: value } }, [column]);
-    for (const row of this.#changed.get(schema.name)?.values() ?? []) {
-      // A change of rows in this transaction may hold the same value twice until it is checked: look at all of them.
+    for (const changed of this.#rekeyed.get(schema.name) ?? []) {
+      const row = this.row(schema.name, changed);
+      // Rows changed in this transaction may hold the same value twice until it is checked: look at all of them.
       if (row && indexKey(row, [column]) === key) return undefined;
     }
     const uuid = this.database.indexed(schema.name, index, key);
@@ -75,6 +78,21 @@ export class Transaction {
     let changed = this.#changed.get(table);
     if (!changed) this.#changed.set(table, (changed = new Map<string, Row | null>()));
     changed.set(uuid, row);
+    if (row && this.#isRekeyed(table, row)) {
+      const rekeyed = this.#rekeyed.get(table);
+      if (rekeyed) rekeyed.add(uuid);
+      else this.#rekeyed.set(table, new Set([uuid]));
+    }
+  }
+
+  #isRekeyed(table: string, { uuid, fields }: Row): boolean {
+    const stored = this.database.row(table, uuid);
+    return (
+      !stored ||
+      this.#schema(table)
+        .indexes.flat()
+        .some((column) => fields[column] !== stored.fields[column])
+    );
   }
 
   /** @throws OvsdbError "referential integrity violation", "constraint violation" */

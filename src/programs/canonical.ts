@@ -75,18 +75,19 @@ export function flowKey(flow: { tableId: number; priority: number; match: Match 
 /** OFPP_CONTROLLER: the only output for which `maxLength` means anything. */
 const CONTROLLER = 0xfffffffd;
 
-function canonicalValue(value: unknown): unknown {
-  if (typeof value === 'bigint') return `0x${value.toString(16)}`;
-  if (Array.isArray(value)) return value.map(canonicalValue);
-  if (typeof value !== 'object' || value === null) return value;
+/** JSON of a value with its keys in order. Written out at once: it is what takes most of the time of a comparison. */
+function canonicalText(value: unknown): string {
+  if (typeof value === 'bigint') return `"0x${value.toString(16)}"`;
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join()}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const record = value as Record<string, unknown>;
   const skipped = record['type'] === 'OUTPUT' && record['port'] !== CONTROLLER ? 'maxLength' : undefined;
-  return Object.fromEntries(
-    Object.keys(record)
-      .filter((key) => key !== skipped && record[key] !== undefined)
-      .sort()
-      .map((key) => [key, canonicalValue(record[key])]),
-  );
+  let text = '';
+  for (const key of Object.keys(record).sort()) {
+    if (key === skipped || record[key] === undefined) continue;
+    text += `${text === '' ? '' : ','}"${key}":${canonicalText(record[key])}`;
+  }
+  return `{${text}}`;
 }
 
 /** Order of execution (OF 1.3.5 §5.9), in which a switch may list them differently from what it was sent. */
@@ -102,18 +103,18 @@ const INSTRUCTION_ORDER = [
 export function canonicalInstructions(instructions: readonly ResolvedInstruction[]): string {
   const meaningful = instructions.filter((it) => it.type !== 'APPLY_ACTIONS' || it.actions.length > 0);
   const order = (it: ResolvedInstruction): number => INSTRUCTION_ORDER.indexOf(it.type);
-  return JSON.stringify(canonicalValue(meaningful.sort((a, b) => order(a) - order(b))));
+  return canonicalText(meaningful.sort((a, b) => order(a) - order(b)));
 }
 
 /** `type` and buckets of a group. Defaults that a switch fills in (weight, no watch) are left out. */
 export function canonicalGroup(type: string | number, buckets: readonly ResolvedBucket[]): string {
   const ANY = 0xffffffff;
-  return JSON.stringify([
+  return canonicalText([
     type,
     buckets.map(({ weight, watchPort, actions }) => [
       type === 'SELECT' ? (weight ?? 1) : 0,
       type === 'FF' ? (watchPort ?? ANY) : ANY,
-      canonicalValue(actions),
+      actions,
     ]),
   ]);
 }

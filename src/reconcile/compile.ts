@@ -6,6 +6,7 @@ import {
   Pipeline,
   ProgramError,
   resolveActions,
+  type Flow,
   type FlowSet,
   type Group,
   type Program,
@@ -22,13 +23,21 @@ export interface ProgramFlows {
 
 /** `SwitchTables`, with the reason for each flow and group. */
 export interface Want extends SwitchTables {
+  /** What rules were resolved to that name neither groups nor meters: good for as long as the pipeline is the same. */
+  readonly resolved: { readonly pipeline: Pipeline | null; readonly flows: ReadonlyMap<Flow, Resolved> };
   readonly reasons: ReadonlyMap<string, string>;
   readonly groupReasons: ReadonlyMap<number, { readonly program: string; readonly reason: string }>;
+}
+
+interface Resolved {
+  readonly key: string;
+  readonly entry: FlowEntry;
 }
 
 /**
  * Numbers everything, checks it, and adds the miss rules of the tables.
  * @param installed groups on the switch, whose numbers are kept.
+ * @param before what was wanted last; flows that are in it, as objects, need not be resolved and written out again.
  * @throws ProgramError when a rule breaks its table's declaration, or two rules are the same to the switch.
  */
 export function compile(
@@ -36,7 +45,10 @@ export function compile(
   wanted: readonly ProgramFlows[],
   installed: Iterable<ResolvedGroup>,
   meterRange: MeterRange = PROGRAM_METERS,
+  before?: Want,
 ): Want {
+  const known = before?.resolved.pipeline === pipeline ? before.resolved.flows : new Map<Flow, Resolved>();
+  const resolvedFlows = new Map<Flow, Resolved>();
   const flows = new Map<string, FlowEntry>();
   const reasons = new Map<string, string>();
   const groups = new Map<number, ResolvedGroup>();
@@ -73,20 +85,33 @@ export function compile(
       groupReasons.set(group.groupId, { program: program.name, reason: from.reason });
     });
     const names = {
-      group: (name: string) => known(groupIds.get(name), `${program.name}: no group ${name}`),
-      meter: (name: string) => known(meterIds.get(name), `${program.name}: no meter ${name}`),
+      group: (name: string) => must(groupIds.get(name), `${program.name}: no group ${name}`),
+      meter: (name: string) => must(meterIds.get(name), `${program.name}: no meter ${name}`),
     };
     for (const { flow, reason } of pipeline.missFlows(program))
       put(program, flowKey(flow), flowEntry(flow), reason);
     for (const flow of set.flows) {
-      const resolved = pipeline.resolve(program, flow, names);
-      put(program, flowKey(resolved), flowEntry(resolved), flow.reason);
+      let done = known.get(flow);
+      if (done === undefined) {
+        const resolved = pipeline.resolve(program, flow, names);
+        done = { key: flowKey(resolved), entry: flowEntry(resolved) };
+      }
+      if (!usesNumbers(flow)) resolvedFlows.set(flow, done);
+      put(program, done.key, done.entry, flow.reason);
     }
   }
-  return { flows, groups, meters, reasons, groupReasons };
+  const resolved = { pipeline, flows: resolvedFlows };
+  return { flows, groups, meters, reasons, groupReasons, resolved };
 }
 
-function known<T>(value: T | undefined, otherwise: string): T {
+/** Whether a rule names groups or meters, whose numbers are found anew each time. */
+function usesNumbers({ instructions }: Flow): boolean {
+  return instructions.some(
+    (it) => it.type === 'METER' || ('actions' in it && it.actions.some((action) => action.type === 'GROUP')),
+  );
+}
+
+function must<T>(value: T | undefined, otherwise: string): T {
   if (value === undefined) throw new ProgramError(otherwise);
   return value;
 }
@@ -105,7 +130,7 @@ function numberGroups(
   const resolve = (name: string): number => {
     const done = ids.get(name);
     if (done !== undefined) return done;
-    const group = known(byName.get(name), `${program.name}: no group ${name}`);
+    const group = must(byName.get(name), `${program.name}: no group ${name}`);
     if (inProgress.has(name)) throw new ProgramError(`${program.name}: group ${name} leads back to itself`);
     inProgress.add(name);
     const buckets = group.buckets.map(({ actions, ...rest }) => ({

@@ -5,7 +5,8 @@
  * - ordinary groups by a hash of their content, in the lower half of the range;
  * - modifiable groups (whose content may change under the same number) and meters by a hash of their name.
  */
-import { canonicalGroup, hashText, type ResolvedGroup } from '../programs/index.js';
+import { hashText, type ResolvedGroup } from '../programs/index.js';
+import { contentOf } from './tables.js';
 
 export const FIRST_PROGRAM_GROUP = 0x57000000;
 const NAMED = 0x57800000;
@@ -47,8 +48,9 @@ export class GroupNumbers {
   readonly #named = new Set<number>();
 
   constructor(installed: Iterable<ResolvedGroup>) {
-    for (const { groupId, type, buckets } of installed) {
-      const content = canonicalGroup(type, buckets);
+    for (const group of installed) {
+      const { groupId } = group;
+      const content = contentOf(group);
       this.#contents.set(groupId, content);
       if (groupId < NAMED) this.#byContent.set(content, groupId);
     }

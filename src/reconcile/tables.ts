@@ -46,13 +46,22 @@ export function switchTables(
   };
 }
 
+const contents = new WeakMap<ResolvedGroup, string>();
+
+/** The text that groups are compared by. */
+export function contentOf(group: ResolvedGroup): string {
+  let content = contents.get(group);
+  if (content === undefined) contents.set(group, (content = canonicalGroup(group.type, group.buckets)));
+  return content;
+}
+
 /** Whether both mean the same to a switch. */
 export function equalFlows(a: FlowEntry, b: FlowEntry): boolean {
-  return a.instructions === b.instructions && a.fixed === b.fixed;
+  return a === b || (a.instructions === b.instructions && a.fixed === b.fixed);
 }
 
 export function equalGroups(a: ResolvedGroup, b: ResolvedGroup): boolean {
-  return canonicalGroup(a.type, a.buckets) === canonicalGroup(b.type, b.buckets);
+  return a === b || contentOf(a) === contentOf(b);
 }
 
 export function equalMeters(a: ResolvedMeter, b: ResolvedMeter): boolean {

@@ -68,7 +68,12 @@ export interface RunnerOptions {
   readonly nowMs: number;
 }
 
-const NOTHING_WANTED: Want = { ...EMPTY_TABLES, reasons: new Map(), groupReasons: new Map() };
+const NOTHING_WANTED: Want = {
+  ...EMPTY_TABLES,
+  reasons: new Map(),
+  groupReasons: new Map(),
+  resolved: { pipeline: null, flows: new Map() },
+};
 const NO_NUMBERS = {
   group: (): number => {
     throw new Error('flows put by reactions may not lead to groups');
@@ -390,7 +395,7 @@ export class ProgramRunner {
   }
 
   #compile(sets: readonly { program: Program; set: FlowSet }[], have: SwitchTables): Want {
-    return compile(this.#pipeline, sets, have.groups.values(), this.#meterRange);
+    return compile(this.#pipeline, sets, have.groups.values(), this.#meterRange, this.#want);
   }
 
   #advance(sets: readonly { program: Program; set: FlowSet }[]): Phase[] {

@@ -111,6 +111,7 @@ export class OpenFlowDriver implements SwitchDriver {
   #retryTimer: NodeJS.Timeout | undefined;
   #lastError: string | null = null;
   #inSync = false;
+  #isCheckDue = false;
   /** When the packet-ins of this turn of the event loop began. */
   #sliceStartMs: number | undefined;
 
@@ -514,6 +515,17 @@ export class OpenFlowDriver implements SwitchDriver {
     );
   }
 
+  /** A thousand ports may come at once: what the configuration makes of them is looked at when they are there. */
+  #checkPorts(): void {
+    if (this.#isCheckDue) return;
+    this.#isCheckDue = true;
+    setImmediate(() => {
+      this.#isCheckDue = false;
+      const resolved = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+      if (!samePorts(resolved, this.#runner.bridge)) this.#schedule('configure');
+    });
+  }
+
   #portStatus({ reason, desc }: PortStatus): void {
     const port = portOf(desc);
     const changes = { ADD: 'added', DELETE: 'removed', MODIFY: 'modified' } as const;
@@ -523,8 +535,7 @@ export class OpenFlowDriver implements SwitchDriver {
     this.#tell({ kind: 'port', change, port });
     const event = { port: port.ofport, name: port.name, change, isLinkUp: port.isLinkUp && port.isAdminUp };
     this.#react(() => this.#runner.portStatus(event, now()));
-    const resolved = resolvePorts(this.#desired, this.#ports, this.#isForeign);
-    if (!samePorts(resolved, this.#runner.bridge)) this.#schedule('configure');
+    this.#checkPorts();
   }
 
   /** A program that fails on an event must not take the controller down with it. */

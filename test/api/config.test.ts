@@ -237,6 +237,8 @@ describe('GET /v1/config', () => {
         where: [['name', '==', 'br0']],
         row: { external_ids: ['map', [['a', '']]] },
       },
+      // What means nothing and no document may say.
+      { op: 'update', table: 'Interface', where: [['name', '==', 'eth1']], row: { mac: 'foo' } },
     ]);
     for (const format of ['yaml', 'json']) {
       const { text } = await get(`/v1/config?format=${format}`);
@@ -244,6 +246,7 @@ describe('GET /v1/config', () => {
       const { status, body } = await harness.call('PUT', '/v1/config', text, headers);
       expect({ status, body }).toMatchObject({ status: 200, body: { changed: false } });
     }
+    expect(row('Interface', 'eth1')?.fields['mac']?.keys).toEqual(['foo']);
   });
 
   it('is YAML where that is accepted', async () => {
@@ -265,7 +268,7 @@ describe('history', () => {
     };
     expect(revisions.map(({ who, comment }) => [who, comment])).toEqual([
       ['api', 'api: add bridge br1'],
-      ['api', 'first'],
+      ['local', 'first'],
     ]);
   });
 

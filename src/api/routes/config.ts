@@ -269,7 +269,7 @@ type ChangeRequest = FastifyRequest & { query: Static<typeof Change> };
 /** Plans and, unless this is only a question, does it: between the two nobody else has a turn. */
 async function change(
   services: Services,
-  request: Pick<ChangeRequest, 'query' | 'headers'>,
+  request: Pick<ChangeRequest, 'query' | 'headers' | 'principal'>,
   reply: FastifyReply,
   planNow: () => Declaration,
   verb: string,
@@ -303,7 +303,10 @@ async function change(
       pending: null,
     };
   }
-  const outcome = await declare(services, declaration, { who: 'api', comment: comment ?? verb });
+  const outcome = await declare(services, declaration, {
+    who: request.principal.name,
+    comment: comment ?? verb,
+  });
   reply.header('etag', etagOf(readDocument(services.configuration.database)));
   reply.code(outcome.pending === null ? 200 : 202);
   return outcome;

@@ -1,4 +1,7 @@
 /** The configuration that a database holds, as a document. */
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 import { STATIC_MAC_PREFIX } from '../network.js';
 import { mapOfTexts, textOf, textsOf } from '../fields.js';
 import type { Database, Row } from '../../ovsdb/index.js';
@@ -47,13 +50,26 @@ function readPort(database: Database, row: Row, bridge: string): PortEntry {
   return { settings: readSettings(PORT_SETTINGS, row), interfaces };
 }
 
+const validators = new WeakMap<TSchema, Validator>();
+
+/**
+ * Whether a document may hold the value. A text in the database that means nothing (`mac=foo`) is of no effect, and would
+ * make the document one that cannot be applied: it is left out, and what a document leaves out this way stays.
+ */
+function isSayable(value: Value, schema: TSchema): boolean {
+  if (typeof value !== 'string') return true;
+  let validator = validators.get(schema);
+  if (validator === undefined) validators.set(schema, (validator = Compile(schema)));
+  return validator.Check(value);
+}
+
 /** What other words say of `other_config` is not said a second time. */
 function readSettings(settings: readonly Setting[], row: Row): Settings {
   const found = new Map<string, Value>();
   const said = new Set<string>();
-  for (const { word, key, read } of settings) {
+  for (const { word, key, schema, read } of settings) {
     const value = read(row);
-    if (value === undefined) continue;
+    if (value === undefined || !isSayable(value, schema)) continue;
     found.set(word, value);
     if (key !== undefined) said.add(key);
   }

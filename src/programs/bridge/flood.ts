@@ -17,6 +17,7 @@ import {
   limitsCustomers,
   matchVids,
   encodingActions,
+  perView,
   UNTAGGED,
   type EgressRule,
   type PortView,
@@ -159,27 +160,41 @@ export interface Ways {
   readonly isOwnSwitch: boolean;
 }
 
-export function egressFlows(views: readonly PortView[], ways: Ways): Flow[] {
+export function egressFlows(views: readonly PortView[], { bonds, isOwnSwitch }: Ways): Flow[] {
   const areProtected = views.filter(({ port }) => port.protected).length > 1;
   return views.flatMap((view) => {
-    const flows = view.egress.flatMap((rule) => egressRule(view, rule, ways));
-    if (areProtected && view.port.protected) {
-      flows.push({
-        table: 'egress',
-        priority: 300,
-        match: { metadata: matchOutFromProtected(view.id) },
-        instructions: [],
-        kind: 'protected',
-        detail: view.id,
-        reason: `${view.port.name} is protected: nothing from another protected port`,
-      });
-    }
-    return flows;
+    const flows = view.isBond
+      ? egressRules(view, hashFor(view, bonds, isOwnSwitch), leaveBy(view, bonds))
+      : plainEgressRules(view);
+    return areProtected && view.port.protected ? [...flows, refuseFromProtected(view)] : flows;
   });
 }
 
-function egressRule(view: PortView, rule: EgressRule, { bonds, isOwnSwitch }: Ways): Flow[] {
-  const leaving = leaveBy(view, bonds);
+function refuseFromProtected(view: PortView): Flow {
+  return {
+    table: 'egress',
+    priority: 300,
+    match: { metadata: matchOutFromProtected(view.id) },
+    instructions: [],
+    kind: 'protected',
+    detail: view.id,
+    reason: `${view.port.name} is protected: nothing from another protected port`,
+  };
+}
+
+/** Of a port that is no bond; bonds have no say in it. */
+const plainEgressRules = perView((view) => egressRules(view, [], [{ type: 'OUTPUT', port: view.ofport }]));
+
+function egressRules(view: PortView, hashing: readonly Action[], leaving: readonly Action[]): Flow[] {
+  return view.egress.flatMap((rule) => egressRule(view, rule, hashing, leaving));
+}
+
+function egressRule(
+  view: PortView,
+  rule: EgressRule,
+  hashing: readonly Action[],
+  leaving: readonly Action[],
+): Flow[] {
   const instructions: Instruction[] = limitsCustomers(view)
     ? [
         { type: 'APPLY_ACTIONS', actions: [{ type: 'POP_VLAN' }] },
@@ -187,12 +202,7 @@ function egressRule(view: PortView, rule: EgressRule, { bonds, isOwnSwitch }: Wa
       ]
     : leaving.length === 0
       ? []
-      : [
-          {
-            type: 'APPLY_ACTIONS',
-            actions: [...hashFor(view, bonds, isOwnSwitch), ...encodingActions(rule.encoding), ...leaving],
-          },
-        ];
+      : [{ type: 'APPLY_ACTIONS', actions: [...hashing, ...encodingActions(rule.encoding), ...leaving] }];
   return rule.vids.maskedVids().map((block) => ({
     table: 'egress',
     priority: rule.pcp === 'zero' ? 200 : 100,

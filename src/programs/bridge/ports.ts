@@ -42,6 +42,21 @@ export interface EgressRule {
 }
 
 const views = new WeakMap<Bridge, readonly PortView[]>();
+/** Of the ports that stay as they are from one configuration to the next, the view stays, too. */
+const viewsOf = new WeakMap<LogicalPort, PortView>();
+
+/**
+ * Remembers what a function makes of a view. Only for what follows from the view alone: then an unchanged port has the
+ * same flows, as objects, and neither making nor comparing them takes time.
+ */
+export function perView<T>(make: (view: PortView) => T): (view: PortView) => T {
+  const made = new WeakMap<PortView, { readonly value: T }>();
+  return (view) => {
+    let known = made.get(view);
+    if (known === undefined) made.set(view, (known = { value: make(view) }));
+    return known.value;
+  };
+}
 
 /** The bridge's ports that have an OpenFlow port, by ascending logical number. */
 export function portViews(bridge: Bridge): readonly PortView[] {
@@ -56,12 +71,17 @@ export function portViews(bridge: Bridge): readonly PortView[] {
 }
 
 function viewOf(port: LogicalPort, id: LogicalPortId): PortView[] {
+  const known = viewsOf.get(port);
+  if (known?.id === id) return [known];
   const members = port.interfaces.flatMap(({ name, ofport }) => (ofport === null ? [] : [{ name, ofport }]));
   const [first] = members;
   if (first === undefined) return [];
   const isBond = port.interfaces.length > 1;
   const { ofport } = first;
-  return [{ port, id, ofport, isBond, members, carried: carriedVlans(port), egress: egressRules(port) }];
+  const carried = carriedVlans(port);
+  const view = { port, id, ofport, isBond, members, carried, egress: egressRules(port) };
+  viewsOf.set(port, view);
+  return [view];
 }
 
 /** The VLANs a port carries. A port in a mode that needs a tag and has none carries VLAN 0, as in Open vSwitch. */
@@ -70,7 +90,7 @@ export function carriedVlans(port: LogicalPort): VlanSet {
   switch (port.vlanMode) {
     case 'access':
     case 'dot1q-tunnel':
-      return VlanSet.of([tag]);
+      return VlanSet.single(tag);
     case 'trunk':
       return port.trunks ?? VlanSet.all;
     case 'native-tagged':
@@ -85,7 +105,7 @@ function egressRules(port: LogicalPort): EgressRule[] {
   if (port.vlanMode === 'dot1q-tunnel') return [{ vids: carried, pcp: 'any', encoding: 'untagged' }];
   let bare = carried;
   if (port.vlanMode !== 'access') {
-    const untagged = port.vlanMode === 'native-untagged' ? VlanSet.of([0, port.tag ?? 0]) : VlanSet.of([0]);
+    const untagged = port.vlanMode === 'native-untagged' ? VlanSet.of([0, port.tag ?? 0]) : VlanSet.single(0);
     bare = carried.intersection(untagged);
   }
   const tagged = carried.difference(bare);

@@ -2,7 +2,7 @@
 import { VlanSet, type Vid } from '../../domain/index.js';
 import type { Action, Flow, MatchField } from '../flow.js';
 import { CONTROLLER_PORT_ID, matchIn, writeIn } from './metadata.js';
-import { matchVids, PRESENT, UNTAGGED, type PortView } from './ports.js';
+import { matchVids, perView, PRESENT, UNTAGGED, type PortView } from './ports.js';
 import { RESERVED_DESTINATIONS } from './reserved.js';
 
 const TPID_8021Q = 0x8100;
@@ -10,12 +10,7 @@ const TPID_8021Q = 0x8100;
 const CONTROLLER_PORT = 0xfffffffd;
 
 export function ingressFlows(views: readonly PortView[], forwardBpdu: boolean): Flow[] {
-  const flows: Flow[] = views.flatMap((view) =>
-    view.members.map(({ name, ofport }) => {
-      const what = view.isBond ? `${name} of ${view.port.name}` : `port ${view.port.name}`;
-      return admit(ofport, view.id, view.port.protected, what);
-    }),
-  );
+  const flows = views.flatMap(admitMembers);
   flows.push(admit(CONTROLLER_PORT, CONTROLLER_PORT_ID, false, 'frames a controller sends through NORMAL'));
   if (!forwardBpdu) {
     for (const { match, what } of RESERVED_DESTINATIONS) {
@@ -32,6 +27,13 @@ export function ingressFlows(views: readonly PortView[], forwardBpdu: boolean): 
   return flows;
 }
 
+const admitMembers = perView((view): Flow[] =>
+  view.members.map(({ name, ofport }) => {
+    const what = view.isBond ? `${name} of ${view.port.name}` : `port ${view.port.name}`;
+    return admit(ofport, view.id, view.port.protected, what);
+  }),
+);
+
 function admit(ofport: number, id: number, isProtected: boolean, reason: string): Flow {
   return {
     table: 'ingress',
@@ -47,7 +49,7 @@ function admit(ofport: number, id: number, isProtected: boolean, reason: string)
 export function vlanInFlows(views: readonly PortView[]): Flow[] {
   const controller = { id: CONTROLLER_PORT_ID, name: 'the controller' };
   return [
-    ...views.flatMap((view) => portFlows(view)),
+    ...views.flatMap(portFlows),
     ...untaggedInto(controller, 0),
     ...taggedAsIs(controller, VlanSet.all, true),
   ];
@@ -58,7 +60,7 @@ interface Source {
   readonly name: string;
 }
 
-function portFlows(view: PortView): Flow[] {
+const portFlows = perView((view): Flow[] => {
   const { port } = view;
   const source = { id: view.id, name: port.name };
   const tag = port.tag ?? 0;
@@ -75,7 +77,7 @@ function portFlows(view: PortView): Flow[] {
     case 'dot1q-tunnel':
       return tunnelFlows(source, tag, port.cvlans ?? VlanSet.all, port.qinqEthertype);
   }
-}
+});
 
 function flow(source: Source, vlanVid: MatchField, actions: Action[], reason: string, priority = 200): Flow {
   return {
