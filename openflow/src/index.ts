@@ -51,7 +51,15 @@ export {
   sizeOf,
   type Header,
 } from './openflow.js';
-export { toJson, toJsonText, type AnyCodec, type Codec, type Input, type Schema, type Static } from './codec/codec.js';
+export {
+  toJson,
+  toJsonText,
+  type AnyCodec,
+  type Codec,
+  type Input,
+  type Schema,
+  type Static,
+} from './codec/codec.js';
 export { ipv4, ipv6, mac } from './codec/text.js';
 export { OpenFlowDecodeError, OpenFlowEncodeError, type ErrorAnswer, type Fault } from './codec/errors.js';
 export { errorCodes, type ErrorCodeName, type ErrorTypeName } from './codec/error-codes.js';

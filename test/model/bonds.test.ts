@@ -11,7 +11,7 @@ import {
   type Dpid,
   type LacpSettings,
 } from '../../src/domain/index.js';
-import { bridgeProgram, type BridgeState, type PortLink, type Program } from '../../src/programs/index.js';
+import { bridgeProgram, type BridgeState, type PortLink } from '../../src/programs/index.js';
 import { LacpEntity } from '../../src/protocols/index.js';
 import { switchTables } from '../../src/reconcile/index.js';
 import { ProgramRunner, type Consequence } from '../../src/switches/runner.js';
