@@ -117,7 +117,7 @@ pub fn compile(
         pads: false,
         compiled: Compiled::default(),
     };
-    compiler.steps(actions, origin, at_ingress)?;
+    compiler.steps(actions, origin)?;
     let Compiler {
         mut compiled,
         resolve,
@@ -183,12 +183,7 @@ fn tags_of(key: &FlowKey) -> Vec<Tag> {
 }
 
 impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
-    fn steps(
-        &mut self,
-        mut actions: &[DpAction],
-        mut wanted: State,
-        at_ingress: bool,
-    ) -> Result<(), &'static str> {
+    fn steps(&mut self, mut actions: &[DpAction], mut wanted: State) -> Result<(), &'static str> {
         while let [action, rest @ ..] = actions {
             actions = rest;
             match action {
@@ -200,7 +195,7 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 DpAction::Controller(_) => return Err("packet-in"),
                 DpAction::Fork(count) => {
                     let (branch, after) = rest.split_at((*count as usize).min(rest.len()));
-                    self.steps(branch, wanted.clone(), at_ingress)?;
+                    self.steps(branch, wanted.clone())?;
                     actions = after;
                 }
             }

@@ -22,7 +22,7 @@ unsafe impl<T: Copy> Send for Shared<T> {}
 impl<T: Copy> Shared<T> {
     /// Maps the array. `T` must be the map's value type, its size a multiple of eight bytes, as the kernel lays values out.
     pub fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<Shared<T>> {
-        if size_of::<T>() % 8 != 0 {
+        if !size_of::<T>().is_multiple_of(8) {
             return Err(io::Error::other("values of a mapped array are whole words"));
         }
         let page = 4096;
@@ -68,7 +68,8 @@ impl<T: Copy> Shared<T> {
 
     /// Writes a part of a value that programs look at, `offset` bytes from its begin; out of range or unaligned: nothing.
     pub fn set_part<F: Copy>(&mut self, index: usize, offset: usize, part: F) {
-        let fits = offset + size_of::<F>() <= size_of::<T>() && offset % align_of::<F>() == 0;
+        let fits =
+            offset + size_of::<F>() <= size_of::<T>() && offset.is_multiple_of(align_of::<F>());
         if index < self.len && fits {
             fence(Ordering::Release);
             // SAFETY: as in `get`; the part lies within the value and is aligned, as the value itself is.

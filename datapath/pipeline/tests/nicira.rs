@@ -243,7 +243,7 @@ fn a_bucket_hands_its_copy_to_a_table_that_spreads_by_hash() {
     };
     let load = Action::Nicira(NxAction::RegLoad {
         ofs_nbits: 23,
-        dst: metadata.clone(),
+        dst: metadata,
         value: 9,
     });
     let buckets = vec![bucket(vec![load, resubmit(1)]), bucket(vec![out(4)])];
@@ -257,7 +257,7 @@ fn a_bucket_hands_its_copy_to_a_table_that_spreads_by_hash() {
             max_link,
             arg: 0,
             ofs_nbits: 49 << 6 | 7,
-            dst: metadata.clone(),
+            dst: metadata,
         })
     };
     let hashed = |bit: u128| {
