@@ -11,7 +11,6 @@ fn main() {
         println!("cargo:rerun-if-changed={source}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");
-    println!("cargo:rerun-if-env-changed=PATH");
     let Some(out) = std::env::var_os("OUT_DIR") else {
         return;
     };

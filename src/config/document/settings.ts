@@ -67,7 +67,7 @@ function key(word: string, name: string, schema: TSchema): Setting {
     schema,
     normalize: (given) => (given === false ? undefined : given),
     read: (row) => parse(mapOfTexts(row, 'other_config').get(name)),
-    write: (value) => String(value),
+    write: (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)),
   };
 }
 
