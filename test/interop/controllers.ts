@@ -61,7 +61,7 @@ async function testcontroller(lab: Lab, check: Check): Promise<void> {
 }
 
 async function osKen(lab: Lab, check: Check, { osKen: python }: Peers): Promise<void> {
-  if (!python) throw new Skip('--os-ken PYTHON: python3 -m venv DIR && DIR/bin/pip install os-ken');
+  if (!python) throw new Skip('--os-ken PYTHON: python3 -m venv DIR && DIR/bin/pip install "os-ken<4"');
   const manager = join(dirname(python), 'osken-manager');
   lab.spawnInSwitch(manager, [
     '--ofp-listen-host=127.0.0.1',

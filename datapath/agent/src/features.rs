@@ -160,6 +160,13 @@ pub(crate) fn check_request(
     Ok(())
 }
 
+/// The fields that a request names, `None` for what is none, and whether with masks.
+fn fields(ids: &[OxmId]) -> impl Iterator<Item = (Option<OxmField>, bool)> + '_ {
+    ids.iter()
+        .map(OxmId::of_any_length)
+        .map(|id| (id.known(), id.has_mask))
+}
+
 fn check_properties(table: &TableFeatures) -> Result<(), OfError> {
     use TableProperty as P;
     let mut kinds = Vec::new();
@@ -185,18 +192,19 @@ fn check_properties(table: &TableFeatures) -> Result<(), OfError> {
             | P::ApplyActionsMiss(ids) => ids
                 .iter()
                 .all(|id| ACTIONS.contains(&id.code) && id.data.is_empty()),
-            P::Match(ids) => ids.iter().all(|id| {
-                id.known()
-                    .is_some_and(|field| match_fields().any(|f| f == field))
-                    && (!id.has_mask || id.known().is_some_and(|field| field.info().maskable))
+            P::Match(ids) => fields(ids).all(|(field, has_mask)| {
+                field.is_some_and(|field| {
+                    match_fields().any(|known| known == field)
+                        && (!has_mask || field.info().maskable)
+                })
             }),
-            P::Wildcards(ids) => ids.iter().all(|id| id.known().is_some()),
+            P::Wildcards(ids) => fields(ids).all(|(field, _)| field.is_some()),
             P::WriteSetfield(ids)
             | P::WriteSetfieldMiss(ids)
             | P::ApplySetfield(ids)
-            | P::ApplySetfieldMiss(ids) => ids
-                .iter()
-                .all(|id| id.known().is_some_and(|field| field.info().settable)),
+            | P::ApplySetfieldMiss(ids) => {
+                fields(ids).all(|(field, _)| field.is_some_and(|field| field.info().settable))
+            }
             P::Experimenter { .. } | P::ExperimenterMiss { .. } | P::Unknown { .. } => {
                 return fail(ErrorCode::TableFeaturesFailedBadType, "property not known");
             }

@@ -346,3 +346,48 @@ fn table_features_can_be_read_and_given_back() {
         bridge.fails(conn, body, code);
     }
 }
+
+#[test]
+fn a_part_of_what_a_table_can_do_may_be_asked_for_with_ids_of_no_length() {
+    use weft_openflow::{OxmId, TableProperty};
+    let (mut bridge, conn) = Bridge::plain();
+    let request = |tables| multipart(MultipartRequestBody::TableFeatures(tables));
+    let ask = |ids: Vec<OxmId>| {
+        request(vec![TableFeatures {
+            table_id: 0,
+            name: "vlan".into(),
+            metadata_match: 0,
+            metadata_write: 0,
+            config: 3,
+            max_entries: 32,
+            properties: vec![TableProperty::Match(ids)],
+        }])
+    };
+    // As os-ken encodes them: no length in the header.
+    let id = |field: OxmField, has_mask| OxmId {
+        field: Err((field.header(has_mask) & !0xff, 0)),
+        has_mask: false,
+    };
+    let good = ask(vec![
+        id(OxmField::EthDst, true),
+        id(OxmField::VlanVid, false),
+    ]);
+    assert_eq!(&*features_of(bridge.ask(conn, good))[0].name, "vlan");
+    for bad in [
+        id(OxmField::EthType, true),
+        OxmId {
+            field: Err((0x8000_fe00, 0)),
+            has_mask: false,
+        },
+        OxmId {
+            field: Err((OxmField::EthDst.header(false) + 1, 0)),
+            has_mask: false,
+        },
+    ] {
+        bridge.fails(
+            conn,
+            ask(vec![bad]),
+            ErrorCode::TableFeaturesFailedBadArgument,
+        );
+    }
+}

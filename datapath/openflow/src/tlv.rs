@@ -199,6 +199,22 @@ impl OxmId {
     pub fn known(&self) -> Option<OxmField> {
         self.field.ok()
     }
+
+    /// The same with its field known if only the length in the header is 0. That an id without value has its field's
+    /// length all the same is said since OF 1.3.4 (§7.3.5.5.2); os-ken, and so FAUCET, send 0 in table features.
+    pub fn of_any_length(&self) -> OxmId {
+        let Err((header, experimenter)) = self.field else {
+            return *self;
+        };
+        let (class, number) = ((header >> 16) as u16, (header >> 9 & 0x7f) as u8);
+        OxmField::from_class_field(class, number)
+            .filter(|_| header & 0xff == 0)
+            .filter(|_| class != CLASS_EXPERIMENTER || experimenter == ONF_EXPERIMENTER)
+            .map_or(*self, |field| OxmId {
+                field: Ok(field),
+                has_mask: header & 0x100 != 0,
+            })
+    }
 }
 
 impl Wire for OxmId {
