@@ -47,6 +47,40 @@ export function list<T, I>(item: Codec<T, I>): Codec<readonly T[], readonly I[]>
   };
 }
 
+/** Values kept by {@link interned}: of more, all are forgotten. */
+const MOST_INTERNED = 4096;
+
+/**
+ * The same as `codec`, whose bytes reach up to the bound, for what repeats: equal bytes are decoded to one and the same
+ * value, which nobody may change. What looks into the bytes themselves is made anew each time, as those go.
+ */
+export function interned<T, I>(codec: Codec<T, I>): Codec<T, I> {
+  const known = new Map<string, T>();
+  return {
+    ...codec,
+    read: (r) => {
+      const { buffer } = r.view;
+      const key = Buffer.from(buffer as ArrayBuffer, r.pos, r.end - r.pos).toString('latin1');
+      const found = known.get(key);
+      if (found !== undefined) {
+        r.pos = r.end;
+        return found;
+      }
+      const value = codec.read(r);
+      if (r.pos === r.end && !holdsBytes(value)) {
+        if (known.size >= MOST_INTERNED) known.clear();
+        known.set(key, value);
+      }
+      return value;
+    },
+  };
+}
+
+function holdsBytes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return value instanceof Uint8Array || Object.values(value).some(holdsBytes);
+}
+
 /** Exactly `count` items. */
 export function array<T, I>(count: number, item: Codec<T, I>): Codec<readonly T[], readonly I[]> {
   const items = list(item);

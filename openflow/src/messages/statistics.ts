@@ -1,6 +1,6 @@
 /** The entries of multipart replies: statistics and descriptions (OF 1.3.5 §7.3.5). */
 
-import { list } from '../codec/collections.js';
+import { interned, list } from '../codec/collections.js';
 import { withDefault } from '../codec/codec.js';
 import { pad, selfLength, u16, u32, u64, u8 } from '../codec/numbers.js';
 import { struct } from '../codec/struct.js';
@@ -29,7 +29,8 @@ export const FlowStats = struct(
     packetCount: count,
     byteCount: count,
     match: withDefault(Match, {}),
-    instructions: withDefault(Instructions, []),
+    // Many flows do the same.
+    instructions: withDefault(interned(Instructions), []),
   },
   { clause: '7.3.5.2', doc: 'A flow entry with its counters.' },
 );

@@ -245,6 +245,8 @@ export interface FlowPrintOptions {
   names?: PortNames;
   /** Duration and counters, as `dump-flows` prints them. Default true; without, as `dump-flows --no-stats`. */
   hasStats?: boolean;
+  /** {@link formatInstructions} of the flow's, if that is known already. */
+  actions?: string;
 }
 
 /** Writes a line of `ovs-ofctl -O OpenFlow13 dump-flows`, without the blank in front. */
@@ -255,7 +257,7 @@ export function formatFlowStats(flow: Static<typeof FlowStats>, options: FlowPri
   if (hasStats) words.push(`duration=${formatDuration(flow)}, `);
   if (hasStats || flow.tableId !== 0) words.push(`table=${flow.tableId}, `);
   if (hasStats) words.push(`n_packets=${count(flow.packetCount)}, n_bytes=${count(flow.byteCount)}, `);
-  return words.join('') + formatRest(flow, options.names);
+  return words.join('') + formatRest(flow, options.names, options.actions);
 }
 
 /** All ones: the switch does not count it. */
@@ -279,7 +281,7 @@ export function formatDuration({
 }
 
 /** Timeouts, flags, priority, match and actions. */
-function formatRest(flow: Flow, names: PortNames | undefined): string {
+function formatRest(flow: Flow, names: PortNames | undefined, actions?: string): string {
   const words: string[] = [];
   if (flow.idleTimeout !== 0) words.push(`idle_timeout=${flow.idleTimeout}, `);
   if (flow.hardTimeout !== 0) words.push(`hard_timeout=${flow.hardTimeout}, `);
@@ -291,7 +293,7 @@ function formatRest(flow: Flow, names: PortNames | undefined): string {
     ...(match === '' ? [] : [match]),
   ].join(',');
   if (key !== '') words.push(`${key} `);
-  return `${words.join('')}actions=${formatInstructions(flow.instructions, names)}`;
+  return `${words.join('')}actions=${actions ?? formatInstructions(flow.instructions, names)}`;
 }
 
 /** Writes a flow in a form that {@link parseFlow} reads back. Cookie and table appear when they are not zero. */

@@ -272,69 +272,120 @@ const PRINTED: Readonly<Record<string, string>> = {
   icmpv6_code: 'icmp_code',
 };
 
-/** Places in the order of printing; the word for the protocol stands before the registers. */
-const RANKS = new Map(FIELDS.map((field, rank) => [field, rank]));
+/** A field as it is printed: its place (the protocol's word stands before the registers), and what precedes its value. */
+interface Printed {
+  readonly field: FieldText;
+  readonly rank: number;
+  readonly label: string;
+}
+const BY_NAME = new Map<string, Printed>();
+for (const [rank, field] of FIELDS.entries()) {
+  const printed = { field, rank, label: `${PRINTED[field.oxm] ?? field.name}=` };
+  for (const name of [field.twin, field.oxm]) if (fieldOf(name) === field) BY_NAME.set(name, printed);
+}
 const rankOf = (oxm: string): number => FIELDS.findIndex((field) => field.oxm === oxm);
 const PROTOCOL_RANK = rankOf('reg0') - 0.5;
 const VLAN_RANK = rankOf('vlan_vid');
 
+/** Words in the order of their ranks. There are few, and most come in order. */
+class Words {
+  readonly #ranks: number[] = [];
+  readonly #words: string[] = [];
+
+  add(rank: number, word: string): void {
+    let at = this.#ranks.length;
+    while (at > 0 && (this.#ranks[at - 1] ?? 0) > rank) at -= 1;
+    if (at === this.#ranks.length) {
+      this.#ranks.push(rank);
+      this.#words.push(word);
+    } else {
+      this.#ranks.splice(at, 0, rank);
+      this.#words.splice(at, 0, word);
+    }
+  }
+
+  addField({ printed: { field, rank, label }, entry }: Omit<Exact, 'value'>, names?: PortNames): void {
+    this.add(rank, label + writeEntry(field, entry, names));
+  }
+
+  toString(): string {
+    return this.#words.join(',');
+  }
+}
+
 /** Writes a match as Open vSwitch does; '' for the one that matches everything. */
 export function formatMatch(match: Match, names?: PortNames): string {
-  const entries = new Map<string, readonly [field: FieldText, entry: unknown]>();
-  const unknown: string[] = [];
-  for (const [name, entry] of Object.entries(match)) {
-    const field = fieldOf(name);
-    if (field !== undefined) entries.set(field.oxm, [field, entry]);
-    else unknown.push(`${name}=${writeUnknown(entry)}`);
+  const words = new Words();
+  let ethType: Exact | undefined;
+  let ipProto: Exact | undefined;
+  let vid: Bits | undefined;
+  let pcp: Bits | undefined;
+  for (const name in match) {
+    const entry: unknown = match[name as keyof Match];
+    if (entry === undefined) continue;
+    const printed = BY_NAME.get(name);
+    if (printed === undefined) {
+      words.add(Infinity, `${name}=${writeUnknown(entry)}`);
+      continue;
+    }
+    const { field, rank, label } = printed;
+    switch (field.oxm) {
+      case 'eth_type':
+        ethType = { printed, entry, value: exactNumber(field, entry) };
+        break;
+      case 'ip_proto':
+        ipProto = { printed, entry, value: exactNumber(field, entry) };
+        break;
+      case 'vlan_vid':
+        vid = fromEntry(field, entry);
+        break;
+      case 'vlan_pcp':
+        pcp = fromEntry(field, entry);
+        break;
+      case 'ip_dscp':
+        words.add(rank, `nw_tos=${fromEntry(field, entry).value << 2n}`);
+        break;
+      case 'nxm_vlan_tci':
+        words.add(rank, `vlan_tci=${writeTci(fromEntry(field, entry))}`);
+        break;
+      default:
+        words.add(rank, label + writeEntry(field, entry, names));
+    }
   }
-  const bitsOf = (oxm: string): Bits | undefined => {
-    const found = entries.get(oxm);
-    return found && fromEntry(...found);
-  };
-  const exact = (oxm: string): number | undefined => {
-    const [field, entry] = entries.get(oxm) ?? [];
-    if (field === undefined || typeof entry === 'number') return entry as number | undefined;
-    const { value, mask } = fromEntry(field, entry);
-    return mask === onesOf(field.bits) ? Number(value) : undefined;
-  };
-  const [protocol, covers] = protocolWord(exact('eth_type'), exact('ip_proto'));
-
-  const words: (readonly [rank: number, word: string])[] = [];
-  if (protocol !== undefined) words.push([PROTOCOL_RANK, protocol]);
-  if (entries.has('vlan_vid') || entries.has('vlan_pcp')) {
-    for (const word of writeVlan(bitsOf('vlan_vid'), bitsOf('vlan_pcp'))) words.push([VLAN_RANK, word]);
-  }
-  for (const [oxm, [field, entry]] of entries) {
-    if (oxm !== 'vlan_vid' && oxm !== 'vlan_pcp' && !covers.includes(oxm))
-      words.push([RANKS.get(field) ?? 0, writeField(field, entry, names)]);
-  }
-  words.sort(([a], [b]) => a - b);
-  return [...words.map(([, word]) => word), ...unknown].join(',');
+  const [protocol, covered] = protocolWord(ethType?.value, ipProto?.value);
+  if (protocol !== undefined) words.add(PROTOCOL_RANK, protocol);
+  if (ethType !== undefined && covered === 0) words.addField(ethType, names);
+  if (ipProto !== undefined && covered < 2) words.addField(ipProto, names);
+  if (vid !== undefined || pcp !== undefined)
+    for (const word of writeVlan(vid, pcp)) words.add(VLAN_RANK, word);
+  return words.toString();
 }
 
-function writeField(field: FieldText, entry: unknown, names: PortNames | undefined): string {
-  switch (field.oxm) {
-    case 'ip_dscp':
-      return `nw_tos=${fromEntry(field, entry).value << 2n}`;
-    case 'nxm_vlan_tci':
-      return `vlan_tci=${writeTci(fromEntry(field, entry))}`;
-    default:
-      return `${PRINTED[field.oxm] ?? field.name}=${writeEntry(field, entry, names)}`;
-  }
+/** A field that may be part of the protocol's word; its value where all bits of it are matched. */
+interface Exact {
+  readonly printed: Printed;
+  readonly entry: unknown;
+  readonly value: number | undefined;
 }
 
-/** The word for the protocol matched, and the fields it stands for. */
+function exactNumber(field: FieldText, entry: unknown): number | undefined {
+  if (typeof entry === 'number') return entry;
+  const { value, mask } = fromEntry(field, entry);
+  return mask === onesOf(field.bits) ? Number(value) : undefined;
+}
+
+/** The word for the protocol matched, and whether it stands for none, the Ethernet type, or the IP protocol as well. */
 function protocolWord(
   ethType: number | undefined,
   ipProto: number | undefined,
-): [word: string | undefined, covers: readonly string[]] {
-  if (ethType === undefined) return [undefined, []];
+): [word: string | undefined, covered: 0 | 1 | 2] {
+  if (ethType === undefined) return [undefined, 0];
   if (isIp(ethType) && ipProto !== undefined) {
     const both = PROTOCOL_WORDS.get(`${ethType}/${ipProto}`);
-    if (both !== undefined) return [both, ['eth_type', 'ip_proto']];
+    if (both !== undefined) return [both, 2];
   }
   const word = PROTOCOL_WORDS.get(`${ethType}/`);
-  return word === undefined ? [undefined, []] : [word, ['eth_type']];
+  return word === undefined ? [undefined, 0] : [word, 1];
 }
 
 /** The first word of each meaning is not always Open vSwitch's: `ipv4` and `ip6` are only read. */

@@ -1,7 +1,5 @@
 /** /v1/bridges/{name}/flows: every flow on the switch to read, users' own to change. */
 import { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { PortNames } from 'node-openflow';
 import type { FlowDump, SwitchDriver } from '../../switches/driver.js';
 import { answer, nothing } from '../answers.js';
 import { checkBody } from '../body.js';
@@ -26,8 +24,9 @@ import {
 import type { Services } from '../services.js';
 import { ask, changeAsUser, driverOf } from '../tables/change.js';
 import { deleteOf, entriesOf, messagesOf, readFlow, selectionOf } from '../tables/input.js';
-import { flowJson, flowLine, portNames } from '../tables/render.js';
+import { FlowWriter, portNames } from '../tables/render.js';
 import { replacement } from '../tables/replace.js';
+import { Sheaf } from '../tables/sheaf.js';
 
 const tags = ['tables'];
 const URL = '/v1/bridges/:name/flows';
@@ -36,8 +35,6 @@ const NDJSON = 'application/x-ndjson';
 const TYPES = ['application/json', 'text/plain', NDJSON];
 /** As many are held at once to be put in order; an answer of so many has some 30 MB. */
 const MOST_SORTED = 50_000;
-/** Flows made into text in one go, before others have their turn. */
-const CHUNK = 1000;
 const COMMANDS = { add: 'ADD', modify: 'MODIFY', 'modify-strict': 'MODIFY_STRICT' } as const;
 const refusals = { 409: Problem, 422: Problem };
 
@@ -70,28 +67,23 @@ export function flowRoutes(app: App, services: Services): void {
       const isWanted = ({ owner }: FlowDump) =>
         query.owner === undefined || (owner?.program ?? 'user') === query.owner;
       const type = negotiate(headers.accept, TYPES);
+      const writer = new FlowWriter(names);
       if (type === NDJSON) {
         const parts = driver.streamFlows(selection);
         // What fails before there is anything to send can still be a problem document.
         const first = await ask(services, params.name, () => parts.next());
-        const lines = ndjson(first, parts, isWanted, names);
+        const lines = ndjson(first, parts, isWanted, writer);
         return reply.type(NDJSON).send(Readable.from(lines, { objectMode: false }) as never);
       }
-      const flows = await ask(services, params.name, (it) =>
-        gathered(it.streamFlows(selection), isWanted, MOST_SORTED),
+      const isText = type === 'text/plain';
+      const write = (flow: FlowDump) => (isText ? writer.line(flow) : writer.json(flow));
+      const texts = await ask(services, params.name, (it) =>
+        inOrder(it.streamFlows(selection), isWanted, write),
       );
-      flows.sort((a, b) => a.tableId - b.tableId || b.priority - a.priority);
-      if (type === 'text/plain') {
-        const lines = inChunks(flows, (flow) => flowLine(flow, names), '');
-        return reply
-          .type('text/plain; charset=utf-8')
-          .send(Readable.from(lines, { objectMode: false }) as never);
-      }
-      const views = inChunks(flows, (flow) => flowJson(flow, names), ',');
-      const whole = enclosed('{"flows":[', views, ']}');
+      const pieces = isText ? texts.pieces('') : enclosed('{"flows":[', texts.pieces(','), ']}');
       return reply
-        .type('application/json; charset=utf-8')
-        .send(Readable.from(whole, { objectMode: false }) as never);
+        .type(isText ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8')
+        .send(Readable.from(pieces, { objectMode: false }) as never);
     },
   );
 
@@ -151,7 +143,7 @@ export function flowRoutes(app: App, services: Services): void {
       const names = portNames(driver.ports());
       const entries = entriesOf(request.body, 'flows');
       const wanted = messagesOf(entries, (value) => readFlow(value, 'ADD', names));
-      const have = await ask(services, name, (it) => gathered(it.streamFlows(), isUsers, Infinity));
+      const have = await ask(services, name, (it) => gathered(it.streamFlows(), isUsers));
       const { messages, sources, ...counts } = replacement(have, wanted);
       await changeAsUser(
         driver,
@@ -189,22 +181,32 @@ function isUsers({ owner, tableId }: FlowDump): boolean {
 }
 
 /**
- * Those that are wanted, all at once, read over a connection of their own: what the switch has to tell its program
- * meanwhile waits behind none of it.
+ * Those that are wanted, as texts in the order of tables and priorities. They are read over a connection of their own:
+ * what the switch has to tell its program meanwhile waits behind none of it.
  * @throws ProblemError 406 where they are too many
  */
+async function inOrder(
+  parts: AsyncIterable<readonly FlowDump[]>,
+  isWanted: (flow: FlowDump) => boolean,
+  write: (flow: FlowDump) => string,
+): Promise<Sheaf> {
+  const texts = new Sheaf();
+  for await (const part of parts) {
+    for (const flow of part)
+      if (isWanted(flow)) texts.add(flow.tableId * 65_536 - flow.priority, write(flow));
+    if (texts.count <= MOST_SORTED) continue;
+    const advice = `there are more than ${MOST_SORTED} flows: have them as ${NDJSON}, or choose by table, cookie, match, owner`;
+    throw new ProblemError(406, 'too-many-flows', 'Too many flows for this form', advice);
+  }
+  return texts;
+}
+
 async function gathered(
   parts: AsyncIterable<readonly FlowDump[]>,
   isWanted: (flow: FlowDump) => boolean,
-  most: number,
 ): Promise<FlowDump[]> {
   const flows: FlowDump[] = [];
-  for await (const part of parts) {
-    for (const flow of part) if (isWanted(flow)) flows.push(flow);
-    if (flows.length <= most) continue;
-    const advice = `there are more than ${most} flows: have them as ${NDJSON}, or choose by table, cookie, match, owner`;
-    throw new ProblemError(406, 'too-many-flows', 'Too many flows for this form', advice);
-  }
+  for await (const part of parts) for (const flow of part) if (isWanted(flow)) flows.push(flow);
   return flows;
 }
 
@@ -212,12 +214,12 @@ async function* ndjson(
   first: IteratorResult<FlowDump[]>,
   rest: ReturnType<SwitchDriver['streamFlows']>,
   isWanted: (flow: FlowDump) => boolean,
-  names: PortNames,
+  writer: FlowWriter,
 ): AsyncGenerator<string> {
   const lines = (part: FlowDump[]) =>
     part
       .filter(isWanted)
-      .map((flow) => `${flowJson(flow, names)}\n`)
+      .map((flow) => `${writer.json(flow)}\n`)
       .join('');
   try {
     if (first.done !== true) yield lines(first.value);
@@ -227,24 +229,8 @@ async function* ndjson(
   }
 }
 
-/** Text for a list, without keeping others from their turn. */
-async function* inChunks<T>(
-  list: readonly T[],
-  format: (item: T) => string,
-  between: string,
-): AsyncGenerator<string> {
-  for (let from = 0; from < list.length; from += CHUNK) {
-    if (from > 0) await nextTurn();
-    const text = list
-      .slice(from, from + CHUNK)
-      .map(format)
-      .join(between);
-    yield from > 0 ? between + text : text;
-  }
-}
-
-async function* enclosed(before: string, text: AsyncIterable<string>, after: string): AsyncGenerator<string> {
+function* enclosed(before: string, pieces: Iterable<Buffer>, after: string): Generator<string | Buffer> {
   yield before;
-  yield* text;
+  yield* pieces;
   yield after;
 }

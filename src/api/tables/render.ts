@@ -1,6 +1,13 @@
 /** Flows, groups and meters of a dump, as JSON and as lines of ovs-ofctl's with whose they are and why. */
-import { formatFlowStats, formatGroup, formatMeter, toJson, toJsonText } from 'node-openflow';
-import type { FlowStats, GroupDesc, MeterConfig, PortNames } from 'node-openflow';
+import {
+  formatFlowStats,
+  formatGroup,
+  formatInstructions,
+  formatMeter,
+  toJson,
+  toJsonText,
+} from 'node-openflow';
+import type { FlowStats, GroupDesc, Instruction, MeterConfig, PortNames } from 'node-openflow';
 import type { FlowDump, GroupDump, MeterDump, SwitchPort } from '../../switches/driver.js';
 import type { GroupView, MeterView } from '../schemas.js';
 
@@ -12,24 +19,55 @@ export function portNames(ports: readonly SwitchPort[]): PortNames {
 }
 
 /**
- * A {@link FlowView} in JSON. A switch may have a hundred thousand flows, so it is written as text at once, and no
- * serialiser looks at it again.
+ * Writes the flows of one dump. A switch may have a hundred thousand of them, so a {@link FlowView} is written as text
+ * at once, and no serialiser looks at it again; and instructions that repeat, which node-openflow decodes to the same
+ * list, are written once.
  */
-export function flowJson(flow: FlowDump, names?: PortNames): string {
-  const text = formatFlowStats(statsOf(flow), { hasStats: false, ...(names ? { names } : {}) });
-  return (
-    `{"tableId":${flow.tableId},"priority":${flow.priority},"cookie":"0x${flow.cookie.toString(16)}",` +
-    `"match":${toJsonText(flow.match)},"instructions":${toJsonText(flow.instructions)},` +
-    `"idleTimeoutS":${flow.idleTimeoutS},"hardTimeoutS":${flow.hardTimeoutS},"flags":${toJsonText(flow.flags)},` +
-    `"packets":${Number(flow.packets)},"bytes":${Number(flow.bytes)},"durationS":${flow.durationS},` +
-    `"owner":${toJsonText(flow.owner)},"text":${toJsonText(text)}}`
-  );
-}
+export class FlowWriter {
+  readonly #names: PortNames;
+  readonly #instructions = new WeakMap<object, { readonly json: string; readonly actions: string }>();
 
-export function flowLine(flow: FlowDump, names: PortNames): string {
-  const { owner } = flow;
-  const line = formatFlowStats(statsOf(flow), { names });
-  return owner ? `${line} # ${owner.program}/${owner.table}: ${owner.reason}\n` : `${line}\n`;
+  constructor(names: PortNames) {
+    this.#names = names;
+  }
+
+  /** A {@link FlowView} in JSON. */
+  json(flow: FlowDump): string {
+    const { json, actions } = this.#textsOf(flow);
+    const text = formatFlowStats(statsOf(flow), { hasStats: false, names: this.#names, actions });
+    const isPlain = flow.idleTimeoutS === 0 && flow.hardTimeoutS === 0 && flow.flags.length === 0;
+    const settings = isPlain
+      ? '"idleTimeoutS":0,"hardTimeoutS":0,"flags":[],'
+      : `"idleTimeoutS":${flow.idleTimeoutS},"hardTimeoutS":${flow.hardTimeoutS},"flags":${toJsonText(flow.flags)},`;
+    return (
+      `{"tableId":${flow.tableId},"priority":${flow.priority},"cookie":"0x${flow.cookie.toString(16)}",` +
+      `"match":${toJsonText(flow.match)},"instructions":${json},${settings}` +
+      `"packets":${Number(flow.packets)},"bytes":${Number(flow.bytes)},"durationS":${flow.durationS},` +
+      `"owner":${toJsonText(flow.owner)},"text":${toJsonText(text)}}`
+    );
+  }
+
+  /** A line of ovs-ofctl's, with whose the flow is and why. */
+  line(flow: FlowDump): string {
+    const { owner } = flow;
+    const line = formatFlowStats(statsOf(flow), {
+      names: this.#names,
+      actions: this.#textsOf(flow).actions,
+    });
+    return owner ? `${line} # ${owner.program}/${owner.table}: ${owner.reason}\n` : `${line}\n`;
+  }
+
+  #textsOf({ instructions }: FlowDump): { readonly json: string; readonly actions: string } {
+    let texts = this.#instructions.get(instructions);
+    if (texts === undefined) {
+      texts = {
+        json: toJsonText(instructions),
+        actions: formatInstructions(instructions as unknown as readonly Instruction[], this.#names),
+      };
+      this.#instructions.set(instructions, texts);
+    }
+    return texts;
+  }
 }
 
 export function viewGroup(group: GroupDump, names: PortNames): GroupView {
