@@ -4,14 +4,11 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import pretty from 'pino-pretty';
-import { buildApp } from './api/app.js';
-import type { App } from './api/plugin.js';
-import { openAuditLog } from './api/audit-file.js';
 import { TokenFileError, Tokens } from './api/security.js';
-import { ListenError, listen, parseListenAddress, policyOf } from './api/server.js';
-import type { ApiListener, ApiTls, ListenAddress } from './api/server.js';
-import { Configuration, ManagerKeeper, Revisions, statisticsIntervalMs } from './config/index.js';
+import { ListenError, parseListenAddress, policyOf } from './api/server.js';
+import type { ApiTls, ListenAddress } from './api/server.js';
+import type { Api } from './api/start.js';
+import { Configuration, ManagerKeeper, statisticsIntervalMs } from './config/index.js';
 import type { Reading } from './config/index.js';
 import { CurrentReporter } from './datapath/current.js';
 import { Orchestrator } from './datapath/orchestrator.js';
@@ -40,6 +37,11 @@ import { createPrograms } from './unixctl/wiring.js';
 const VERSION = '0.1.0';
 const SYNC_TIMEOUT_MS = 5_000;
 const READY_TIMEOUT_MS = 20_000;
+/**
+ * The switches come first when weftd starts: a partner with LACP's short timeout has three seconds of patience. The REST
+ * API, which is most of what there is to load, waits until they are in order, or for so long.
+ */
+const HEAD_START_MS = 1_000;
 const KEPT_EVENTS = 4_096;
 /** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
 const EXIT_FOR_GOOD = 3;
@@ -132,9 +134,10 @@ function readOptions(): Options {
   }
 }
 
-function createLog({ logFormat, logLevel }: Options): Logger {
+async function createLog({ logFormat, logLevel }: Options): Promise<Logger> {
   const options = { name: 'weftd', level: logLevel };
   if (logFormat === 'json') return pino(options, pino.destination({ dest: 1, sync: true }));
+  const { default: pretty } = await import('pino-pretty');
   return pino(
     options,
     pretty({ colorize: process.stdout.isTTY ?? false, ignore: 'pid,hostname', sync: true }),
@@ -270,28 +273,13 @@ async function main(options: Options, log: Logger): Promise<void> {
     machine: () => readMachineStatistics(options.rundir),
     nowMs: () => performance.now(),
   });
-  const revisions = await Revisions.open(configuration, { folder: `${options.db}.history`, log });
   const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
   let transactions = 0;
   store.subscribe(() => void transactions++);
-  const app = await buildApp({
-    configuration,
-    revisions,
-    switches: orchestrator,
-    sampler,
-    events,
-    version: VERSION,
-    syncTimeoutMs: SYNC_TIMEOUT_MS,
-    // Its own line about listening would only repeat ours.
-    log: log.child({}, { level: 'warn' }),
-    auditLog: openAuditLog(options.auditLog, log),
-    ovsdb: () => ({ sessions: ovsdb.sessionCount, transactions }),
-    ...(tokens ? { tokens } : {}),
-  });
   const reporter = new CurrentReporter(orchestrator, configuration);
   const managers = new ManagerKeeper(configuration, new Remotes(ovsdb, tls));
   const listeners: Listener[] = [];
-  const apiListeners: ApiListener[] = [];
+  const late: { api?: Api } = {};
   const { programs, coverage } = createPrograms({
     configuration,
     orchestrator,
@@ -309,8 +297,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   setInterval(() => coverage.sample(), SAMPLE_PERIOD_S * 1000).unref();
   const sockets = new ControlSockets(options.rundir, programs, log);
   const stop = stopOnSignals({
-    app,
-    apiListeners,
+    api: () => late.api,
     listeners,
     sockets,
     managers,
@@ -318,7 +305,6 @@ async function main(options: Options, log: Logger): Promise<void> {
     sampler,
     orchestrator,
     configuration,
-    revisions,
     log,
   });
   /** The tools of Open vSwitch find us by the pid files that the datapath holds. */
@@ -331,7 +317,6 @@ async function main(options: Options, log: Logger): Promise<void> {
     }
   };
 
-  for (const address of addresses) apiListeners.push(await listen(app, address, listening));
   const configure = (reading: Reading) => {
     orchestrator.configure(reading);
     feed.ofConfiguration(reading);
@@ -343,8 +328,24 @@ async function main(options: Options, log: Logger): Promise<void> {
   sampler.start();
   managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
+  await orchestrator.synced(HEAD_START_MS).catch(() => undefined);
+
+  const { startApi } = await import('./api/start.js');
+  late.api = await startApi(addresses, listening, {
+    configuration,
+    switches: orchestrator,
+    sampler,
+    events,
+    version: VERSION,
+    syncTimeoutMs: SYNC_TIMEOUT_MS,
+    log,
+    historyFolder: `${options.db}.history`,
+    ...(options.auditLog === undefined ? {} : { auditLogPath: options.auditLog }),
+    ovsdb: () => ({ sessions: ovsdb.sessionCount, transactions }),
+    ...(tokens ? { tokens } : {}),
+  });
   log.info(
-    { http: apiListeners.map(({ url }) => url).join(' '), db: options.db, rundir: options.rundir },
+    { http: late.api.listeners.map(({ url }) => url).join(' '), db: options.db, rundir: options.rundir },
     'ready',
   );
   // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up.
@@ -358,8 +359,8 @@ function ownBridges({ network }: Reading): string[] {
 }
 
 interface Running {
-  readonly app: App;
-  readonly apiListeners: readonly ApiListener[];
+  /** Undefined until it is there. */
+  readonly api: () => Api | undefined;
   readonly listeners: readonly Listener[];
   readonly sockets: ControlSockets;
   readonly managers: ManagerKeeper;
@@ -367,7 +368,6 @@ interface Running {
   readonly sampler: Sampler;
   readonly orchestrator: Orchestrator;
   readonly configuration: Configuration;
-  readonly revisions: Revisions;
   readonly log: Logger;
 }
 
@@ -375,8 +375,7 @@ interface Running {
 function stopOnSignals(
   running: Running,
 ): (because: string, status: number, datapathToo?: boolean) => Promise<void> {
-  const { app, apiListeners, listeners, sockets, managers, reporter, sampler, orchestrator } = running;
-  const { configuration, revisions, log } = running;
+  const { api, listeners, sockets, managers, reporter, sampler, orchestrator, configuration, log } = running;
   let stopping = false;
   const stop = async (because: string, status: number, datapathToo = false): Promise<void> => {
     if (stopping) return;
@@ -387,14 +386,10 @@ function stopOnSignals(
     reporter.stop();
     await sampler.stop();
     await managers.stop();
-    await Promise.all([
-      app.close(),
-      sockets.close(),
-      ...[...apiListeners, ...listeners].map((listener) => listener.close()),
-    ]);
+    await Promise.all([api()?.close(), sockets.close(), ...listeners.map((listener) => listener.close())]);
     if (datapathToo) await orchestrator.ask('shutdown', {}).catch(() => undefined);
     await orchestrator.stop();
-    await revisions.close();
+    await api()?.revisions.close();
     await configuration.close();
     log.info('stopped');
     process.exit(status);
@@ -407,7 +402,7 @@ process.title = 'weftd';
 let log: Logger | null = null;
 try {
   const options = readOptions();
-  log = createLog(options);
+  log = await createLog(options);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       log?.fatal({ err: error }, 'a fault in weftd: it ends, to be started anew');

@@ -27,6 +27,7 @@ import { warningRoutes } from './routes/warnings.js';
 import { guard } from './security.js';
 import type { Policy, Tokens } from './security.js';
 import type { Services } from './services.js';
+import { lazyValidators } from './validators.js';
 
 export interface AppOptions extends Services {
   readonly log?: FastifyBaseLogger;
@@ -50,6 +51,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     // What never becomes a request: URLs and headers that are none.
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, toProblem(error)),
     clientErrorHandler: answerUnparsable,
+    schemaController: { compilersFactory: { buildValidator: lazyValidators() } },
     ajv: {
       // Nothing is dropped or converted silently, and every fault is told.
       customOptions: { allErrors: true, removeAdditional: false, coerceTypes: false, useDefaults: false },

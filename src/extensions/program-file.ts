@@ -1,12 +1,15 @@
 /**
  * Programs by others: a file in TypeScript or JavaScript whose default export is a program or a list of them. It is bundled
- * with what it imports, `weft/program` being this very build, and run in weftd's own process: a program is trusted as
- * much as weftd is.
+ * with what it imports, and run in weftd's own process: a program is trusted as much as weftd is. What it imports from
+ * `weft/program` and `node-openflow` are the modules of the running weftd, wherever those lie: they are handed over in
+ * memory, as weftd itself is a bundle in which modules have no files any more.
  */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import * as openflow from 'node-openflow';
+import * as sdk from '../programs/sdk.js';
 import { Pipeline, ProgramError, bridgeProgram, isProgram, type Program } from '../programs/index.js';
 
 /** A program, and the bridge it is for; null: all of them. */
@@ -21,11 +24,10 @@ export class ProgramFileError extends Error {
   override readonly name = 'ProgramFileError';
 }
 
-/** Names under which a program file finds Weft, and where that is. */
-const OWN_MODULES: Readonly<Record<string, string>> = {
-  'weft/program': new URL('../programs/sdk.js', import.meta.url).href,
-  'node-openflow': import.meta.resolve('node-openflow'),
-};
+/** Names under which a program file finds Weft. */
+const OWN_MODULES = { 'weft/program': sdk, 'node-openflow': openflow } as const;
+/** Under this symbol of the global object a program's bundle finds them as it is run. */
+const HANDED_OVER = 'weft.modules';
 
 /**
  * Loads `[BRIDGE=]FILE` for each text, in order: the order of the programs in the pipeline.
@@ -58,6 +60,7 @@ async function loadFile(file: string): Promise<readonly Program[]> {
   try {
     const bundle = join(folder, 'program.mjs');
     await bundleFile(path, bundle, file);
+    Object.assign(globalThis, { [Symbol.for(HANDED_OVER)]: OWN_MODULES });
     const module = (await import(pathToFileURL(bundle).href).catch((error: unknown) => {
       throw new ProgramFileError(`the program ${file} fails as it is loaded: ${messageOf(error)}`);
     })) as { default?: unknown };
@@ -90,9 +93,11 @@ async function bundleFile(path: string, outfile: string, file: string): Promise<
           name: 'weft',
           setup: (bundler) => {
             bundler.onResolve({ filter: /^(?:weft\/|node-openflow$)/ }, ({ path: name }) => {
-              const own = OWN_MODULES[name];
-              return own === undefined ? null : { path: own, external: true };
+              return name in OWN_MODULES ? { path: name, namespace: 'weft' } : null;
             });
+            bundler.onLoad({ filter: /.*/, namespace: 'weft' }, ({ path: name }) => ({
+              contents: handedOver(name as keyof typeof OWN_MODULES),
+            }));
           },
         },
       ],
@@ -105,6 +110,12 @@ async function bundleFile(path: string, outfile: string, file: string): Promise<
     const where = first.location ? `${first.location.file}:${first.location.line}` : file;
     throw new ProgramFileError(`the program ${file} cannot be built: ${where}: ${first.text}`);
   }
+}
+
+/** A module that exports what the running one of that name does. */
+function handedOver(name: keyof typeof OWN_MODULES): string {
+  const names = Object.keys(OWN_MODULES[name]).join(', ');
+  return `export const { ${names} } = globalThis[Symbol.for('${HANDED_OVER}')]['${name}'];`;
 }
 
 /** Programs of one bridge have to fit together, and with the bridge program. */

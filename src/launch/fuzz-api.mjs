@@ -74,7 +74,7 @@ await runMain(async () => {
     start(datapathBinary, '--rundir', folder);
     start(
       process.execPath,
-      `${root}dist/src/main.js`,
+      `${root}dist/weftd/main.js`,
       '--rundir',
       folder,
       '--db',

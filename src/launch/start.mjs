@@ -161,7 +161,7 @@ await runMain(async () => {
     'weftd',
     process.execPath,
     [
-      `${root}dist/src/main.js`,
+      `${root}dist/weftd/main.js`,
       '--rundir',
       options.rundir,
       '--db',

@@ -6,7 +6,6 @@ export type { Event, EventKind } from './events.js';
 export { EventFeed } from './feed.js';
 export { FrameError, frameOf, matchOfFrame } from './frame.js';
 export { Devices, readMachineStatistics } from './machine-files.js';
-export { Metrics } from './metrics.js';
 export { Publisher } from './publisher.js';
 export { RateWindow, Sampler } from './sampler.js';
 export type { Sample } from './sampler.js';

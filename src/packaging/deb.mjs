@@ -74,7 +74,7 @@ function stageFiles(stage) {
   copy(datapathBinary, `${lib}/bin/weft-datapath`, 0o755);
   // Symbols are three quarters of it; gcc, which Rust links with, has brought strip along.
   readCommand('strip', ['--strip-unneeded', `${lib}/bin/weft-datapath`]);
-  for (const folder of ['dist/src', 'dist/test/model', 'openflow/dist'])
+  for (const folder of ['dist/weftd', 'dist/src', 'dist/test/model', 'openflow/dist'])
     cpSync(`${root}${folder}`, `${lib}/${folder}`, { recursive: true, filter: isShipped });
   for (const name of readdirSync(`${root}dist`).filter((it) => it.endsWith('.cjs')))
     copy(`${root}dist/${name}`, `${lib}/dist/${name}`, 0o755);

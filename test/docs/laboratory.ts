@@ -55,7 +55,7 @@ export class Laboratory {
     await self.run('exec 2>&1');
     await self.run(`nohup ${datapathBinary} --log-format json > ${lab.folder}/datapath.log 2>&1 &`);
     await self.run(
-      `nohup ${process.execPath} ${projectRoot}/dist/src/main.js --log-format json > ${lab.folder}/weftd.log 2>&1 &`,
+      `nohup ${process.execPath} ${projectRoot}/dist/weftd/main.js --log-format json > ${lab.folder}/weftd.log 2>&1 &`,
     );
     await until('weftd answers', async () => (await self.run('weft show')).status === 0, 60_000);
     return self;

@@ -31,7 +31,7 @@ export type Killed = 'weftd' | 'database';
 
 const commands: Readonly<Record<Killed, (folder: string) => string[]>> = {
   weftd: (folder) => [
-    join(projectRoot, 'dist/src/main.js'),
+    join(projectRoot, 'dist/weftd/main.js'),
     ...['--rundir', folder, '--db', join(folder, 'conf.db'), '--http', `unix:${folder}/api.sock`],
   ],
   database: (folder) => [

@@ -300,7 +300,7 @@ export class Lab {
       .split('\n')
       .filter(Boolean)
       .map(Number);
-    const wanted = daemon === 'weftd' ? 'dist/src/main.js' : 'target/release/weft-datapath';
+    const wanted = daemon === 'weftd' ? 'dist/weftd/main.js' : 'target/release/weft-datapath';
     for (const pid of pids) {
       try {
         const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8');

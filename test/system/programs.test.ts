@@ -96,7 +96,7 @@ test('weftd does not start with programs that cannot be together, or that are no
   const none = await write('none.ts', 'export default 1;');
   const wrong = await write('wrong.ts', 'export default {\n  a: 1,,\n};');
   const fails = async (...files: string[]): Promise<string> => {
-    const words = [join(projectRoot, 'dist/src/main.js'), '--rundir', join(lab.folder, 'r2')];
+    const words = [join(projectRoot, 'dist/weftd/main.js'), '--rundir', join(lab.folder, 'r2')];
     const db = ['--db', join(lab.folder, 'c2.db'), '--http', `unix:${lab.folder}/a2`];
     const child = lab.spawnInSwitch(process.execPath, [
       ...words,

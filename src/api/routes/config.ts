@@ -16,7 +16,7 @@ import {
   toYaml,
 } from '../../config/document/index.js';
 import type { Document, Source } from '../../config/document/index.js';
-import { summarize } from '../../config/index.js';
+import { summarize } from '../../config/revisions.js';
 import { declare, etagOf, plan } from '../declaration.js';
 import type { Declaration, Outcome } from '../declaration.js';
 import { answer } from '../answers.js';

@@ -1,6 +1,6 @@
 /** /metrics: for Prometheus. */
 import { Type } from 'typebox';
-import { Metrics } from '../../observe/index.js';
+import { Metrics } from '../../observe/metrics.js';
 import type { App } from '../plugin.js';
 import type { Services } from '../services.js';
 

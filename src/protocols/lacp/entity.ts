@@ -183,7 +183,12 @@ export class LacpEntity {
     if (snapshot.active !== null && numbers.has(snapshot.active)) this.#active = snapshot.active;
   }
 
-  /** Selection logic (§6.4.14): ports of one group share an aggregator, and the best aggregator is used. */
+  /**
+   * Selection logic (§6.4.14): ports of one group share an aggregator, and the best aggregator is used. A port whose
+   * partner has fallen silent stands by as long as its fellows are in touch. By the mux machine alone it would stop
+   * collecting and stay in sync, and partners that go by our being in sync (Open vSwitch) would send to it for three
+   * seconds more.
+   */
   #select(): void {
     const ports = [...this.#ports];
     const members = (number: number): LacpPort[] =>
@@ -204,7 +209,8 @@ export class LacpEntity {
     this.#active = this.#best(members);
     for (const [, port] of ports) {
       if (port.selected === 'UNSELECTED') continue;
-      port.selected = this.#active === null || port.aggregator === this.#active ? 'SELECTED' : 'STANDBY';
+      const isUsed = port.aggregator === this.#active && port.receive !== 'expired';
+      port.selected = this.#active === null || isUsed ? 'SELECTED' : 'STANDBY';
     }
   }
 

@@ -85,6 +85,11 @@ describe('failure', () => {
     // It hears that we are out of step, though we do not hear it.
     expect(lan.enabled(1)).toEqual(['eth1', 'eth2']);
     expect(lan.side(0).status().members[0]?.receive).toBe('expired');
+    // Not every partner looks at whether we collect.
+    expect(lan.side(1).status().members[0]?.partner.state).toMatchObject({
+      synchronized: false,
+      collecting: false,
+    });
     lan.run(3_000);
     expect(lan.side(0).status().members[0]?.receive).toBe('defaulted');
     lan.silent.clear();
