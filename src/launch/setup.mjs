@@ -17,6 +17,8 @@ const toRun = { ip: 'iproute2', cc: 'gcc', tc: 'iproute2', clang: 'clang' };
 const toTest = {
   'ovs-vsctl': 'openvswitch-switch',
   'ovs-testcontroller': 'openvswitch-testcontroller',
+  nfcapd: 'nfdump',
+  sfcapd: 'nfdump-sflow',
   tshark: 'tshark',
   tcpdump: 'tcpdump',
   'g++': 'g++',

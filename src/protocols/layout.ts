@@ -83,6 +83,28 @@ export const u8 = uint(1);
 export const u16 = uint(2);
 export const u32 = uint(4);
 
+/** Unsigned, of 64 bits; -1n stands for all ones. */
+export const u64: Field<bigint> = {
+  size: 8,
+  read(bytes, offset) {
+    let value = 0n;
+    for (let i = 0; i < 8; i++) value = value * 256n + BigInt(bytes[offset + i] ?? 0);
+    return value;
+  },
+  write(bytes, offset, value) {
+    new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(offset, value);
+  },
+};
+
+/** So many bytes as they are. */
+export function bytesOf(size: number): Field<Uint8Array> {
+  return {
+    size,
+    read: (bytes, offset) => bytes.slice(offset, offset + size),
+    write: (bytes, offset, value) => bytes.set(value.subarray(0, size), offset),
+  };
+}
+
 export const mac: Field<MacAddress> = {
   size: 6,
   read: macAddressAt,

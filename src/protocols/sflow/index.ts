@@ -1,0 +1,2 @@
+export * from './agent.js';
+export { counters, type DataRecord } from './structures.js';
