@@ -12,8 +12,7 @@ import {
   toValue,
 } from '../config/document/index.js';
 import type { Document, DocumentFault, ObjectChange, Written } from '../config/document/index.js';
-import type { Fault, Reading, Revision } from '../config/index.js';
-import type { Json } from '../ovsdb/index.js';
+import type { Fault, Prepared, Reading, Revision } from '../config/index.js';
 import type { PlanSize } from '../reconcile/index.js';
 import type { Services } from './services.js';
 import { waitForSwitch } from './services.js';
@@ -24,7 +23,7 @@ export interface BridgeCost extends PlanSize {
 
 /** What a document would do, as of now. */
 export interface Declaration {
-  readonly operations: readonly Json[];
+  readonly prepared: Prepared;
   readonly changes: readonly ObjectChange[];
   /** Of bridges that stay or come; the flows of one that goes go with it. */
   readonly cost: readonly BridgeCost[];
@@ -66,7 +65,8 @@ export function plan(
   const current = readDocument(configuration.database);
   const wanted = merge(written, current);
   const operations = documentOperations(configuration.database, current, wanted);
-  const { reading, error } = configuration.preview(operations);
+  const { error, ...prepared } = configuration.preview(operations);
+  const { reading } = prepared;
   const found = error ? [] : readingFaults(reading, written.document);
   const before = new Set(configuration.reading.faults.map(textOf));
   const all = [...faults, ...found.filter(({ fault }) => !before.has(textOf(fault))).map(({ at }) => at)];
@@ -78,7 +78,7 @@ export function plan(
   const cost = reading.network.bridges
     .filter(({ name }) => touched.has(name))
     .map((bridge) => ({ bridge: bridge.name, ...switches.preview(bridge) }));
-  return { operations, changes, cost, warnings: found.map(({ at }) => at) };
+  return { prepared, changes, cost, warnings: found.map(({ at }) => at) };
 }
 
 /** Nothing of a document that is not valid is done; of one that is, all in one transaction. */
@@ -88,12 +88,13 @@ export async function declare(
   by: { readonly who: string; readonly comment: string },
 ): Promise<Outcome> {
   const { configuration, revisions, switches } = services;
-  const { operations, changes, cost, warnings } = declaration;
+  const { prepared, changes, cost, warnings } = declaration;
   const outcome = { changed: changes.length > 0, dryRun: false, changes, cost, warnings };
-  if (operations.length === 0) return { ...outcome, revision: revisions.latest, applied: [], pending: null };
+  if (prepared.operations.length === 0)
+    return { ...outcome, revision: revisions.latest, applied: [], pending: null };
   const planned = (bridge: string) => switches.driver(bridge)?.status().planned;
   const before = new Map(cost.map(({ bridge }) => [bridge, planned(bridge)]));
-  await configuration.apply(() => [...operations], `${by.who}: ${by.comment}`);
+  await configuration.carryOut(prepared, `${by.who}: ${by.comment}`);
   const revision = await revisions.record(by.who, by.comment);
   const bridges = [...new Set(changes.map(({ bridge }) => bridge))];
   const waiting = await Promise.all(bridges.map((bridge) => waitForSwitch(services, bridge)));

@@ -3,7 +3,7 @@
  * that is on disk; intents; and state written back.
  */
 import type { Answer, Store } from '../ovsdb/store.js';
-import { execute, invert } from '../ovsdb/index.js';
+import { execute, invert, joined } from '../ovsdb/index.js';
 import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
 import { OVS_VERSION } from '../domain/version.js';
 import { numberOf } from './fields.js';
@@ -28,6 +28,17 @@ export interface ConfigurationOptions {
   readonly statusDelayMs?: number;
 }
 
+/** A transaction worked out but not done; it can be done as long as the database is what it was. */
+export interface Prepared {
+  readonly operations: readonly Json[];
+  /** With the port numbers that new interfaces get. */
+  readonly changes: readonly Change[];
+  /** The network afterwards. */
+  readonly reading: Reading;
+  /** Of the database that it was worked out for. */
+  readonly generation: number;
+}
+
 export class Configuration {
   readonly #listeners = new Set<(reading: Reading) => void>();
   #reading: Reading;
@@ -41,6 +52,8 @@ export class Configuration {
   #diskError: OvsdbError | null = null;
   /** Port numbers of interfaces that do not work at present, by uuid. */
   readonly #reserved = new Map<string, number>();
+  /** What the network is as long as the database has this generation. */
+  #ahead: { readonly generation: number; readonly reading: Reading } | null = null;
 
   private constructor(
     readonly store: Store,
@@ -109,8 +122,22 @@ export class Configuration {
     return seen() as T;
   }
 
-  /** The network that the operations would lead to, and why the database refuses them. Changes nothing. */
-  preview(operations: readonly Json[]): { readonly reading: Reading; readonly error: OvsdbError | null } {
+  /**
+   * Does what {@link preview} has worked out, without working it out again if nobody was faster.
+   * Resolves and throws as {@link apply}.
+   */
+  async carryOut(prepared: Prepared, comment: string): Promise<void> {
+    if (prepared.generation !== this.database.generation)
+      return this.apply(() => [...prepared.operations], comment);
+    const answering = this.#answered(this.store.commit(prepared.changes, comment));
+    this.#ahead = { generation: this.database.generation, reading: prepared.reading };
+    const { error } = await answering;
+    if (error) throw error;
+    while (this.#refreshing) await this.#refreshing;
+  }
+
+  /** What the operations would lead to, and why the database refuses them. Changes nothing. */
+  preview(operations: readonly Json[]): Prepared & { readonly error: OvsdbError | null } {
     const done: (readonly Change[])[] = [];
     // Nobody sees the rows in between, as this is one turn of the event loop.
     const run = (list: readonly Json[]): OvsdbError | null => {
@@ -119,14 +146,18 @@ export class Configuration {
       if (changes) done.push(changes);
       return error;
     };
+    let error: OvsdbError | null;
+    let reading: Reading;
     try {
-      const error = run(operations);
+      error = run(operations);
       const reserved = new Map(this.#reserved);
       if (!error) run(assignOfports(this.database, reserved));
-      return { reading: readNetwork(this.database, reserved), error };
+      reading = readNetwork(this.database, reserved);
     } finally {
-      for (const changes of done.reverse()) this.database.apply(invert(changes));
+      for (const changes of done.toReversed()) this.database.apply(invert(changes));
     }
+    const changes = done.reduce(joined, []);
+    return { operations, changes, reading, generation: this.database.generation, error };
   }
 
   /** Keeps the columns of state; they are written together, a little later. */
@@ -161,8 +192,11 @@ export class Configuration {
     await this.store.close();
   }
 
-  async transact(operations: readonly Json[]): Promise<Answer> {
-    const answering = this.store.transact(operations);
+  transact(operations: readonly Json[]): Promise<Answer> {
+    return this.#answered(this.store.transact(operations));
+  }
+
+  async #answered(answering: Promise<Answer>): Promise<Answer> {
     this.#writing = answering;
     const answer = await answering;
     this.#diskError = answer.error?.tag === 'I/O error' ? answer.error : null;
@@ -207,7 +241,9 @@ export class Configuration {
   }
 
   #read(): void {
-    this.#reading = readNetwork(this.database, this.#reserved);
+    const ahead = this.#ahead?.generation === this.database.generation ? this.#ahead.reading : null;
+    this.#ahead = null;
+    this.#reading = ahead ?? readNetwork(this.database, this.#reserved);
     const report = JSON.stringify(this.#reading.faults);
     if (report === this.#reported) return;
     this.#reported = report;

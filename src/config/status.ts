@@ -43,33 +43,36 @@ export function statusOperations(
   reserved = new Map<string, number>(),
 ): Json[] {
   const operations: Json[] = [];
-  const update = (table: 'Interface' | 'Bridge', name: string, columns: Record<string, Json>) => {
-    const row = database.find(table, 'name', name);
-    const fields = row && differing(database, table, row, columns);
+  const update = (table: 'Interface' | 'Bridge', row: Row, columns: Record<string, Json>) => {
+    const fields = differing(database, table, row, columns);
     if (fields)
       operations.push({ op: 'update', table, where: [['_uuid', '==', ['uuid', row.uuid]]], row: fields });
   };
   for (const status of interfaces) {
-    update('Interface', status.name, {
+    const row = database.find('Interface', 'name', status.name);
+    if (!row) continue;
+    update('Interface', row, {
       mac_in_use: optional(status.mac),
       ifindex: optional(status.ifindex),
       mtu: optional(status.mtu),
       admin_state: upDown(status.adminUp),
       link_state: upDown(status.linkUp),
-      ...linkResets(database, status),
+      ...linkResets(row, status),
       link_speed: optional(status.speedMbps === null ? null : status.speedMbps * 1_000_000),
       error: optional(status.error),
-      ...ofportColumn(database, status, reserved),
+      ...ofportColumn(row, status, reserved),
     });
   }
-  for (const { name, datapathId } of bridges) update('Bridge', name, { datapath_id: datapathId });
+  for (const { name, datapathId } of bridges) {
+    const row = database.find('Bridge', 'name', name);
+    if (row) update('Bridge', row, { datapath_id: datapathId });
+  }
   return operations;
 }
 
 /** `link_resets` counts how often `link_state` was seen to change. */
-function linkResets(database: Database, { name, linkUp }: InterfaceStatus): { link_resets?: number } {
-  const row = database.find('Interface', 'name', name);
-  if (!row || linkUp === null) return {};
+function linkResets(row: Row, { linkUp }: InterfaceStatus): { link_resets?: number } {
+  if (linkUp === null) return {};
   const [before, resets] = [textOf(row, 'link_state'), numberOf(row, 'link_resets')];
   const hasChanged = before !== undefined && (before === 'up') !== linkUp;
   return { link_resets: (resets ?? 0) + (hasChanged ? 1 : 0) };
@@ -77,12 +80,11 @@ function linkResets(database: Database, { name, linkUp }: InterfaceStatus): { li
 
 /** An interface that does not work has -1, and gets its number back when it does. */
 function ofportColumn(
-  database: Database,
-  { name, ofport }: InterfaceStatus,
+  row: Row,
+  { ofport }: InterfaceStatus,
   reserved: Map<string, number>,
 ): { ofport?: number } {
-  const row = database.find('Interface', 'name', name);
-  if (!row || ofport === LOCAL_PORT) return {};
+  if (ofport === LOCAL_PORT) return {};
   const number = ofportOf(row, reserved);
   if (ofport === -1) {
     if (number !== undefined) reserved.set(row.uuid, number);

@@ -28,6 +28,8 @@ export class VlanSet implements Iterable<Vid> {
   }
 
   static of(vids: Iterable<Vid>): VlanSet {
+    // What most ports have: sets that need not be worked out again.
+    if (Array.isArray(vids) && vids.length === 0) return VlanSet.none;
     const bits = new Uint32Array(VIDS / 32);
     for (const vid of vids) {
       if (!Number.isInteger(vid) || vid < 0 || vid >= VIDS) throw new RangeError(`${vid} is not a VLAN id`);
@@ -75,7 +77,7 @@ export class VlanSet implements Iterable<Vid> {
   }
 
   get isEmpty(): boolean {
-    return this.ranges().length === 0;
+    return this.#size === 0 || this.#bits.every((word) => word === 0);
   }
 
   /** Text equal for equal sets. */

@@ -137,10 +137,21 @@ export class Metrics {
         }
       },
     );
+    this.#counter(
+      'weft_openflow_messages_sent_total',
+      'Messages sent to the switch by the program’s connection, by OpenFlow type.',
+      ['bridge', 'type'],
+      (set) => {
+        for (const { name: bridge, status } of this.#bridges) {
+          for (const [type, count] of Object.entries(status?.messagesSent ?? {}))
+            set(count, { bridge, type });
+        }
+      },
+    );
     const labels = ['bridge', 'direction', 'type'];
     this.#counter(
       'weft_openflow_messages_total',
-      'OpenFlow messages, by direction and type.',
+      'What OpenFlow messages were for, by direction.',
       labels,
       (set) => {
         for (const { name: bridge, status } of this.#bridges) {

@@ -34,6 +34,7 @@ interface TableState {
 
 export class Database {
   readonly #tables: ReadonlyMap<string, TableState>;
+  #generation = 0;
 
   constructor(readonly schema: DatabaseSchema) {
     this.#tables = new Map(
@@ -47,6 +48,11 @@ export class Database {
         },
       ]),
     );
+  }
+
+  /** Another number after every change: what was worked out at the same number still holds. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** The rows of a table by uuid. @throws RangeError where the schema has no such table */
@@ -80,6 +86,7 @@ export class Database {
 
   /** Takes over changes that a {@link Transaction} has checked. */
   apply(changes: readonly Change[]): void {
+    this.#generation++;
     // Removals first: a key may move from a deleted row to a new one.
     for (const change of changes) if (change.old) this.#unindex(change.table, change.old);
     for (const { table, uuid, old, new: row } of changes) {
@@ -117,6 +124,16 @@ export class Database {
 
 export function invert(changes: readonly Change[]): Change[] {
   return changes.map((change) => ({ ...change, old: change.new, new: change.old }));
+}
+
+/** What two transactions, the second of which was made after the first, do together. */
+export function joined(first: readonly Change[], second: readonly Change[]): Change[] {
+  const all = new Map(first.map((change) => [`${change.table} ${change.uuid}`, change]));
+  for (const change of second) {
+    const key = `${change.table} ${change.uuid}`;
+    all.set(key, { ...change, old: (all.get(key) ?? change).old });
+  }
+  return [...all.values()].filter((change) => change.old !== null || change.new !== null);
 }
 
 /** The values of the columns, as text equal for equal values. */

@@ -6,7 +6,7 @@ export { ZERO_UUID, isObject, isUuid } from './atom.js';
 export type { Atom, AtomicType, Json } from './atom.js';
 export type { BaseType, ColumnType } from './column-type.js';
 export { conditionFromJson, matches, selectRows } from './condition.js';
-export { Database, invert } from './database.js';
+export { Database, invert, joined } from './database.js';
 export type { Change, Row } from './database.js';
 export * from './datum.js';
 export * from './errors.js';

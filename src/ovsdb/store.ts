@@ -75,6 +75,13 @@ export class Store {
     }
   }
 
+  /** Commits changes that {@link execute} has worked out on the database as it is now. */
+  async commit(changes: readonly Change[], comment: string): Promise<Answer> {
+    this.#latestCommit = this.#commit(changes, comment);
+    const error = await this.#latestCommit;
+    return { results: error ? [error.toJSON()] : [], error, changes: error ? [] : changes };
+  }
+
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

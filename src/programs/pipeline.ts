@@ -51,6 +51,8 @@ export class Pipeline {
   readonly #kinds: ReadonlyMap<Program, ReadonlyMap<string, number>>;
   /** First table of each program that has one. */
   readonly #entries: (number | undefined)[];
+  /** Text equal for pipelines that put the same tables in the same places: they resolve rules alike. */
+  readonly layout: string;
 
   /** @throws ProgramError when two programs share a number, or the switch has too few tables. */
   constructor(programs: readonly Program[], options: PipelineOptions) {
@@ -89,6 +91,9 @@ export class Pipeline {
       this.#slots.get(program)?.set(declaration.name, slot);
       this.#byId.set(slot.tableId, slot);
     }
+    this.layout = placed
+      .map((it, i) => `${it.program.id}/${it.declaration.name}=${options.firstTable + i}`)
+      .join();
     this.#entries = programs.map((program) => {
       const first = placed.find((it) => it.program === program);
       return first && this.tableId(program, first.declaration.name);

@@ -9,12 +9,13 @@ import {
   type Flow,
   type FlowSet,
   type Group,
+  type Numbers,
   type Program,
   type ResolvedGroup,
   type ResolvedMeter,
 } from '../programs/index.js';
 import { GroupNumbers, PROGRAM_METERS, type MeterRange } from './numbers.js';
-import { flowEntry, type FlowEntry, type SwitchTables } from './tables.js';
+import { flowEntry, rememberContent, type FlowEntry, type SwitchTables } from './tables.js';
 
 export interface ProgramFlows {
   readonly program: Program;
@@ -23,21 +24,32 @@ export interface ProgramFlows {
 
 /** `SwitchTables`, with the reason for each flow and group. */
 export interface Want extends SwitchTables {
-  /** What rules were resolved to that name neither groups nor meters: good for as long as the pipeline is the same. */
-  readonly resolved: { readonly pipeline: Pipeline | null; readonly flows: ReadonlyMap<Flow, Resolved> };
   readonly reasons: ReadonlyMap<string, string>;
   readonly groupReasons: ReadonlyMap<number, { readonly program: string; readonly reason: string }>;
 }
 
 interface Resolved {
+  readonly program: Program;
+  readonly layout: string;
   readonly key: string;
   readonly entry: FlowEntry;
+}
+
+/** What rules were resolved to that name neither groups nor meters, whose numbers are found anew each time. */
+const known = new WeakMap<Flow, Resolved>();
+
+function resolved(pipeline: Pipeline, program: Program, flow: Flow, names: Numbers): Resolved {
+  const before = known.get(flow);
+  if (before?.program === program && before.layout === pipeline.layout) return before;
+  const whole = pipeline.resolve(program, flow, names);
+  const now = { program, layout: pipeline.layout, key: flowKey(whole), entry: flowEntry(whole) };
+  if (!usesNumbers(flow)) known.set(flow, now);
+  return now;
 }
 
 /**
  * Numbers everything, checks it, and adds the miss rules of the tables.
  * @param installed groups on the switch, whose numbers are kept.
- * @param before what was wanted last; flows that are in it, as objects, need not be resolved and written out again.
  * @throws ProgramError when a rule breaks its table's declaration, or two rules are the same to the switch.
  */
 export function compile(
@@ -45,10 +57,7 @@ export function compile(
   wanted: readonly ProgramFlows[],
   installed: Iterable<ResolvedGroup>,
   meterRange: MeterRange = PROGRAM_METERS,
-  before?: Want,
 ): Want {
-  const known = before?.resolved.pipeline === pipeline ? before.resolved.flows : new Map<Flow, Resolved>();
-  const resolvedFlows = new Map<Flow, Resolved>();
   const flows = new Map<string, FlowEntry>();
   const reasons = new Map<string, string>();
   const groups = new Map<number, ResolvedGroup>();
@@ -91,20 +100,14 @@ export function compile(
     for (const { flow, reason } of pipeline.missFlows(program))
       put(program, flowKey(flow), flowEntry(flow), reason);
     for (const flow of set.flows) {
-      let done = known.get(flow);
-      if (done === undefined) {
-        const resolved = pipeline.resolve(program, flow, names);
-        done = { key: flowKey(resolved), entry: flowEntry(resolved) };
-      }
-      if (!usesNumbers(flow)) resolvedFlows.set(flow, done);
-      put(program, done.key, done.entry, flow.reason);
+      const { key, entry } = resolved(pipeline, program, flow, names);
+      put(program, key, entry, flow.reason);
     }
   }
-  const resolved = { pipeline, flows: resolvedFlows };
-  return { flows, groups, meters, reasons, groupReasons, resolved };
+  return { flows, groups, meters, reasons, groupReasons };
 }
 
-/** Whether a rule names groups or meters, whose numbers are found anew each time. */
+/** Whether a rule names groups or meters. */
 function usesNumbers({ instructions }: Flow): boolean {
   return instructions.some(
     (it) => it.type === 'METER' || ('actions' in it && it.actions.some((action) => action.type === 'GROUP')),
@@ -137,12 +140,13 @@ function numberGroups(
       ...rest,
       actions: resolveActions(actions, { group: resolve, meter: () => 0 }, tableOf),
     }));
+    const content = canonicalGroup(group.type, buckets);
     const groupId =
-      group.isModifiable === true
-        ? numbers.forName(`${program.name}/${name}`)
-        : numbers.forContent(canonicalGroup(group.type, buckets));
+      group.isModifiable === true ? numbers.forName(`${program.name}/${name}`) : numbers.forContent(content);
     ids.set(name, groupId);
-    add({ groupId, type: group.type, buckets }, group);
+    const resolved = { groupId, type: group.type, buckets };
+    rememberContent(resolved, content);
+    add(resolved, group);
     return groupId;
   };
   for (const name of [...byName.keys()].sort()) resolve(name);

@@ -55,6 +55,11 @@ export function contentOf(group: ResolvedGroup): string {
   return content;
 }
 
+/** Spares working out the text of a group for which somebody has it. */
+export function rememberContent(group: ResolvedGroup, content: string): void {
+  contents.set(group, content);
+}
+
 /** Whether both mean the same to a switch. */
 export function equalFlows(a: FlowEntry, b: FlowEntry): boolean {
   return a === b || (a.instructions === b.instructions && a.fixed === b.fixed);

@@ -75,6 +75,8 @@ export interface SwitchStatus {
   readonly macs: number;
   readonly lastError: string | null;
   readonly sent: SentCounters;
+  /** Messages sent by OpenFlow's own names of types (`FLOW_MOD`), over all connections of the driver so far. */
+  readonly messagesSent: Readonly<Record<string, number>>;
   /** What changes of configuration and comparisons have taken so far: of `sent`, what was not for learned addresses alone. */
   readonly planned: Readonly<PlanSize>;
   readonly received: { readonly packetIns: number; readonly flowsRemoved: number; readonly errors: number };

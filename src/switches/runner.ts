@@ -66,13 +66,20 @@ export interface RunnerOptions {
   readonly programs: readonly Program[];
   readonly settings: Readonly<Record<string, number>>;
   readonly nowMs: number;
+  /** Where the tables are to begin on the switch, as far as that is known. */
+  readonly firstTable?: number;
+}
+
+/** One step of a change of the configuration: what is wanted then, and how to get there from the step before. */
+interface Stage {
+  readonly want: Want;
+  readonly phases: Phase[];
 }
 
 const NOTHING_WANTED: Want = {
   ...EMPTY_TABLES,
   reasons: new Map(),
   groupReasons: new Map(),
-  resolved: { pipeline: null, flows: new Map() },
 };
 const NO_NUMBERS = {
   group: (): number => {
@@ -94,6 +101,13 @@ export class ProgramRunner {
   /** What configuration asks for and the switch has, as far as plans were carried out. */
   #want: Want = NOTHING_WANTED;
   #isRecovered = false;
+  #wantsMeters = false;
+  /** Counts what programs have reacted to. */
+  #reactions = 0;
+  /** The steps that lead to a configuration; they hold until something happens. */
+  #ahead:
+    | { from: ProgramContext; want: Want; reactions: number; bridge: Bridge; stages: readonly Stage[] }
+    | undefined;
 
   constructor(bridge: Bridge, options: RunnerOptions) {
     this.#settings = options.settings;
@@ -102,7 +116,10 @@ export class ProgramRunner {
       program,
       state: program.init(this.#context, options.nowMs),
     }));
-    this.#pipeline = new Pipeline(options.programs, { firstTable: 0, tableCount: 254 });
+    this.#pipeline = new Pipeline(options.programs, {
+      firstTable: options.firstTable ?? 0,
+      tableCount: 254,
+    });
   }
 
   get pipeline(): Pipeline {
@@ -138,8 +155,9 @@ export class ProgramRunner {
     return this.#meterRange;
   }
 
-  wantsMeters(): boolean {
-    return this.#flowSets(this.#context).some(({ set }) => (set.meters ?? []).length > 0);
+  /** Whether the configuration that was laid out has meters. */
+  get wantsMeters(): boolean {
+    return this.#wantsMeters;
   }
 
   /**
@@ -153,7 +171,9 @@ export class ProgramRunner {
   ): void {
     this.#context = this.#contextOf(bridge);
     this.#meterRange = meters;
-    const unused = unusedTables(this.#flowSets(this.#context));
+    const sets = this.#flowSets(this.#context);
+    this.#wantsMeters = sets.some(({ set }) => (set.meters ?? []).length > 0);
+    const unused = unusedTables(sets);
     this.#pipeline = new Pipeline(
       this.#running.map((it) => it.program),
       { ...options, unused },
@@ -240,17 +260,12 @@ export class ProgramRunner {
    * A step's commands are made when it is asked for.
    */
   *reconfigure(bridge: Bridge, nowMs: number): Generator<{ phases: Phase[]; consequence: Consequence }> {
-    const from = this.#context;
     const to = this.#contextOf(bridge);
-    const transitions = this.#running.map(
-      ({ program, state }) => blame(program, () => program.transition?.(from, to, state)) ?? [],
-    );
-    const count = Math.max(0, ...transitions.map((stages) => stages.length));
-    const sides = count === 0 ? [] : this.#flowSets(to);
-    for (let stage = 0; stage < count; stage++) {
-      const sets = sides.map(({ program, set }, i) => ({ program, set: transitions[i]?.[stage] ?? set }));
-      yield { phases: this.#advance(sets), consequence: NOTHING };
+    for (const { want, phases } of this.#preparation(to)) {
+      this.#want = want;
+      yield { phases, consequence: NOTHING };
     }
+    this.#ahead = undefined;
     this.#context = to;
     const reactions = this.#running.map(({ program, state }) =>
       this.#resolve(
@@ -270,21 +285,30 @@ export class ProgramRunner {
 
   /** How many commands `reconfigure` would make for what is configured. Changes nothing. */
   preview(bridge: Bridge): PlanSize {
-    const to: ProgramContext = { bridge, settings: this.#settings };
+    const to = this.#contextOf(bridge);
+    const stages = this.#preparation(to);
+    const last = this.#stage(this.#flowSets(to), stages.at(-1)?.want ?? this.#want);
+    return planSize([...stages.flatMap(({ phases }) => phases), ...last.phases]);
+  }
+
+  /** All steps but the last. What a preview has worked out, the change itself need not work out again. */
+  #preparation(to: ProgramContext): readonly Stage[] {
+    const now = { from: this.#context, want: this.#want, reactions: this.#reactions, bridge: to.bridge };
+    const keys = ['from', 'want', 'reactions', 'bridge'] as const;
+    const ahead = this.#ahead;
+    if (ahead !== undefined && keys.every((key) => ahead[key] === now[key])) return ahead.stages;
     const transitions = this.#running.map(
-      ({ program, state }) => program.transition?.(this.#context, to, state) ?? [],
+      ({ program, state }) => blame(program, () => program.transition?.(now.from, to, state)) ?? [],
     );
-    const finals = this.#flowSets(to);
-    const count = Math.max(0, ...transitions.map((stages) => stages.length));
-    const phases: Phase[] = [];
-    let have = this.#want;
-    for (let stage = 0; stage <= count; stage++) {
-      const sets = finals.map(({ program, set }, i) => ({ program, set: transitions[i]?.[stage] ?? set }));
-      const want = this.#compile(sets, have);
-      phases.push(...plan(have, want));
-      have = want;
+    const count = Math.max(0, ...transitions.map((each) => each.length));
+    const sides = count === 0 ? [] : this.#flowSets(to);
+    const stages: Stage[] = [];
+    for (let i = 0; i < count; i++) {
+      const sets = sides.map(({ program, set }, k) => ({ program, set: transitions[k]?.[i] ?? set }));
+      stages.push(this.#stage(sets, stages.at(-1)?.want ?? this.#want));
     }
-    return planSize(phases);
+    this.#ahead = { ...now, stages };
+    return stages;
   }
 
   packetIn(tableId: number, event: Omit<PacketInEvent, 'table'>, nowMs: number): Consequence {
@@ -395,12 +419,16 @@ export class ProgramRunner {
   }
 
   #compile(sets: readonly { program: Program; set: FlowSet }[], have: SwitchTables): Want {
-    return compile(this.#pipeline, sets, have.groups.values(), this.#meterRange, this.#want);
+    return compile(this.#pipeline, sets, have.groups.values(), this.#meterRange);
+  }
+
+  #stage(sets: readonly { program: Program; set: FlowSet }[], from: Want): Stage {
+    const want = this.#compile(sets, from);
+    return { want, phases: plan(from, want) };
   }
 
   #advance(sets: readonly { program: Program; set: FlowSet }[]): Phase[] {
-    const want = this.#compile(sets, this.#want);
-    const phases = plan(this.#want, want);
+    const { want, phases } = this.#stage(sets, this.#want);
     this.#want = want;
     return phases;
   }
@@ -410,6 +438,7 @@ export class ProgramRunner {
   }
 
   #resolve(program: Program, reaction: Reaction | undefined): Consequence {
+    this.#reactions++;
     if (reaction === undefined) return NOTHING;
     const commands = reaction.changes.map((change): Command => {
       if (change.op === 'put') {

@@ -99,9 +99,12 @@ export class OpenFlowDriver implements SwitchDriver {
     barriers: 0,
     reconciles: 0,
   };
+  /** Messages by type that went over connections which are closed. */
+  #sentEarlier: ReadonlyMap<string, number> = new Map();
   readonly #planned: PlanSize = planSize([]);
   readonly #received = { packetIns: 0, flowsRemoved: 0, errors: 0 };
   #desired: Bridge;
+  #resolved: { readonly from: Bridge; readonly to: Bridge } | undefined;
   #client: Client | undefined;
   #connection: Connection | undefined;
   #due: Work | undefined;
@@ -129,7 +132,12 @@ export class OpenFlowDriver implements SwitchDriver {
     if (options.learnRatePerS !== undefined) settings['learnRatePerS'] = options.learnRatePerS;
     if (options.learnBurst !== undefined) settings['learnBurst'] = options.learnBurst;
     const programs = [...(options.programs ?? []), bridgeProgram as Program];
-    this.#runner = new ProgramRunner(bridge, { programs, settings, nowMs: now() });
+    this.#runner = new ProgramRunner(bridge, {
+      programs,
+      settings,
+      nowMs: now(),
+      firstTable: this.#firstTable,
+    });
     const source = { key: () => this.#runner.snapshotKey, programs: () => this.#runner.snapshot(now()) };
     const failed = (message: string) => options.log.warn({ bridge: bridge.name }, message);
     this.#stateFile = new StateFile(`${rundir}/${bridge.name}.state`, source, failed);
@@ -156,7 +164,7 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   preview(bridge: Bridge): PlanSize {
-    return this.#runner.preview(resolvePorts(bridge, this.#ports, this.#isForeign));
+    return this.#runner.preview(this.#resolve(bridge));
   }
 
   synced(timeoutMs: number): Promise<void> {
@@ -190,6 +198,7 @@ export class OpenFlowDriver implements SwitchDriver {
       macs: macs.size,
       lastError: this.#lastError,
       sent: { ...this.#sent },
+      messagesSent: Object.fromEntries(this.#messagesSent()),
       planned: { ...this.#planned },
       received: { ...this.#received },
       learning: learningOf(macs.counters),
@@ -304,6 +313,24 @@ export class OpenFlowDriver implements SwitchDriver {
     return new Promise((resolve) => connection.once('close', () => resolve()));
   }
 
+  #messagesSent(): Map<string, number> {
+    const total = new Map(this.#sentEarlier);
+    for (const [type, count] of this.#connection?.sent ?? []) total.set(type, (total.get(type) ?? 0) + count);
+    return total;
+  }
+
+  get #firstTable(): number {
+    return this.#isForeign ? 0 : OWN_FIRST_TABLE;
+  }
+
+  /** {@link resolvePorts}, and for the same bridge with the same ports the same object. */
+  #resolve(bridge: Bridge): Bridge {
+    const resolved = resolvePorts(bridge, this.#ports, this.#isForeign);
+    if (this.#resolved?.from !== bridge || !samePorts(this.#resolved.to, resolved))
+      this.#resolved = { from: bridge, to: resolved };
+    return this.#resolved.to;
+  }
+
   get #bridgeState(): BridgeState {
     return this.#runner.state(bridgeProgram) as BridgeState;
   }
@@ -327,7 +354,10 @@ export class OpenFlowDriver implements SwitchDriver {
       this.#options.log.warn({ bridge: this.bridge }, `malformed: ${reason}`),
     );
     connection.on('close', () => {
-      if (this.#connection === connection) this.#connection = undefined;
+      if (this.#connection === connection) {
+        this.#sentEarlier = this.#messagesSent();
+        this.#connection = undefined;
+      }
       this.#inSync = false;
     });
     this.#options.log.info(
@@ -415,8 +445,8 @@ export class OpenFlowDriver implements SwitchDriver {
     const descriptions = await connection.multipart({ type: 'PORT_DESC' }, timeout);
     this.#ports.clear();
     for (const port of descriptions.entries.map(portOf)) this.#ports.set(port.ofport, port);
-    const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
-    const firstTable = this.#isForeign ? 0 : OWN_FIRST_TABLE;
+    const bridge = this.#resolve(this.#desired);
+    const firstTable = this.#firstTable;
     const meters = this.#isForeign ? await metersOf(connection) : PROGRAM_METERS;
     this.#runner.layOut(bridge, { firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
     const have = await this.#read(connection);
@@ -438,8 +468,7 @@ export class OpenFlowDriver implements SwitchDriver {
       connection.multipart(flowRequest(OWN_COOKIES), timeout),
       connection.multipart({ type: 'GROUP_DESC' }, timeout),
     ]);
-    const wantsMeters = this.#runner.wantsMeters();
-    const meters = wantsMeters
+    const meters = this.#runner.wantsMeters
       ? await connection.multipart({ type: 'METER_CONFIG', meterId: 0xffffffff }, timeout)
       : null;
     return switchTables(
@@ -452,7 +481,7 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   async #reconfigure(connection: Connection): Promise<Phase[]> {
-    const bridge = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+    const bridge = this.#resolve(this.#desired);
     const done: Phase[] = [];
     for (const { phases, consequence } of this.#runner.reconfigure(bridge, now())) {
       this.#carryOut(consequence);
@@ -521,7 +550,7 @@ export class OpenFlowDriver implements SwitchDriver {
     this.#isCheckDue = true;
     setImmediate(() => {
       this.#isCheckDue = false;
-      const resolved = resolvePorts(this.#desired, this.#ports, this.#isForeign);
+      const resolved = this.#resolve(this.#desired);
       if (!samePorts(resolved, this.#runner.bridge)) this.#schedule('configure');
     });
   }

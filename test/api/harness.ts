@@ -97,6 +97,7 @@ export class FakeSwitches implements Switches {
           reconciles: 0,
         },
         planned: this.costs,
+        messagesSent: {},
         received: { packetIns: 0, flowsRemoved: 0, errors: 0 },
         learning: { learned: 0, moved: 0, aged: 0, evicted: 0, flushed: 0 },
         refused: {},

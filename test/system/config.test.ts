@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Lab, projectRoot, sh, until, type Host } from './lab.js';
+import { changesSent, Lab, projectRoot, sh, until, type Host } from './lab.js';
 
 const COUNT = 40;
 const names = Array.from({ length: COUNT }, (_, i) => `d${i}`);
@@ -60,7 +60,13 @@ afterAll(() => lab?.close());
 
 test('an unchanged document sends nothing', async () => {
   const before = await held();
-  expect(await put()).toMatchObject({ changed: false, changes: [], cost: [], applied: [] });
+  const sentBefore = await lab.openFlowSent('br0');
+  // The counters see what is sent: the flows of the configuration, and barriers behind them.
+  expect(sentBefore.get('FLOW_MOD')).toBeGreaterThan(COUNT);
+  expect(sentBefore.get('BARRIER_REQUEST')).toBeGreaterThan(0);
+  for (let i = 0; i < 3; i += 1)
+    expect(await put()).toMatchObject({ changed: false, changes: [], cost: [], applied: [] });
+  expect(changesSent(sentBefore, await lab.openFlowSent('br0'))).toEqual({});
   expect(content(await held())).toEqual(content(before));
 });
 

@@ -135,6 +135,18 @@ export class Wire {
 
 let labs = 0;
 
+/** OpenFlow messages that change nothing and are not about any change: questions, and the connection's own. */
+const HARMLESS = new Set(['ECHO_REQUEST', 'ECHO_REPLY', 'MULTIPART_REQUEST', 'GET_CONFIG_REQUEST']);
+
+/** Of two counts by {@link Lab.openFlowSent}, what was sent in between that is more than a question. */
+export function changesSent(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): Record<string, number> {
+  const more = [...after].map(([type, count]) => [type, count - (before.get(type) ?? 0)] as const);
+  return Object.fromEntries(more.filter(([type, count]) => count !== 0 && !HARMLESS.has(type)));
+}
+
 export class Lab {
   readonly folder = mkdtempSync(join(tmpdir(), 'weft-lab-'));
   readonly rundir = join(this.folder, 'run');
@@ -326,7 +338,8 @@ export class Lab {
       const isText = typeof body === 'string';
       const payload = body === undefined || isText ? body : JSON.stringify(body);
       const headers: Record<string, string> = { accept };
-      if (payload !== undefined) headers['content-type'] = isText ? 'text/x-ovs-ofctl' : 'application/json';
+      const json = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+      if (payload !== undefined) headers['content-type'] = isText ? 'text/x-ovs-ofctl' : json;
       const outgoing = request(
         { socketPath: this.apiSocket, method, path, headers, timeout: 30_000 },
         (response) => {
@@ -347,6 +360,18 @@ export class Lab {
       outgoing.on('error', reject);
       outgoing.end(payload);
     });
+  }
+
+  /** How many OpenFlow messages of each type have been sent to a bridge, by `/metrics`. */
+  async openFlowSent(bridge: string): Promise<Map<string, number>> {
+    const { text } = await this.rest('GET', '/metrics', undefined, 'text/plain');
+    const lines = text.matchAll(
+      /^weft_openflow_messages_sent_total\{bridge="([^"]*)",type="(\w+)"\} (\d+)$/gm,
+    );
+    const sent = new Map<string, number>();
+    for (const [, name, type = '', count] of lines) if (name === bridge) sent.set(type, Number(count));
+    if (sent.size === 0) throw new Error(`no OpenFlow messages of ${bridge} in /metrics`);
+    return sent;
   }
 
   /** A REST call that must succeed. */

@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use crate::sys::{self, IfName};
 
@@ -65,8 +66,18 @@ pub struct LinkSpeed {
     pub fibre: bool,
 }
 
-fn ethtool<T>(name: &str, argument: &mut T) -> io::Result<()> {
+/// What the ioctls are made on; any socket will do.
+fn socket() -> io::Result<&'static OwnedFd> {
+    static SOCKET: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(socket) = SOCKET.get() {
+        return Ok(socket);
+    }
     let socket = sys::socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
+    Ok(SOCKET.get_or_init(|| socket))
+}
+
+fn ethtool<T>(name: &str, argument: &mut T) -> io::Result<()> {
+    let socket = socket()?;
     let mut request = IfreqData {
         name: sys::if_name(name)?,
         data: std::ptr::from_mut(argument).cast(),

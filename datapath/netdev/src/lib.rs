@@ -6,6 +6,7 @@
 //!
 //! It must not know of OpenFlow, bridges or port numbers.
 
+mod closer;
 mod counters;
 mod device;
 mod ethtool;
@@ -19,6 +20,7 @@ mod sys;
 mod tap;
 mod transmit;
 
+pub use closer::wait_until_closed;
 pub use counters::Counters;
 pub use device::Device;
 pub use ethtool::{LinkSpeed, disable_lro, link_speed};

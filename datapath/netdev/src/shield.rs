@@ -15,6 +15,7 @@
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -191,6 +192,17 @@ fn load_program(attach_type: u32) -> io::Result<OwnedFd> {
     unsafe { bpf(BPF_PROG_LOAD, &load) }
 }
 
+/// The program of all filters: the kernel takes it as often as it likes.
+fn filter_program() -> io::Result<&'static OwnedFd> {
+    static PROGRAM: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(program) = PROGRAM.get() {
+        return Ok(program);
+    }
+    // Kernels that need this know no attach type for the program.
+    let program = load_program(0)?;
+    Ok(PROGRAM.get_or_init(|| program))
+}
+
 fn attach_tcx(ifindex: u32) -> io::Result<OwnedFd> {
     let program = load_program(BPF_TCX_INGRESS)?;
     let create = LinkCreate {
@@ -254,8 +266,7 @@ fn add_filter(rtnl: &mut Rtnl, ifindex: u32) -> io::Result<bool> {
     )?;
 
     let mut filter = filter_message(ifindex);
-    // Kernels that need this know no attach type for the program.
-    let program = load_program(0)?;
+    let program = filter_program()?;
     filter.attributes.push(TcAttribute::Options(vec![
         TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd() as u32)),
         TcOption::Bpf(TcFilterBpfOption::ProgName("weft_shield".to_owned())),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
 
-use crate::sys;
+use crate::{closer, sys};
 
 /// Bytes that may wait to be received, per port: several of the largest bursts a TCP sender makes.
 const RECEIVE_BUFFER: c_int = 16 << 20;
@@ -74,6 +74,11 @@ impl PacketSocket {
         };
         sys::bind_packet(&fd, ifindex, protocol)?;
         Ok(PacketSocket { fd })
+    }
+
+    /// Ends the socket without waiting for it. Frames that still arrive are lost.
+    pub fn close_aside(self) {
+        closer::close_aside(self.fd);
     }
 
     /// Frames lost since the last call because the receive buffer was full.

@@ -138,6 +138,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.session.isWritable;
   }
 
+  /** How many messages of each type (`FLOW_MOD`) have been sent so far, handshake and echoes included. */
+  get sent(): ReadonlyMap<string, number> {
+    return this.session.sent;
+  }
+
   /** Sends a message and returns its xid. @throws OpenFlowEncodeError */
   send(message: MessageInput): number {
     const xid = this.session.send(message);

@@ -30,6 +30,7 @@ import {
   encodeUnder,
   errorMessage,
   mayAnswer,
+  typeNameOf,
   xidOf,
 } from './wire.js';
 import type {
@@ -77,6 +78,7 @@ export class Session {
   readonly #framer: Framer;
   #state: 'new' | 'negotiating' | 'identifying' | 'ready' | 'closed' = 'new';
   readonly #outbox: Outbox;
+  readonly #sent = new Map<string, number>();
   #events: SessionEvent[] = [];
   #nextXid: number;
   readonly #pending = new PendingTable<Pending>();
@@ -110,6 +112,11 @@ export class Session {
   /** Bytes that wait to leave: here, and in the transport as far as it has told. */
   get queuedBytes(): number {
     return this.#outbox.bytes;
+  }
+
+  /** How many messages of each type have been sent so far, the session's own included. */
+  get sent(): ReadonlyMap<string, number> {
+    return this.#sent;
   }
 
   /** False from the high-water mark until the low-water mark: hold back messages until the `drained` event. */
@@ -549,6 +556,8 @@ export class Session {
 
   #write(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
+    const type = typeNameOf(bytes);
+    this.#sent.set(type, (this.#sent.get(type) ?? 0) + 1);
     this.#outbox.push(bytes);
   }
 

@@ -41,6 +41,21 @@ export const OPENFLOW_TYPE = {
   GET_ASYNC_REPLY: 27,
 } as const;
 
+/** `ofp_type` in its order (OF 1.3.5 §7.1), without `OFPT_`. */
+const TYPE_NAMES = [
+  ...['HELLO', 'ERROR', 'ECHO_REQUEST', 'ECHO_REPLY', 'EXPERIMENTER'],
+  ...['FEATURES_REQUEST', 'FEATURES_REPLY', 'GET_CONFIG_REQUEST', 'GET_CONFIG_REPLY', 'SET_CONFIG'],
+  ...['PACKET_IN', 'FLOW_REMOVED', 'PORT_STATUS', 'PACKET_OUT', 'FLOW_MOD', 'GROUP_MOD', 'PORT_MOD'],
+  ...['TABLE_MOD', 'MULTIPART_REQUEST', 'MULTIPART_REPLY', 'BARRIER_REQUEST', 'BARRIER_REPLY'],
+  ...['QUEUE_GET_CONFIG_REQUEST', 'QUEUE_GET_CONFIG_REPLY', 'ROLE_REQUEST', 'ROLE_REPLY'],
+  ...['GET_ASYNC_REQUEST', 'GET_ASYNC_REPLY', 'SET_ASYNC', 'METER_MOD'],
+];
+
+/** The name of the type in the header of a whole message. */
+export function typeNameOf(bytes: Uint8Array): string {
+  return TYPE_NAMES[bytes[1] ?? 0] ?? String(bytes[1]);
+}
+
 /** The xid in the header of a whole message. */
 export function xidOf(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(4);

@@ -39,9 +39,43 @@ function readBridge(database: Database, row: Row): BridgeEntry {
   return { settings: readSettings(BRIDGE_SETTINGS, row), controllers, staticMacs, ports };
 }
 
+interface KnownPort {
+  readonly bridge: string;
+  readonly members: readonly Row[];
+  readonly entry: PortEntry;
+}
+
+/** What was read of a row of Port, which is another object as soon as anything in it changes. */
+const knownPorts = new WeakMap<Row, KnownPort>();
+
+/** Columns that documents have words for; those of state change all the time. */
+const INTERFACE_COLUMNS = [
+  ...new Set(['name', 'other_config', ...INTERFACE_SETTINGS.map(({ column }) => column)]),
+];
+
+function saysTheSame(a: Row, b: Row | undefined): boolean {
+  return (
+    a === b || (a.uuid === b?.uuid && INTERFACE_COLUMNS.every((name) => a.fields[name] === b.fields[name]))
+  );
+}
+
+/** A port whose rows say what they said before is the same object as before. */
 function readPort(database: Database, row: Row, bridge: string): PortEntry {
+  const members = referred(database, row, 'interfaces', 'Interface');
+  const known = knownPorts.get(row);
+  const isKnown =
+    known?.bridge === bridge &&
+    known.members.length === members.length &&
+    known.members.every((old, i) => saysTheSame(old, members[i]));
+  if (isKnown) return known.entry;
+  const entry = portEntry(row, members, bridge);
+  knownPorts.set(row, { bridge, members, entry });
+  return entry;
+}
+
+function portEntry(row: Row, members: readonly Row[], bridge: string): PortEntry {
   const interfaces = new Map<string, Settings>();
-  for (const each of referred(database, row, 'interfaces', 'Interface')) {
+  for (const each of members) {
     const settings = readSettings(INTERFACE_SETTINGS, each);
     // The bridge's own is internal, whatever the column says.
     const isOwn = nameOf(each) === bridge && nameOf(row) === bridge;

@@ -175,7 +175,16 @@ function isPlainOwnPort(bridge: string, port: PortEntry | undefined): boolean {
   );
 }
 
-function portValue({ settings, interfaces }: PortEntry, name: string): unknown {
+/** Entries that are the same object from one reading to the next are the same value. */
+const portValues = new WeakMap<PortEntry, { readonly name: string; readonly value: unknown }>();
+
+function portValue(entry: PortEntry, name: string): unknown {
+  let known = portValues.get(entry);
+  if (known?.name !== name) portValues.set(entry, (known = { name, value: makePortValue(entry, name) }));
+  return known.value;
+}
+
+function makePortValue({ settings, interfaces }: PortEntry, name: string): unknown {
   const own = settingsValue(PORT_SETTINGS, settings);
   const single = interfaces.size === 1 ? interfaces.get(name) : undefined;
   if (single) return { ...own, ...settingsValue(INTERFACE_SETTINGS, single, flatWord) };

@@ -164,6 +164,7 @@ impl Switch {
             if fast.is_some_and(|fast| fast.set_target(id, port.ofport, None)) {
                 bridge.agent.forget_translations();
             }
+            port.unwatch(&self.epoll);
             port.detach(&mut self.rtnl, fast, &bridge.spec.name, why);
         }
         self.refresh(index, slot);

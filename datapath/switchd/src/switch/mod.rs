@@ -24,7 +24,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::time::{ClockId, clock_gettime};
 use weft_agent::{ConnId, ConnectionInfo, ConnectionKind};
-use weft_netdev::{LinkMonitor, Rtnl, RxBatch};
+use weft_netdev::{LinkMonitor, Rtnl, RxBatch, wait_until_closed};
 use weft_openflow::{Body, Message, MultipartRequestBody};
 
 use self::bridge::Bridge;
@@ -49,6 +49,8 @@ const PRIORITY: i32 = -10;
 const EVENTS: usize = 256;
 /// Time given to commands in one round while frames wait.
 const COMMAND_BUDGET: Duration = Duration::from_millis(1);
+/// Longest wait for the sockets of ports to be closed, at the end.
+const CLOSING: Duration = Duration::from_secs(10);
 /// Pause between tries for an internal interface that could not be made.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -137,6 +139,7 @@ impl Switch {
         if let Err(error) = rustix::process::setpriority_process(None, PRIORITY) {
             tracing::info!(%error, "the switch thread keeps the usual priority (CAP_SYS_NICE is missing)");
         }
+        raise_session();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         let result = loop {
             if self.stopping {
@@ -522,6 +525,20 @@ impl Switch {
         if !self.keep_interfaces {
             // Also those of bridges that nobody has asked for again.
             survival::remove_all(&self.rundir);
+        }
+        wait_until_closed(CLOSING);
+    }
+}
+
+/// Where the kernel shares the processors out among sessions (autogroups, sched(7)), niceness counts within a session
+/// only, so the session itself needs the priority. It is raised only if this process began it, as the supervisor has it do:
+/// a shell's is not ours to change.
+fn raise_session() {
+    use rustix::process::{getpid, getsid};
+    if getsid(None).is_ok_and(|session| session == getpid()) {
+        // Without autogroups there is no such file, and no need of it.
+        if let Err(error) = std::fs::write("/proc/self/autogroup", PRIORITY.to_string()) {
+            tracing::debug!(%error, "the session keeps the usual priority");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! One port of a bridge and the device behind it, present or awaited.
 
 use std::io;
+use std::os::fd::AsFd;
 
+use rustix::event::epoll;
 use weft_agent::{Nanos, PortQueue};
 use weft_fastpath::{Target, Way};
 use weft_netdev::{
@@ -122,6 +124,14 @@ impl Port {
         }
     }
 
+    /// Ends the watch over the device, as is to be done before [`Port::detach`] and [`Port::remove`].
+    pub fn unwatch(&self, epoll: impl AsFd) {
+        if let Some(attached) = &self.attached {
+            // ENOENT: the device failed before, and is not watched any more.
+            let _ = epoll::delete(epoll, &attached.device);
+        }
+    }
+
     /// Lets go of the device; it may be gone already. An internal one stays, as it is persistent.
     pub fn detach(&mut self, rtnl: &mut Rtnl, fast: Option<&FastPath>, bridge: &str, why: &str) {
         if self.shaping.take().is_some()
@@ -139,6 +149,7 @@ impl Port {
             if let Some(Err(error)) = attached.shield.map(|shield| shield.remove(rtnl)) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "the host's stack stays off the device");
             }
+            attached.device.close_aside();
             self.error = Some(why.to_owned());
             tracing::info!(
                 bridge,

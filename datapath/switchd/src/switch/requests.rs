@@ -161,6 +161,7 @@ impl Switch {
         let slots: Vec<_> = bridge.io.ports().map(|(slot, _)| slot).collect();
         for port in slots.into_iter().filter_map(|slot| bridge.io.remove(slot)) {
             fast.map(|fast| fast.set_target(id, port.ofport, None));
+            port.unwatch(&self.epoll);
             port.remove(&mut self.rtnl, fast, &bridge.spec.name, keep);
         }
         if let Some(mut log) = bridge.io.log.take() {
@@ -339,6 +340,7 @@ impl Switch {
         if fast.is_some_and(|fast| fast.set_target(bridge.io.id, port.ofport, None)) {
             bridge.agent.forget_translations();
         }
+        port.unwatch(&self.epoll);
         port.remove(&mut self.rtnl, fast, &bridge.spec.name, keep_interface);
         self.publish(index, info, "removed");
     }
