@@ -66,8 +66,8 @@ module.exports = {
     {
       name: 'database-shell',
       severity: 'error',
-      comment: 'Only the journal touches the disk, only listener and remotes have sockets.',
-      from: { path: inner('ovsdb'), pathNot: '(journal|listener|remotes|\\.test)[^/]*$' },
+      comment: 'Only the journal touches the disk, only listener, remotes and client have sockets.',
+      from: { path: inner('ovsdb'), pathNot: '(journal|listener|remotes|/remote/client|\\.test)[^/]*$' },
       to: { dependencyTypes: ['core'] },
     },
     {

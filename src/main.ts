@@ -28,7 +28,11 @@ import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listen
 import type { PassiveTarget, TlsIdentity } from './ovsdb/server/listener.js';
 import { OvsdbServer } from './ovsdb/server/index.js';
 import { Remotes } from './ovsdb/server/remotes.js';
+import { TargetError } from './ovsdb/remote/client.js';
+import { parseServers } from './ovsdb/remote/connection.js';
+import { RemoteStore } from './ovsdb/remote/remote-store.js';
 import { Store } from './ovsdb/store.js';
+import type { DatabaseStore } from './ovsdb/store.js';
 import { notifyService } from './service/notify.js';
 import { createSwitchDriver } from './switches/index.js';
 import { ControlSockets, SAMPLE_PERIOD_S } from './unixctl/index.js';
@@ -77,7 +81,14 @@ function readOptions(): Options {
     .addOption(
       new Option('--rundir <dir>', 'sockets and pid files').env('OVS_RUNDIR').default('/run/openvswitch'),
     )
-    .addOption(new Option('--db <file>', 'the configuration').env('WEFT_DB').default('/var/lib/weft/conf.db'))
+    .addOption(
+      new Option(
+        '--db <file>',
+        'the configuration; or servers that have it, one or a cluster: tcp:HOST:PORT, ssl:HOST:PORT, unix:PATH, by commas',
+      )
+        .env('WEFT_DB')
+        .default('/var/lib/weft/conf.db'),
+    )
     .addOption(
       new Option(
         '--http <address>',
@@ -201,7 +212,8 @@ async function readTls({ privateKey, certificate, caCert }: Options): Promise<Tl
 
 async function main(options: Options, log: Logger): Promise<void> {
   const addresses = readAddresses(options);
-  const remotes = readRemotes(options);
+  const servers = parseServers(options.db);
+  const remotes = servers ? [] : readRemotes(options);
   const tls = await readTls(options);
   const extensions = await loadProgramFiles(options.program);
   const tokens = await readTokens(options.httpTokenFile);
@@ -217,12 +229,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     throw new PlainError(`the run directory ${options.rundir} cannot be made: ${error.message}`);
   });
 
-  const journal = await Journal.open({
-    path: options.db,
-    schema: openVSwitchSchema,
-    log: (line) => log.info(line),
-  });
-  const store = new Store(journal, randomUUID);
+  const { store, ovsdb, compact } = await openDatabase(options, servers, log);
   const configuration = await Configuration.open(store, { log });
   const events = new EventHub({
     capacity: KEPT_EVENTS,
@@ -273,7 +280,6 @@ async function main(options: Options, log: Logger): Promise<void> {
     machine: () => readMachineStatistics(options.rundir),
     nowMs: () => performance.now(),
   });
-  const ovsdb = new OvsdbServer([store], { newUuid: randomUUID, log });
   let transactions = 0;
   store.subscribe(() => void transactions++);
   const reporter = new CurrentReporter(orchestrator, configuration);
@@ -283,12 +289,12 @@ async function main(options: Options, log: Logger): Promise<void> {
   const { programs, coverage } = createPrograms({
     configuration,
     orchestrator,
-    database: {
+    database: compact && {
       databases: () => [...ovsdb.databases.keys()],
       remotes: () => [`punix:${options.rundir}/db.sock`, ...options.remote, ...managers.targets()],
       addRemote: (target) => managers.add(target),
       removeRemote: (target) => managers.remove(target),
-      compact: () => journal.compact('asked for by ovs-appctl'),
+      compact,
     },
     log,
     version: VERSION,
@@ -326,7 +332,8 @@ async function main(options: Options, log: Logger): Promise<void> {
   configure(configuration.reading);
   orchestrator.start();
   sampler.start();
-  managers.start();
+  // Servers of their own see to the managers that their database names.
+  if (!servers) managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
   await orchestrator.synced(HEAD_START_MS).catch(() => undefined);
 
@@ -339,7 +346,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     version: VERSION,
     syncTimeoutMs: SYNC_TIMEOUT_MS,
     log,
-    historyFolder: `${options.db}.history`,
+    historyFolder: servers ? `${options.rundir}/conf.db.history` : `${options.db}.history`,
     ...(options.auditLog === undefined ? {} : { auditLogPath: options.auditLog }),
     ovsdb: () => ({ sessions: ovsdb.sessionCount, transactions }),
     ...(tokens ? { tokens } : {}),
@@ -351,6 +358,44 @@ async function main(options: Options, log: Logger): Promise<void> {
   // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up.
   await orchestrator.synced(READY_TIMEOUT_MS).catch((error: Error) => log.warn(error.message));
   await notifyService('READY=1');
+}
+
+interface OpenDatabase {
+  readonly store: DatabaseStore;
+  readonly ovsdb: OvsdbServer;
+  /** Null: the file is others'. */
+  readonly compact: (() => Promise<void>) | null;
+}
+
+/** Our own database with its file, which we serve; or, at the servers named, one that we do not. */
+async function openDatabase(
+  options: Options,
+  servers: readonly string[] | null,
+  log: Logger,
+): Promise<OpenDatabase> {
+  if (servers) {
+    if (options.remote.length > 0) throw new PlainError('--remote: the servers of --db serve the database');
+    const { privateKey, certificate, caCert } = options;
+    const store = await RemoteStore.open({
+      targets: servers,
+      database: openVSwitchSchema.name,
+      tls: { privateKey, certificate, caCert },
+      newUuid: randomUUID,
+      log,
+    });
+    return { store, ovsdb: new OvsdbServer([], { newUuid: randomUUID, log }), compact: null };
+  }
+  const journal = await Journal.open({
+    path: options.db,
+    schema: openVSwitchSchema,
+    log: (line) => log.info(line),
+  });
+  const store = new Store(journal, randomUUID);
+  return {
+    store,
+    ovsdb: new OvsdbServer([store], { newUuid: randomUUID, log }),
+    compact: () => journal.compact('asked for by ovs-appctl'),
+  };
 }
 
 /** Names of the bridges on our own datapath. */
@@ -415,6 +460,7 @@ try {
     error instanceof PlainError ||
     error instanceof ListenError ||
     error instanceof RemoteError ||
+    error instanceof TargetError ||
     error instanceof ProgramFileError ||
     error instanceof JournalError;
   if (isPlain) process.stderr.write(`weftd: ${error.message}\n`);

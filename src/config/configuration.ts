@@ -2,7 +2,8 @@
  * The configuration as the rest of weftd sees it: the network that the database asks for, told anew after every change
  * that is on disk; intents; and state written back.
  */
-import type { Answer, Store } from '../ovsdb/store.js';
+import { ConflictError } from '../ovsdb/store.js';
+import type { Answer, DatabaseStore, TransactOptions } from '../ovsdb/store.js';
 import { execute, invert, joined } from '../ovsdb/index.js';
 import type { Change, Database, Json, OvsdbError } from '../ovsdb/index.js';
 import { OVS_VERSION } from '../domain/version.js';
@@ -15,6 +16,9 @@ import type { BridgeStatus, InterfaceStatus } from './status.js';
 
 /** Tables whose rows say what the network should be. */
 const CONFIGURATION = new Set(['Open_vSwitch', 'Bridge', 'Port', 'Interface', 'Controller']);
+
+/** So often an intent is tried that others get ahead of. */
+const MOST_TRIES = 10;
 
 export interface ConfigurationLog {
   info(context: object, message: string): void;
@@ -56,14 +60,14 @@ export class Configuration {
   #ahead: { readonly generation: number; readonly reading: Reading } | null = null;
 
   private constructor(
-    readonly store: Store,
+    readonly store: DatabaseStore,
     private readonly options: ConfigurationOptions,
   ) {
     this.#reading = readNetwork(store.database);
   }
 
   /** Readies the database: its one root row, what this switch can do, a number for every interface. */
-  static async open(store: Store, options: ConfigurationOptions): Promise<Configuration> {
+  static async open(store: DatabaseStore, options: ConfigurationOptions): Promise<Configuration> {
     const configuration = new Configuration(store, options);
     const facts = {
       ovs_version: OVS_VERSION,
@@ -114,12 +118,17 @@ export class Configuration {
     comment: string,
     read?: (database: Database) => T,
   ): Promise<T> {
-    const answering = this.transact([...intent(this.database), { op: 'comment', comment }]);
-    const seen = attempt(() => read?.(this.database));
-    const { error } = await answering;
-    if (error) throw error;
-    while (this.#refreshing) await this.#refreshing;
-    return seen() as T;
+    for (let tries = 1; ; tries++) {
+      const operations = [...intent(this.database), { op: 'comment', comment }];
+      const answering = this.transact(operations, { isGuarded: true });
+      const seen = this.store.executesAtOnce ? attempt(() => read?.(this.database)) : null;
+      const { error } = await answering;
+      // Somebody has changed what it went by, over there: what they did is here by now, or soon.
+      if (error instanceof ConflictError && tries < MOST_TRIES) continue;
+      if (error) throw error;
+      while (this.#refreshing) await this.#refreshing;
+      return (seen ? seen() : read?.(this.database)) as T;
+    }
   }
 
   /**
@@ -127,7 +136,8 @@ export class Configuration {
    * Resolves and throws as {@link apply}.
    */
   async carryOut(prepared: Prepared, comment: string): Promise<void> {
-    if (prepared.generation !== this.database.generation)
+    // At servers of others anything may have changed that is not here yet.
+    if (!this.store.commit || prepared.generation !== this.database.generation)
       return this.apply(() => [...prepared.operations], comment);
     const answering = this.#answered(this.store.commit(prepared.changes, comment));
     this.#ahead = { generation: this.database.generation, reading: prepared.reading };
@@ -192,8 +202,8 @@ export class Configuration {
     await this.store.close();
   }
 
-  transact(operations: readonly Json[]): Promise<Answer> {
-    return this.#answered(this.store.transact(operations));
+  transact(operations: readonly Json[], options?: TransactOptions): Promise<Answer> {
+    return this.#answered(this.store.transact(operations, options));
   }
 
   async #answered(answering: Promise<Answer>): Promise<Answer> {

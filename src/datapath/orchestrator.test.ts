@@ -130,11 +130,11 @@ test('state of interfaces lands in the database', async () => {
   await orchestrator.synced(5_000, 'br0');
   const column = (name: string) => textOf(configuration.database.find('Interface', 'name', 'p1') ?? { uuid: '', version: '', fields: {} }, name);
   await until(() => column('link_state') === 'up');
-  const { size } = configuration.store.journal;
+  const { size } = configuration.store;
   datapath.change('br0', { name: 'p1', linkUp: false });
   await until(() => column('link_state') === 'down');
   expect(column('admin_state')).toBe('up');
-  expect(configuration.store.journal.size).toBe(size);
+  expect(configuration.store.size).toBe(size);
 });
 
 test('a thousand ports', async () => {

@@ -14,7 +14,8 @@ const usage = `usage: npm start -- [--rundir DIR] [--db FILE] [--http HOST:PORT]
        [--program [BRIDGE=]FILE] [--log-format pretty|json] [--keep-interfaces]
 
   --rundir DIR       sockets and pid files (OVS_RUNDIR; default /run/openvswitch)
-  --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db)
+  --db FILE          the configuration database (WEFT_DB; default /var/lib/weft/conf.db); or the servers that have it,
+                     one or a cluster: tcp:HOST:PORT,tcp:HOST:PORT,… (also ssl: and unix:)
   --http ADDRESS     the REST API: HOST:PORT or unix:PATH[,mode=660][,group=NAME]; may be repeated
                      (WEFT_HTTP; default 127.0.0.1:8080)
   --http-token-file FILE

@@ -5,7 +5,7 @@
 import type { Json } from './atom.js';
 import { invert } from './database.js';
 import type { Change, Database } from './database.js';
-import type { OvsdbError } from './errors.js';
+import { OvsdbError } from './errors.js';
 import { execute } from './execute.js';
 import type { ExecuteOptions } from './execute.js';
 import type { Journal } from './journal.js';
@@ -20,7 +20,36 @@ export interface Answer {
   readonly changes: readonly Change[];
 }
 
-export class Store {
+export interface TransactOptions extends Omit<ExecuteOptions, 'newUuid'> {
+  /** The operations follow from what the database held when they were made: if that has changed, they are not done. */
+  readonly isGuarded?: boolean;
+}
+
+/** A database that the configuration may live in: our own with its file, or one that others serve. */
+export interface DatabaseStore {
+  readonly database: Database;
+  readonly newUuid: () => string;
+  /** Whether `database` has a transaction as soon as it is asked for, before it is answered. */
+  readonly executesAtOnce: boolean;
+  /** Bytes on disk; null: others have them. */
+  readonly size: number | null;
+  transact(operations: readonly Json[], options?: TransactOptions): Promise<Answer>;
+  /** Does what has been worked out already, where nobody can have been faster. */
+  commit?(changes: readonly Change[], comment: string): Promise<Answer>;
+  subscribe(listener: Listener): () => void;
+  close(): Promise<void>;
+}
+
+/** A guarded transaction was not done: what it went by has changed meanwhile. */
+export class ConflictError extends OvsdbError {
+  constructor(details: string) {
+    super('timed out', details);
+  }
+}
+
+export class Store implements DatabaseStore {
+  /** So what a transaction goes by cannot change meanwhile. */
+  readonly executesAtOnce = true;
   readonly #listeners = new Set<Listener>();
   /** Waits of `wait` operations, woken by each commit. */
   readonly #wakers = new Set<() => void>();
@@ -33,6 +62,10 @@ export class Store {
     readonly journal: Journal,
     readonly newUuid: () => string,
   ) {}
+
+  get size(): number {
+    return this.journal.size;
+  }
 
   /** What has been executed; the latest of it may not be on disk yet. */
   get database(): Database {
@@ -50,7 +83,7 @@ export class Store {
    */
   async transact(
     operations: readonly Json[],
-    options: Omit<ExecuteOptions, 'newUuid'> = {},
+    { isGuarded: _, ...options }: TransactOptions = {},
     signal?: AbortSignal,
   ): Promise<Answer> {
     const startedMs = performance.now();

@@ -9,7 +9,7 @@ import { armTimeout } from './alarm.js';
 import { Fatal } from './fatal.js';
 import { processIo } from './io.js';
 import type { Io } from './io.js';
-import { systemText } from './ovsdb-client.js';
+import { systemText } from '../ovsdb/remote/client.js';
 import { rundir } from './rundir.js';
 
 const HELP = `ovs-appctl, for querying and controlling a running daemon of the switch

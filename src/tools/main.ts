@@ -3,6 +3,7 @@
  * called by. `weft-tools NAME …` is the same without the links.
  */
 import { basename } from 'node:path';
+import { TargetError } from '../ovsdb/remote/client.js';
 import { Fatal } from './fatal.js';
 
 type Main = (argv: readonly string[]) => Promise<number>;
@@ -34,9 +35,9 @@ async function run(): Promise<number> {
   try {
     return await (await load()).main(argv);
   } catch (error) {
-    if (!(error instanceof Fatal)) throw error;
+    if (!(error instanceof Fatal || error instanceof TargetError)) throw error;
     process.stderr.write(`${name === 'install' ? 'weft-tools' : name}: ${error.message}\n`);
-    return error.status;
+    return error instanceof Fatal ? error.status : 1;
   }
 }
 

@@ -29,7 +29,8 @@ import type {
 export interface Parts {
   readonly configuration: Configuration;
   readonly orchestrator: Orchestrator;
-  readonly database: DatabaseControl;
+  /** Null: others serve the database. */
+  readonly database: DatabaseControl | null;
   readonly log: Logger;
   readonly version: string;
   readonly exit: (cleanup: boolean) => void;
@@ -57,14 +58,14 @@ export function createPrograms(parts: Parts): { programs: Programs; coverage: Co
     traceCommand(view, orchestrator),
     ...ofprotoCommands(view, () => ({ name: 'weft@weft-datapath', hit: 0, missed: 0 })),
   ];
-  const databaseCommands = [
-    ...processCommands(control('ovsdb-server', () => databaseMemory(configuration))),
-    ...ovsdbServerCommands(database),
-  ];
-  const programs = new Map([
-    ['ovs-vswitchd', new CommandTable(switchCommands)],
-    ['ovsdb-server', new CommandTable(databaseCommands)],
-  ]);
+  const programs = new Map([['ovs-vswitchd', new CommandTable(switchCommands)]]);
+  if (database) {
+    const databaseCommands = [
+      ...processCommands(control('ovsdb-server', () => databaseMemory(configuration))),
+      ...ovsdbServerCommands(database),
+    ];
+    programs.set('ovsdb-server', new CommandTable(databaseCommands));
+  }
   return { programs, coverage };
 }
 

@@ -377,7 +377,7 @@ describe('the service', () => {
 
   test('what was acknowledged is there after a restart of the API', async () => {
     await api.call('POST', '/v1/bridges', { name: 'br0' });
-    expect(api.configuration.store.journal.size).toBeGreaterThan(0);
+    expect(api.configuration.store.size).toBeGreaterThan(0);
   });
 
   test('a token, where one is set', async () => {

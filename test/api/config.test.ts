@@ -65,10 +65,10 @@ describe('PUT /v1/config', () => {
       'eth2',
       'eth3',
     ]);
-    const size = harness.configuration.store.journal.size;
+    const size = harness.configuration.store.size;
     const again = (await put(EXAMPLE)).body as Outcome;
     expect(again).toMatchObject({ changed: false, changes: [], applied: [] });
-    expect(harness.configuration.store.journal.size).toBe(size);
+    expect(harness.configuration.store.size).toBe(size);
   });
 
   it('keeps rows and uuids of what stays, and says each field that changes', async () => {

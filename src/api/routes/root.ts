@@ -35,7 +35,7 @@ export function rootRoutes(app: App, services: Services): void {
       return {
         status:
           diskError !== null ? ('failed' as const) : isInOrder ? ('ok' as const) : ('degraded' as const),
-        database: { ok: diskError === null, bytes: store.journal.size, error: diskError },
+        database: { ok: diskError === null, bytes: store.size, error: diskError },
         datapath: {
           connected: datapath.connected,
           lastError: datapath.lastError,

@@ -9,7 +9,11 @@ export const HealthView = component(
     status: word(['ok', 'degraded', 'failed'], {
       description: 'degraded: the database is fine, a switch is not in order',
     }),
-    database: Type.Object({ ok: Type.Boolean(), bytes: Type.Integer(), error: orNull(Type.String()) }),
+    database: Type.Object({
+      ok: Type.Boolean(),
+      bytes: orNull(Type.Integer()),
+      error: orNull(Type.String()),
+    }),
     datapath: Type.Object({ ...health, pid: orNull(Type.Integer()), version: orNull(Type.String()) }),
     switches: Type.Array(Type.Object({ bridge: Type.String(), inSync: Type.Boolean(), ...health })),
     faults: Type.Array(

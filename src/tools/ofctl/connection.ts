@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node-openflow';
 import type { Connection, PortNames } from 'node-openflow';
 import { Fatal } from '../fatal.js';
-import { systemText } from '../ovsdb-client.js';
+import { systemText } from '../../ovsdb/remote/client.js';
 import { rundir } from '../rundir.js';
 
 export interface TlsFiles {

@@ -7,7 +7,7 @@ import { armTimeout, logLine } from '../alarm.js';
 import { Fatal } from '../fatal.js';
 import { processIo } from '../io.js';
 import type { Io } from '../io.js';
-import { ConnectionLost, OvsdbClient, RefusedError } from '../ovsdb-client.js';
+import { ConnectionLost, OvsdbClient, RefusedError } from '../../ovsdb/remote/client.js';
 import { rundir } from '../rundir.js';
 import { Exit } from './command.js';
 import type { Command } from './command.js';

@@ -147,7 +147,7 @@ export class Structure {
   removePort(port: PortNode): void {
     const { bridge } = port;
     this.txn.removeFrom('Bridge', (bridge.parent ?? bridge).uuid, 'ports', port.uuid);
-    this.#forgetPort(port);
+    this.#deletePort(port);
   }
 
   removeBridge(bridge: BridgeNode): void {
@@ -155,10 +155,13 @@ export class Structure {
     // The ports of a real bridge go with it: nothing else refers to them.
     for (const port of bridge.ports) {
       if (bridge.parent) this.removePort(port);
-      else this.#forgetPort(port);
+      else this.#deletePort(port);
     }
     if (bridge.parent) bridge.parent.children.splice(bridge.parent.children.indexOf(bridge), 1);
-    else this.txn.removeFrom('Open_vSwitch', this.root, 'bridges', bridge.uuid);
+    else {
+      this.txn.removeFrom('Open_vSwitch', this.root, 'bridges', bridge.uuid);
+      this.txn.delete('Bridge', bridge.uuid);
+    }
     this.bridges.delete(bridge.name);
   }
 
@@ -214,6 +217,13 @@ export class Structure {
     this.ports.set(name, port);
     bridge.ports.add(port);
     return port;
+  }
+
+  /** Commands that follow look for records by name: they must not find what goes. */
+  #deletePort(port: PortNode): void {
+    this.txn.delete('Port', port.uuid);
+    for (const { uuid } of port.interfaces) this.txn.delete('Interface', uuid);
+    this.#forgetPort(port);
   }
 
   #forgetPort(port: PortNode): void {

@@ -3,10 +3,9 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { isObject } from '../ovsdb/index.js';
-import type { Json } from '../ovsdb/index.js';
-import { JsonFramer } from '../ovsdb/server/framing.js';
-import { Fatal } from './fatal.js';
+import { isObject } from '../atom.js';
+import type { Json } from '../atom.js';
+import { JsonFramer } from '../server/framing.js';
 
 export interface TlsFiles {
   readonly privateKey?: string | undefined;
@@ -21,6 +20,11 @@ export class RefusedError extends Error {
   constructor(readonly error: Json) {
     super(JSON.stringify(error));
   }
+}
+
+/** The target cannot be dialled: it is none, or files for `ssl:` are missing. */
+export class TargetError extends Error {
+  override readonly name = 'TargetError';
 }
 
 /** The connection could not be made, or was lost. */
@@ -62,7 +66,7 @@ export class OvsdbClient {
     this.lost.catch(() => undefined);
   }
 
-  /** @throws ConnectionLost, with the system's words; Fatal where the target is none */
+  /** @throws ConnectionLost, with the system's words; TargetError */
   static async connect(target: string, tls: TlsFiles = {}): Promise<OvsdbClient> {
     const socket = dial(target, tls);
     const isTls = target.startsWith('ssl:');
@@ -112,11 +116,11 @@ function dial(target: string, tls: TlsFiles): Socket {
   )?.groups;
   const host = groups?.['v6'] ?? groups?.['host'];
   if (!groups || host === undefined)
-    throw new Fatal(`${target}: database connection failed (Address family not supported by protocol)`);
+    throw new TargetError(`${target}: database connection failed (Address family not supported by protocol)`);
   const port = Number(groups['port'] ?? 6640);
   if (groups['kind'] === 'tcp') return connect({ host, port });
   const read = (path: string | undefined, what: string) => {
-    if (path === undefined) throw new Fatal(`${target}: ${what} must be given for ssl:`);
+    if (path === undefined) throw new TargetError(`${target}: ${what} must be given for ssl:`);
     return readFileSync(path);
   };
   return connectTls({
