@@ -10,7 +10,7 @@ import { OVS_VERSION } from '../domain/version.js';
 import { numberOf } from './fields.js';
 import { readNetwork } from './network.js';
 import type { Fault, Reading } from './network.js';
-import { assignOfports } from './ofports.js';
+import { assignOfports, ofportChanges } from './ofports.js';
 import { faultyStatus, statusOperations } from './status.js';
 import type { BridgeStatus, InterfaceStatus } from './status.js';
 
@@ -150,18 +150,19 @@ export class Configuration {
   preview(operations: readonly Json[]): Prepared & { readonly error: OvsdbError | null } {
     const done: (readonly Change[])[] = [];
     // Nobody sees the rows in between, as this is one turn of the event loop.
-    const run = (list: readonly Json[]): OvsdbError | null => {
-      const { changes, error } = execute(this.database, list, { newUuid: this.store.newUuid });
-      if (changes) this.database.apply(changes);
-      if (changes) done.push(changes);
-      return error;
+    const run = (changes: readonly Change[]) => {
+      this.database.apply(changes);
+      done.push(changes);
     };
+    const { newUuid } = this.store;
     let error: OvsdbError | null;
     let reading: Reading;
     try {
-      error = run(operations);
+      const outcome = execute(this.database, operations, { newUuid });
+      error = outcome.error;
+      if (outcome.changes) run(outcome.changes);
       const reserved = new Map(this.#reserved);
-      if (!error) run(assignOfports(this.database, reserved));
+      if (!error) run(ofportChanges(this.database, reserved, newUuid));
       reading = readNetwork(this.database, reserved);
     } finally {
       for (const changes of done.toReversed()) this.database.apply(invert(changes));

@@ -2,7 +2,8 @@
  * OpenFlow port numbers. An interface keeps its number for life (Interface.ofport); a new one gets what it asks for, if
  * free, else the lowest free one from 1. A request that comes later moves the interface, unless the number is taken.
  */
-import type { Database, Json, Row } from '../ovsdb/index.js';
+import { setOf } from '../ovsdb/index.js';
+import type { Change, Database, Json, Row } from '../ovsdb/index.js';
 import { mapOfTexts, numberOf, ofportOf, textOf, textsOf } from './fields.js';
 import { LOCAL_OFPORT } from './network.js';
 
@@ -12,7 +13,31 @@ import { LOCAL_OFPORT } from './network.js';
  *   tools expect, and their number is remembered here, which this brings up to date
  */
 export function assignOfports(database: Database, reserved = new Map<string, number>()): Json[] {
-  const operations: Json[] = [];
+  return newNumbers(database, reserved).map(([row, ofport]) => ({
+    op: 'update',
+    table: 'Interface',
+    where: [['_uuid', '==', ['uuid', row.uuid]]],
+    row: { ofport },
+  }));
+}
+
+/** The same as changes of rows: no other column is concerned, so there is nothing for a transaction to check. */
+export function ofportChanges(
+  database: Database,
+  reserved: Map<string, number>,
+  newUuid: () => string,
+): Change[] {
+  return newNumbers(database, reserved).map(([row, ofport]) => ({
+    table: 'Interface',
+    uuid: row.uuid,
+    old: row,
+    new: { uuid: row.uuid, version: newUuid(), fields: { ...row.fields, ofport: setOf([ofport]) } },
+  }));
+}
+
+/** Rows of Interface that need another number than they have. */
+function newNumbers(database: Database, reserved: Map<string, number>): [Row, number][] {
+  const found: [Row, number][] = [];
   for (const bridge of database.rows('Bridge').values()) {
     if (mapOfTexts(bridge, 'other_config').has('openflow-connection')) continue;
     for (const [row, ofport] of assignOnBridge(database, bridge, reserved)) {
@@ -21,15 +46,10 @@ export function assignOfports(database: Database, reserved = new Map<string, num
         reserved.set(row.uuid, ofport);
         continue;
       }
-      operations.push({
-        op: 'update',
-        table: 'Interface',
-        where: [['_uuid', '==', ['uuid', row.uuid]]],
-        row: { ofport },
-      });
+      found.push([row, ofport]);
     }
   }
-  return operations;
+  return found;
 }
 
 function assignOnBridge(
