@@ -239,7 +239,7 @@ describe('port numbers', () => {
       }),
       { numRuns: 300 },
     );
-  });
+  }, 60_000);
 });
 
 test('an interface that does not work says -1 and gets its own number back', () => {
