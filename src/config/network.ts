@@ -29,6 +29,7 @@ import { unicast } from './addresses.js';
 import type { Report } from './addresses.js';
 import { flagOf, mapOfTexts, numberOf, numbersOf, ofportOf, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
+import { readMirrors } from './mirrors.js';
 import { policingOf, qosOf } from './qos.js';
 import type { Policing, Qos } from './qos.js';
 
@@ -192,6 +193,7 @@ class Reader {
       otherConfig: Object.fromEntries(other),
       ports,
       staticMacs: this.#staticMacs(other, ports, fault),
+      mirrors: readMirrors(this.database, row, ports, fault),
     };
   }
 

@@ -29,6 +29,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     controller: '*',
     fail_mode: '*',
     flood_vlans: '*',
+    mirrors: '*',
     other_config: [
       'datapath-id',
       'hwaddr',
@@ -78,6 +79,10 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
   },
   QoS: { type: '*', queues: '*', other_config: ['max-rate'] },
   Queue: { other_config: ['min-rate', 'max-rate', 'burst', 'priority'] },
+  Mirror: {
+    ...{ name: '*', select_all: '*', select_src_port: '*', select_dst_port: '*', select_vlan: '*' },
+    ...{ output_port: '*', output_vlan: '*' },
+  },
   Controller: { target: '*' },
   Manager: { target: '*', inactivity_probe: '*', max_backoff: '*' },
 };

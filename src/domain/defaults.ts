@@ -19,6 +19,7 @@ export function newBridge(given: Pick<Bridge, 'name' | 'datapathId'> & Partial<B
     otherConfig: {},
     ports: [],
     staticMacs: [],
+    mirrors: [],
     ...given,
   };
 }

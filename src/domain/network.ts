@@ -37,6 +37,24 @@ export interface Bridge {
   readonly otherConfig: Readonly<Record<string, string>>;
   readonly ports: readonly LogicalPort[];
   readonly staticMacs: readonly StaticMac[];
+  readonly mirrors: readonly Mirror[];
+}
+
+/**
+ * Copies of frames (ovs-vswitchd.conf.db(5), "Mirror"). A frame is selected once, whether on its way in, on its way out,
+ * or both; ports are named.
+ */
+export interface Mirror {
+  readonly name: string;
+  readonly uuid: string;
+  readonly selectAll: boolean;
+  readonly sourcePorts: readonly string[];
+  readonly destinationPorts: readonly string[];
+  /** Only frames of these VLANs; null: of all. */
+  readonly vlans: VlanSet | null;
+  /** A port that from then on carries nothing else (SPAN), or a VLAN (RSPAN). */
+  readonly output:
+    { readonly kind: 'port'; readonly port: string } | { readonly kind: 'vlan'; readonly vlan: Vid };
 }
 
 /** An address pinned to a port: never learned elsewhere, never aged. */

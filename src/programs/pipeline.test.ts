@@ -261,7 +261,7 @@ describe('layout on a small switch', () => {
     const context = { bridge, settings: {} };
     const set = bridgeProgram.flows(context, bridgeProgram.init(context, 0));
     const unused = unusedTables([{ program: bridgeProgram, set }]);
-    expect([...unused]).toEqual(['bridge/observe', 'bridge/customer', 'bridge/bond']);
+    expect([...unused]).toEqual(['bridge/observe', 'bridge/customer', 'bridge/mirror', 'bridge/bond']);
     const pipeline = new Pipeline([bridgeProgram], { firstTable: 0, tableCount: 6, unused });
     expect(pipeline.tableId(bridgeProgram as Program, 'egress')).toBe(5);
   });

@@ -36,7 +36,8 @@ import {
   type MacTableConfig,
 } from './mac-table.js';
 import { hashOf } from './metadata.js';
-import { mergeViews, portViews, type PortView } from './ports.js';
+import { isDestination, mirrorVlans, mirrorInFlows, mirrorOutFlows } from './mirrors.js';
+import { allPortViews, mergeViews, portViews, type PortView } from './ports.js';
 import { BRIDGE_TABLES } from './tables.js';
 import { ingressFlows, vlanInFlows } from './vlan-in.js';
 
@@ -81,6 +82,7 @@ export const bridgeProgram = defineProgram<BridgeState>({
     'bond-inactive',
     'bond-hash',
     'bond-reflected',
+    'mirror',
   ],
 
   init(context, nowMs) {
@@ -251,29 +253,41 @@ const isOwn = (bridge: Bridge): boolean => bridge.connection.kind === 'weft';
 
 function inboundFlows(bridge: Bridge, bonds: Aggregations): FlowSet {
   const views = portViews(bridge);
-  const slow = slowProtocolFlows(views, isOwn(bridge));
+  const slow = slowProtocolFlows(allPortViews(bridge), isOwn(bridge));
+  const mirrored = mirrorInFlows(bridge);
   const flows = [
     ...slow.flows,
     ...refusalFlows(views, bonds),
     ...ingressFlows(views, bridge.forwardBpdu),
     ...vlanInFlows(views),
+    ...mirrored.flows,
     ...addressFlows(bridge, views, reflectingBonds(bridge, bonds)),
   ];
-  return { flows, meters: slow.meters };
+  return { flows, groups: mirrored.groups ?? [], meters: slow.meters };
 }
 
 function outboundFlows(bridge: Bridge, views: readonly PortView[], bonds: Aggregations): FlowSet {
   const ways = { bonds, isOwnSwitch: isOwn(bridge) };
-  const flood = floodFlows(views);
-  const out = bondOutFlows(views, bonds);
+  const flood = floodFlows(views, isDestination(bridge));
+  const outputs = allPortViews(bridge).filter(({ id }) => !views.some((view) => view.id === id));
+  const out = bondOutFlows([...views, ...outputs], bonds);
+  const plain = [...flood.flows, ...out.flows, ...egressFlows(views, ways), ...customerFlows(views, ways)];
+  const mirrored = mirrorOutFlows(bridge, plain, ways);
   return {
-    groups: [...flood.groups, ...out.groups],
-    flows: [...flood.flows, ...out.flows, ...egressFlows(views, ways), ...customerFlows(views, ways)],
+    groups: [...flood.groups, ...out.groups, ...(mirrored.groups ?? [])],
+    flows: [...plain, ...mirrored.flows],
   };
 }
 
 function combine(inbound: FlowSet, outbound: FlowSet): FlowSet {
-  return { ...inbound, ...outbound, flows: [...inbound.flows, ...outbound.flows] };
+  // A group that both use is one.
+  const groups = new Map([...(inbound.groups ?? []), ...(outbound.groups ?? [])].map((it) => [it.name, it]));
+  return {
+    ...inbound,
+    ...outbound,
+    flows: [...inbound.flows, ...outbound.flows],
+    groups: [...groups.values()],
+  };
 }
 
 function reflectingBonds(bridge: Bridge, bonds: Aggregations): LogicalPortId[] {
@@ -402,7 +416,7 @@ function macTableConfig({ bridge, settings }: ProgramContext): MacTableConfig {
     ports: new Map(views.map((view) => [view.id, view.carried])),
     ownMacs: new Set(ownAddresses(views).map(({ mac }) => mac)),
     staticKeys: new Set(staticEntries(bridge, views).keys()),
-    floodVlans: bridge.floodVlans,
+    floodVlans: bridge.floodVlans.union(mirrorVlans(bridge)),
     learnRatePerS: settings['learnRatePerS'] ?? LEARN_RATE_PER_S,
     learnBurst: settings['learnBurst'] ?? LEARN_BURST,
   };

@@ -8,6 +8,7 @@ import type { Aggregations } from './bonds/aggregations.js';
 import { floodTo, hashFor, leaveBy } from './bonds/flows.js';
 import {
   floodCustomer,
+  loadFlooded,
   MATCH_FROM_PROTECTED,
   matchOut,
   matchOutFromProtected,
@@ -35,7 +36,11 @@ interface Variant {
   readonly pcp: 'any' | 'zero' | 'nonzero';
 }
 
-export function floodFlows(views: readonly PortView[]): { flows: Flow[]; groups: Group[] } {
+/** @param isMarked whether copies for a bond are marked as flooded ones */
+export function floodFlows(
+  views: readonly PortView[],
+  isMarked: (view: PortView) => boolean = () => false,
+): { flows: Flow[]; groups: Group[] } {
   const flows: Flow[] = [];
   const groups = new Map<string, Group>();
   for (const floodClass of floodClasses(views)) {
@@ -49,7 +54,7 @@ export function floodFlows(views: readonly PortView[]): { flows: Flow[]; groups:
         const rule = rules.find((it) => variant.pcp === 'any' || it.pcp === 'any' || it.pcp === variant.pcp);
         if (rule === undefined) return [];
         // A bucket cannot hash; a bond's copy goes the way of frames for stations behind it.
-        if (view.isBond) return [{ actions: floodTo(view) }];
+        if (view.isBond) return [{ actions: [...(isMarked(view) ? [loadFlooded] : []), ...floodTo(view)] }];
         return [
           { actions: [...encodingActions(rule.encoding), { type: 'OUTPUT', port: view.ofport } as const] },
         ];

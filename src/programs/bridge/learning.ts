@@ -1,8 +1,9 @@
 /** Learning: the flows of learned, static and own addresses. */
-import { VlanSet, type Bridge, type MacAddress } from '../../domain/index.js';
+import { VlanSet, type Bridge, type MacAddress, type MaskedVid } from '../../domain/index.js';
 import type { Flow } from '../flow.js';
 import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
 import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
+import { mirrorVlans } from './mirrors.js';
 import { matchVids, PRESENT, type PortView } from './ports.js';
 
 /** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
@@ -131,16 +132,10 @@ export function addressFlows(
     noLearn({ metadata: matchIn(CONTROLLER_PORT_ID) }, 'sent by a controller: nothing to learn'),
     noLearn({ eth_src: MULTICAST_BIT }, 'a multicast address is no source to learn (IEEE 802.1Q §8.7)'),
   ];
-  for (const block of bridge.floodVlans.maskedVids()) {
-    flows.push({
-      table: 'eth_src',
-      priority: 400,
-      match: { vlan_vid: matchVids(block) },
-      instructions: [{ type: 'GOTO_TABLE', table: 'flood' }],
-      kind: 'no-learn',
-      reason: 'flood_vlans: no learning, always flooded',
-    });
-  }
+  for (const block of mirrorVlans(bridge).difference(bridge.floodVlans).maskedVids())
+    flows.push(unlearned(block, 'a VLAN that a mirror copies into: no learning, always flooded'));
+  for (const block of bridge.floodVlans.maskedVids())
+    flows.push(unlearned(block, 'flood_vlans: no learning, always flooded'));
   const own = ownAddresses(views);
   for (const bond of reflecting) {
     const macs = new Set(own.map(({ mac }) => mac));
@@ -176,6 +171,17 @@ export function addressFlows(
     });
   }
   return flows;
+}
+
+function unlearned(block: MaskedVid, reason: string): Flow {
+  return {
+    table: 'eth_src',
+    priority: 400,
+    match: { vlan_vid: matchVids(block) },
+    instructions: [{ type: 'GOTO_TABLE', table: 'flood' }],
+    kind: 'no-learn',
+    reason,
+  };
 }
 
 function noLearn(match: Flow['match'], reason: string): Flow {

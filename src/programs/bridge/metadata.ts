@@ -2,15 +2,16 @@
  * What the metadata register holds within the bridge program:
  *
  * ```
- *  63   57 56  49   48   47           24 23            0
- * +-------+------+------+---------------+---------------+
- * | spare | hash | prot |  logical in   |  logical out  |
- * +-------+------+------+---------------+---------------+
+ *  63   58  57   56  49   48   47           24 23            0
+ * +-------+-----+------+------+---------------+---------------+
+ * | spare | fl. | hash | prot |  logical in   |  logical out  |
+ * +-------+-----+------+------+---------------+---------------+
  * ```
  *
  * Rules speak of *logical* ports, so that a bond (several OpenFlow ports, one logical port) needs one rule where
  * a plain port needs one. `prot` is set on frames that came in by a protected port. `hash` chooses the member of a
- * balanced bond that a frame leaves by; it is set on the way out only.
+ * balanced bond that a frame leaves by; it is set on the way out only. `fl.` is set on copies that `flood` hands to
+ * `egress`: mirrors have had theirs of these.
  */
 import { LOCAL_PORT, type LogicalPort } from '../../domain/index.js';
 import { fieldNumber } from '../canonical.js';
@@ -27,6 +28,7 @@ const OUT_BITS = 24;
 const HASH_SHIFT = 49;
 const HASH_BITS = 8;
 const HASH_MASK = 0xffn << BigInt(HASH_SHIFT);
+const FLOODED = 1n << 57n;
 
 /** Matches group addresses, broadcast included (the I/G bit, IEEE 802 §8.2.2). */
 export const MULTICAST_BIT = { value: '01:00:00:00:00:00', mask: '01:00:00:00:00:00' } as const;
@@ -40,6 +42,7 @@ const HASHED = 0x80_0000;
 const HASHED_MASK = 0x3f_ffff;
 /** `FLOOD_CUSTOMER + vid`, in place of an out port: flooded to the dot1q-tunnels of that service VLAN. */
 const FLOOD_CUSTOMER = 0xf0_0000;
+const MIRROR = 0xf1_0000;
 
 export function writeIn(port: LogicalPortId, isProtected: boolean): WriteMetadata {
   // The whole register: a user's table may have left something in it before NORMAL.
@@ -62,6 +65,33 @@ export function matchIn(port: LogicalPortId): MatchField {
 export function matchOut(port: LogicalPortId): MatchField {
   return { value: BigInt(port), mask: OUT_MASK };
 }
+
+/** In place of an out port: copies made by the mirror of that number. */
+export function mirrorPort(index: number): LogicalPortId {
+  return MIRROR + index;
+}
+
+/** Matches frames for a port that came in by another one, or by any; not those that `flood` handed on. */
+export function matchOutOf(port: LogicalPortId, from: LogicalPortId | null): MatchField {
+  const isFrom = from === null ? { value: 0n, mask: 0n } : { value: BigInt(from) << IN_SHIFT, mask: IN_MASK };
+  return { value: BigInt(port) | isFrom.value, mask: OUT_MASK | FLOODED | isFrom.mask };
+}
+
+/** The same frames, as long as they came in by that port. */
+export function alsoIn(field: MatchField | undefined, port: LogicalPortId): MatchField {
+  const given = typeof field === 'object' ? field : undefined;
+  const value = fieldNumber(given?.value ?? 0n) ?? 0n;
+  const mask = fieldNumber(given?.mask ?? 0n) ?? 0n;
+  return { value: value | (BigInt(port) << IN_SHIFT), mask: mask | IN_MASK };
+}
+
+/** Marks a copy as flooded. */
+export const loadFlooded: RegisterLoad = {
+  type: 'NX_REG_LOAD',
+  offsetBits: offsetBits(57, 1),
+  destination: 'metadata',
+  value: 1n,
+};
 
 /** As {@link writeOut}, where an action is wanted. */
 export function loadOut(port: LogicalPortId): RegisterLoad {

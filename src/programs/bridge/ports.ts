@@ -42,6 +42,7 @@ export interface EgressRule {
 }
 
 const views = new WeakMap<Bridge, readonly PortView[]>();
+const ordinary = new WeakMap<Bridge, readonly PortView[]>();
 /** Of the ports that stay as they are from one configuration to the next, the view stays, too. */
 const viewsOf = new WeakMap<LogicalPort, PortView>();
 
@@ -58,8 +59,23 @@ export function perView<T>(make: (view: PortView) => T): (view: PortView) => T {
   };
 }
 
-/** The bridge's ports that have an OpenFlow port, by ascending logical number. */
+/**
+ * The bridge's ports that have an OpenFlow port, by ascending logical number. Outputs of mirrors are none of them: they
+ * carry copies and nothing else.
+ */
 export function portViews(bridge: Bridge): readonly PortView[] {
+  let list = ordinary.get(bridge);
+  if (list === undefined) {
+    const outputs = new Set(bridge.mirrors.map(({ output }) => (output.kind === 'port' ? output.port : '')));
+    const all = allPortViews(bridge);
+    list = outputs.size > 0 ? all.filter(({ port }) => !outputs.has(port.name)) : all;
+    ordinary.set(bridge, list);
+  }
+  return list;
+}
+
+/** Outputs of mirrors included. */
+export function allPortViews(bridge: Bridge): readonly PortView[] {
   let list = views.get(bridge);
   if (list === undefined) {
     list = [...numberPorts(bridge.ports)]

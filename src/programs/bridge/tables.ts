@@ -27,7 +27,7 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
     does: 'sampling, accounting and mirrors, before anything is decided',
     match: { metadata: 'maskable', vlan_vid: 'maskable' },
     miss: { kind: 'next', table: 'eth_src', reason: 'nothing to observe' },
-    next: ['eth_src'],
+    next: ['eth_src', 'mirror'],
   },
   {
     name: 'eth_src',
@@ -61,20 +61,27 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
     does: 'to every port of the VLAN, by its ALL group',
     match: { metadata: 'maskable', vlan_vid: 'maskable', vlan_pcp: 'exact' },
     miss: { kind: 'drop', reason: 'no port carries this VLAN' },
-    next: ['customer'],
+    next: ['customer', 'mirror'],
   },
   {
     name: 'egress',
     does: 'writes the tag as the port wants it, and outputs; drops VLANs that the port does not carry',
     match: { metadata: 'maskable', vlan_vid: 'maskable', vlan_pcp: 'exact' },
     miss: { kind: 'drop', reason: 'the destination’s port does not carry this VLAN' },
-    next: ['customer', 'bond'],
+    next: ['customer', 'mirror', 'bond'],
   },
   {
     name: 'customer',
     does: 'dot1q-tunnels with a list of customer VLANs: the tag behind the service tag decides',
     match: { metadata: 'maskable', vlan_vid: 'maskable' },
     miss: { kind: 'drop', reason: 'the tunnel does not take this customer VLAN' },
+    next: ['bond'],
+  },
+  {
+    name: 'mirror',
+    does: 'copies made by mirrors: writes the tag as the output port wants it, and outputs',
+    match: { metadata: 'maskable', vlan_vid: 'maskable' },
+    miss: { kind: 'drop', reason: 'the mirror is gone' },
     next: ['bond'],
   },
   {
