@@ -105,7 +105,11 @@ function declarePorts(program: Command): void {
     about: `add a port; its device may come later. ${SETTINGS_NOTE}`,
     options: [...settingOptions(PORT_SETTINGS), mayExist],
     load: async () => (await load()).add,
-    examples: ['weft port add br0 tap2 --tag 10', 'weft port add br0 eth1 trunks=10,20-29'],
+    examples: [
+      'weft port add br0 tap2 --tag 10',
+      'weft port add br0 eth1 trunks=10,20-29',
+      'weft port add br0 bond0 --bond eth0,eth1 --lacp active --bond-mode balance-tcp',
+    ],
   });
   leaf(port, 'set <bridge> <port> [settings...]', {
     about: `change settings of a port; the others stay. ${SETTINGS_NOTE}`,

@@ -73,6 +73,27 @@ export const PORT_SETTINGS: readonly Setting[] = [
     'dot1q-tunnel',
   ]),
   setting('cvlans', 'cvlans', 'numbers', 'vlans', 'customer VLANs that a dot1q-tunnel takes; none: all'),
+  setting('bond', 'interfaces', 'texts', 'names', 'the interfaces of a bond: eth0,eth1'),
+  setting('bond-mode', 'bondMode', 'text', 'mode', 'how a bond spreads traffic', [
+    'active-backup',
+    'balance-slb',
+    'balance-tcp',
+  ]),
+  setting('lacp', 'lacp', 'text', 'mode', 'LACP with the partner of a bond', ['off', 'active', 'passive']),
+  setting(
+    'bond-updelay',
+    'bondUpdelayMs',
+    'number',
+    'ms',
+    'how long a link must be up before a bond uses it',
+  ),
+  setting(
+    'bond-downdelay',
+    'bondDowndelayMs',
+    'number',
+    'ms',
+    'how long a link must be down before a bond gives it up',
+  ),
   setting('type', 'type', 'text', 'type', 'internal: an interface of this host that Weft makes', [
     'system',
     'internal',
@@ -135,6 +156,9 @@ export function bodyOf(
 
 /** What Open vSwitch's users write. */
 const ALIASES: Readonly<Record<string, string>> = {
+  bond_mode: 'bond-mode',
+  bond_updelay: 'bond-updelay',
+  bond_downdelay: 'bond-downdelay',
   vlan_mode: 'mode',
   ofport_request: 'ofport',
   mtu_request: 'mtu',

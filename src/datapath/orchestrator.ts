@@ -39,7 +39,15 @@ export interface DatapathStatus {
 
 /** What may be asked of the datapath from outside: it changes nothing there. */
 export type Question =
-  'bridge.list' | 'port.stats' | 'drops' | 'drops.last' | 'trace' | 'pidfile.hold' | 'shutdown';
+  | 'bridge.list'
+  | 'port.stats'
+  | 'drops'
+  | 'drops.last'
+  | 'trace'
+  | 'fastpath.show'
+  | 'fastpath.flows'
+  | 'pidfile.hold'
+  | 'shutdown';
 
 /** What failed is tried again after so long, twice as long each time. */
 const FIRST_RETRY_MS = 500;

@@ -123,6 +123,31 @@ export interface DatapathTrace {
   }[];
 }
 
+/** A translation that the datapath keeps: what its packets agree on, and what is done with them. */
+export interface CachedFlow {
+  readonly match: readonly string[];
+  readonly actions: readonly string[];
+  /** Why they are dropped. */
+  readonly drop: string | null;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly usedMsAgo: number | null;
+  readonly inKernel: boolean;
+  readonly whyNot: string | null;
+}
+
+export interface FastPathInfo {
+  readonly active: boolean;
+  readonly bridges: readonly {
+    readonly name: string;
+    readonly flows: number;
+    readonly kernelFlows: number;
+    readonly hits: number;
+    readonly kernelHits: number;
+    readonly misses: number;
+  }[];
+}
+
 export interface VersionInfo {
   readonly name: string;
   readonly version: string;
@@ -152,6 +177,9 @@ export interface Methods {
   drops: { params: { bridge: string }; result: Record<string, number> };
   'drops.last': { params: { bridge: string }; result: DroppedFrame[] };
   trace: { params: { bridge: string; inPort: number; frame: string }; result: DatapathTrace };
+  'fastpath.show': { params: Record<string, never>; result: FastPathInfo };
+  /** Those used most, first. */
+  'fastpath.flows': { params: { bridge: string; limit?: number }; result: CachedFlow[] };
   'events.subscribe': { params: Record<string, never>; result: object };
   /** Stands for these programs: holds the pid files by which their tools find them. */
   'pidfile.hold': { params: { programs: readonly string[] }; result: { pid: number } };

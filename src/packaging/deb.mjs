@@ -1,13 +1,13 @@
 /**
  * `npm run package:deb`: builds everything and packs it as dist/weft_VERSION_ARCH.deb. What runs there is what runs here: the
- * compiled controller with the packages it needs, the datapath, systemd units, and hooks for ifupdown.
+ * compiled controller and the Node that it was built with (Debian's own may be too old), the datapath, systemd units,
+ * and hooks for ifupdown. `npm run package:proof` boots a machine with it.
  */
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -51,14 +51,14 @@ function copy(from, to, mode = 0o644) {
   chmodSync(to, mode);
 }
 
-/** Folders of the packages of others that run in production, as npm sees them. */
-function productionPackages() {
-  const list = readCommand('npm', ['--prefix', root, 'ls', '--all', '--parseable', '--omit=dev']);
-  if (list === null) throw new PlainError('npm ls fails: run npm ci first');
-  // A workspace of ours is a link, and staged as such.
-  const isPackage = (/** @type {string} */ path) =>
-    path.includes('/node_modules/') && !lstatSync(path).isSymbolicLink();
-  return list.split('\n').filter(isPackage);
+/**
+ * Folders of the packages of others that are not in the bundles (bundle.mjs): what builds programs of users, and the files
+ * of the page at /docs.
+ */
+function unbundledPackages() {
+  const folder = `${root}node_modules`;
+  const natives = readdirSync(`${folder}/@esbuild`).map((name) => `${folder}/@esbuild/${name}`);
+  return [`${folder}/esbuild`, `${folder}/@fastify/swagger-ui`, ...natives];
 }
 
 /** Whether a file is for running, or for those who write programs (types), rather than for developing. */
@@ -78,7 +78,8 @@ function stageFiles(stage) {
     cpSync(`${root}${folder}`, `${lib}/${folder}`, { recursive: true, filter: isShipped });
   for (const name of readdirSync(`${root}dist`).filter((it) => it.endsWith('.cjs')))
     copy(`${root}dist/${name}`, `${lib}/dist/${name}`, 0o755);
-  for (const path of productionPackages()) {
+  copy(process.execPath, `${lib}/bin/node`, 0o755);
+  for (const path of unbundledPackages()) {
     const to = `${lib}/${relative(root, path)}`;
     cpSync(path, to, {
       recursive: true,
@@ -89,7 +90,7 @@ function stageFiles(stage) {
   symlinkSync('../openflow', `${lib}/node_modules/node-openflow`);
   for (const file of ['package.json', 'openflow/package.json']) copy(`${root}${file}`, `${lib}/${file}`);
   const launcher = (/** @type {string} */ words) =>
-    `#!/bin/sh\nexec /usr/bin/node /usr/lib/weft/${words} "$@"\n`;
+    `#!/bin/sh\nexec /usr/lib/weft/bin/node /usr/lib/weft/${words} "$@"\n`;
   write(`${stage}/usr/bin/weft`, launcher('dist/weft.cjs'), 0o755);
   for (const tool of tools) write(`${lib}/bin/${tool}`, launcher(`dist/ovs-tools.cjs ${tool}`), 0o755);
   for (const unit of readdirSync(`${sources}/systemd`))
@@ -136,12 +137,14 @@ function stageControl(stage, architecture) {
     return `${sum}  ${relative(stage, path)}\n`;
   });
   const isSetting = (/** @type {string} */ path) => path.startsWith(`${stage}/etc/`);
+  // What was built here runs with this C library or a newer one.
+  const libc = readCommand('dpkg-query', ['-W', '-f', '${Version}', 'libc6'])?.split('-')[0] ?? '2.36';
   const control = `Package: weft
 Version: ${version}
 Architecture: ${architecture}
 Maintainer: The Weft developers <weft@localhost>
 Installed-Size: ${sizeKib}
-Depends: nodejs (>= 20), iproute2, libc6, libgcc-s1
+Depends: iproute2, libc6 (>= ${libc}), libgcc-s1, libstdc++6
 Recommends: ifupdown
 Provides: openvswitch-switch (= 3.1.0+weft)
 Conflicts: openvswitch-switch
@@ -171,7 +174,7 @@ export async function packageDeb() {
   stageFiles(stage);
   stageControl(stage, architecture);
   const path = `${root}dist/weft_${version}_${architecture}.deb`;
-  await mustRun('dpkg-deb', 'dpkg-deb', ['--root-owner-group', '-Zxz', '--build', stage, path]);
+  await mustRun('dpkg-deb', 'dpkg-deb', ['--root-owner-group', '-Zxz', '-z1', '--build', stage, path]);
   rmSync(stage, { recursive: true, force: true });
   return path;
 }

@@ -8,7 +8,6 @@ export { bondCommands } from './commands/bond.js';
 export { fdbCommands } from './commands/fdb.js';
 export type { StaticEntries } from './commands/fdb.js';
 export { ofprotoCommands } from './commands/ofproto.js';
-export type { DatapathFacts } from './commands/ofproto.js';
 export { ovsdbServerCommands } from './commands/ovsdb-server.js';
 export type { DatabaseControl } from './commands/ovsdb-server.js';
 export { processCommands } from './commands/process.js';

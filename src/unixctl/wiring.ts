@@ -56,7 +56,7 @@ export function createPrograms(parts: Parts): { programs: Programs; coverage: Co
     ...fdbCommands(view, staticEntries(configuration)),
     ...bondCommands(view),
     traceCommand(view, orchestrator),
-    ...ofprotoCommands(view, () => ({ name: 'weft@weft-datapath', hit: 0, missed: 0 })),
+    ...ofprotoCommands(view, orchestrator),
   ];
   const programs = new Map([['ovs-vswitchd', new CommandTable(switchCommands)]]);
   if (database) {

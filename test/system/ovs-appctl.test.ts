@@ -92,7 +92,11 @@ test('the MAC table as Open vSwitch shows it', async () => {
     /^Statistics for bridge "vswitch":\n {2}Current\/maximum MAC entries in the table: \d+\/8192\n/,
   );
   expect(await must('ovs-appctl fdb/flush vswitch')).toBe('table successfully flushed\n');
-  await until('forgotten', async () => !(await must('ovs-appctl fdb/show vswitch')).includes(mac));
+  // A host that speaks again is learned again.
+  await until('forgotten', async () => {
+    await must('ovs-appctl fdb/flush vswitch');
+    return !(await must('ovs-appctl fdb/show vswitch')).includes(mac);
+  });
   // A bridge for a VLAN has no table of its own, with Open vSwitch neither.
   for (const whose of ['ovs', 'weft'] as const) {
     expect(await type('ovs-appctl fdb/show vlan1', whose)).toEqual({
@@ -110,6 +114,10 @@ test('the process, its log, and the database server', async () => {
   expect(await must('ovs-appctl dpif/show')).toMatch(
     /^\S+: hit:\d+ missed:\d+\n {2}vswitch:\n {4}eth0 \d+\/\d+: \(system\)\n/,
   );
+  expect(await must('ovs-appctl dpctl/dump-flows -m vswitch')).toMatch(
+    /^in_port=.*, packets:\d+, bytes:\d+, used:(\d+\.\d{3}s|never), dp:.*, actions:\S+/m,
+  );
+  expect((await type('ovs-appctl dpctl/dump-flows nosuch')).status).toBe(2);
   expect(await must('ovs-appctl memory/show')).toMatch(/ports:\d+ /);
   expect(await must('ovs-appctl coverage/show')).toMatch(/^flow_adds +.*\/sec +total: \d+$/m);
   await must('ovs-appctl vlog/set weftd:console:dbg');

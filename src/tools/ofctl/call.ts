@@ -1,4 +1,5 @@
 /** What the commands have in common: a switch at the other end, options, and sending so that refusals are told. */
+import { commitBundle } from 'node-openflow';
 import type { Connection, MessageInput, PortNames } from 'node-openflow';
 import { Fatal } from '../fatal.js';
 import type { Io } from '../io.js';
@@ -22,9 +23,17 @@ export function tlsOf(options: Options): TlsFiles {
   return { key: file('private-key'), cert: file('certificate'), ca: file('ca-cert') };
 }
 
-/** Sends, and waits until the switch has taken all of it. @throws Fatal what it refuses */
-export async function commit(connection: Connection, messages: readonly MessageInput[]): Promise<void> {
-  const [first] = await connection.commit([...messages]);
+/**
+ * Sends, and waits until the switch has taken all of it; with `--bundle`, all of it or nothing.
+ * @throws Fatal what it refuses
+ */
+export async function commit(
+  { connection, options }: Pick<Call, 'connection' | 'options'>,
+  messages: readonly MessageInput[],
+): Promise<void> {
+  const [first] = options.has('bundle')
+    ? await commitBundle(connection, messages)
+    : await connection.commit([...messages]);
   if (!first) return;
   const { errorType, code } = first.error;
   throw new Fatal(

@@ -93,7 +93,7 @@ function linesOf(text: string): string[] {
 const STRICT = { MODIFY: 'MODIFY_STRICT', DELETE: 'DELETE_STRICT', ADD: 'ADD' } as const;
 
 const flowMods = (kind: 'ADD' | 'MODIFY' | 'DELETE') => async (given: Call) => {
-  const { connection, names, args, options } = given;
+  const { names, args, options } = given;
   const isStrict = options.has('strict') && kind !== 'ADD';
   const command = isStrict ? STRICT[kind] : kind;
   const [text = ''] = args;
@@ -101,29 +101,28 @@ const flowMods = (kind: 'ADD' | 'MODIFY' | 'DELETE') => async (given: Call) => {
   const flows = isFile
     ? parseFlows(readFileOrInput(text), { command, names })
     : [parseFlow(text, { command, names })];
-  await commit(connection, flows);
+  await commit(given, flows);
 };
 
-async function addFlows({ connection, names, args }: Call): Promise<void> {
-  await commit(connection, parseFlows(readFileOrInput(args[0] ?? '-'), { command: 'ADD', names }));
+async function addFlows(given: Call): Promise<void> {
+  const { names, args } = given;
+  await commit(given, parseFlows(readFileOrInput(args[0] ?? '-'), { command: 'ADD', names }));
 }
 
 const groupMods = (command: 'ADD' | 'MODIFY' | 'DELETE') => async (given: Call) => {
-  const { connection, names, args } = given;
+  const { names, args } = given;
   const [text = command === 'DELETE' ? 'group_id=all' : ''] = args;
   const lines = text === '-' ? linesOf(readFileOrInput(text)) : [text];
   await commit(
-    connection,
+    given,
     lines.map((line) => parseGroup(line, { command, names })),
   );
 };
 
-const meterMods =
-  (command: 'ADD' | 'MODIFY' | 'DELETE') =>
-  async ({ connection, args }: Call) => {
-    const [text = command === 'DELETE' ? 'meter=all' : ''] = args;
-    await commit(connection, [parseMeter(text, { command })]);
-  };
+const meterMods = (command: 'ADD' | 'MODIFY' | 'DELETE') => async (given: Call) => {
+  const [text = command === 'DELETE' ? 'meter=all' : ''] = given.args;
+  await commit(given, [parseMeter(text, { command })]);
+};
 
 function meterIdOf(text: string | undefined): number {
   if (text === undefined) return Meter.ALL;
@@ -159,7 +158,8 @@ const PORT_BITS: Readonly<
   'no-packet-in': ['NO_PACKET_IN', true],
 };
 
-async function modPort({ connection, names, args }: Call): Promise<void> {
+async function modPort(given: Call): Promise<void> {
+  const { connection, names, args } = given;
   const [name, word = ''] = args;
   const portNo = portOf(names, name);
   const [bit, isSet] = (Object.hasOwn(PORT_BITS, word) ? PORT_BITS[word] : undefined) ?? [];
@@ -167,10 +167,13 @@ async function modPort({ connection, names, args }: Call): Promise<void> {
   const { entries } = await connection.multipart({ type: 'PORT_DESC' });
   const port = entries.find((each) => each.portNo === portNo);
   if (!port) throw new Fatal(`couldn't find port \`${name ?? ''}'`);
-  await commit(connection, [
+  await commit(given, [
     { type: 'PORT_MOD', portNo, hwAddr: port.hwAddr, config: isSet ? [bit] : [], mask: [bit] },
   ]);
 }
+
+/** What no bundle can hold is sent by itself. */
+const NO_OPTIONS: Options = new Map();
 
 const FRAGMENTS = { normal: 'FRAG_NORMAL', drop: 'FRAG_DROP', reassemble: 'FRAG_REASM' } as const;
 
@@ -181,13 +184,14 @@ async function getFrags({ connection, io }: Call): Promise<void> {
   io.out(`${found?.[0] ?? String(reply.flags)}\n`);
 }
 
-async function setFrags({ connection, args }: Call): Promise<void> {
+async function setFrags(given: Call): Promise<void> {
+  const { connection, args } = given;
   const mode = args[0] ?? '';
   const flags = Object.hasOwn(FRAGMENTS, mode) ? FRAGMENTS[mode as keyof typeof FRAGMENTS] : undefined;
   if (flags === undefined) throw new Fatal(`${mode}: unknown fragment handling mode`);
   const before = await connection.request({ type: 'GET_CONFIG_REQUEST' });
   const missSendLength = before.type === 'GET_CONFIG_REPLY' ? before.missSendLength : 0;
-  await commit(connection, [{ type: 'SET_CONFIG', flags, missSendLength }]);
+  await commit({ connection, options: NO_OPTIONS }, [{ type: 'SET_CONFIG', flags, missSendLength }]);
   const after = await connection.request({ type: 'GET_CONFIG_REQUEST' });
   if (after.type !== 'GET_CONFIG_REPLY' || after.flags !== flags) {
     throw new Fatal(`setting fragment handling mode failed: this switch does not support "${mode}"`);
@@ -195,6 +199,7 @@ async function setFrags({ connection, args }: Call): Promise<void> {
 }
 
 async function packetOut({ connection, names, args }: Call): Promise<void> {
+  const call = { connection, options: NO_OPTIONS };
   const [first = '', actionText, ...packets] = args;
   if (actionText === undefined) {
     const word = (key: string) => new RegExp(`(?:^|[ ,])${key}=([^ ,]+)`).exec(first)?.[1];
@@ -202,11 +207,11 @@ async function packetOut({ connection, names, args }: Call): Promise<void> {
     const actions = /actions?=(.*)$/.exec(first)?.[1];
     if (packet === undefined || actions === undefined)
       throw new Fatal('in_port=PORT packet=HEX actions=… is wanted');
-    return commit(connection, [packetOutOf(names, inPort, actions, packet)]);
+    return commit(call, [packetOutOf(names, inPort, actions, packet)]);
   }
   if (packets.length === 0) throw new Fatal('at least one packet, in hex, is wanted');
   await commit(
-    connection,
+    call,
     packets.map((packet) => packetOutOf(names, first, actionText, packet)),
   );
 }
@@ -276,10 +281,11 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
       );
     }),
     'add-group': call('GROUP', [1, 1], groupMods('ADD')),
-    'add-groups': call('FILE', [1, 1], async ({ connection, names, args }) => {
+    'add-groups': call('FILE', [1, 1], async (given) => {
+      const { names, args } = given;
       const lines = linesOf(readFileOrInput(args[0] ?? '-'));
       await commit(
-        connection,
+        given,
         lines.map((line) => parseGroup(line, { command: 'ADD', names })),
       );
     }),

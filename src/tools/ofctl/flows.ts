@@ -126,7 +126,8 @@ function isWeft(entries: readonly Stats[]): boolean {
   );
 }
 
-export async function replaceFlows({ connection, names, options }: Call, text: string): Promise<void> {
+export async function replaceFlows(given: Call, text: string): Promise<void> {
+  const { connection, names, options } = given;
   const want = known(parseFlows(text, { command: 'ADD', names }));
   const have = known(await flowsOf(connection));
   const messages: FlowMod[] = [];
@@ -137,7 +138,7 @@ export async function replaceFlows({ connection, names, options }: Call, text: s
     if (want.has(key)) continue;
     messages.push({ ...mod, command: 'DELETE_STRICT', instructions: [], cookie: 0n, flags: [] });
   }
-  await commit(connection, messages);
+  await commit(given, messages);
 }
 
 /** Status 0: equal, 2: not, as diff(1) has it but for Open vSwitch's choice of number. */

@@ -12,7 +12,9 @@ export async function monitor({ connection, args, options, io }: Call): Promise<
   if (!Number.isInteger(missSendLength) || missSendLength < 0 || missSendLength > 0xffff) {
     throw new Fatal(`${lengthText}: a number of bytes up to 65535 is wanted`);
   }
-  await commit(connection, [{ type: 'SET_CONFIG', flags: 'FRAG_NORMAL', missSendLength }]);
+  await commit({ connection, options: new Map() }, [
+    { type: 'SET_CONFIG', flags: 'FRAG_NORMAL', missSendLength },
+  ]);
   const stamp = () => (options.has('timestamp') ? `${new Date().toISOString()} ` : '');
   connection.on('message', (message) => io.out(`${stamp()}${textOf(message)}`));
   await new Promise<void>((resolve) => connection.once('close', () => resolve()));

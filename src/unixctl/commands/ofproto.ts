@@ -1,18 +1,22 @@
-/** `ofproto/…`, `dpif/…`: bridges and their ports. */
+/** `ofproto/…`, `dpif/…`, `dpctl/…`: bridges, their ports, and what the datapath keeps of their tables. */
+import type { Orchestrator } from '../../datapath/orchestrator.js';
+import type { CachedFlow } from '../../datapath/protocol.js';
 import type { Bridge } from '../../domain/index.js';
-import { command } from '../command.js';
+import { CommandError, command } from '../command.js';
 import type { Command } from '../command.js';
 import type { SwitchView } from '../view.js';
 
-export interface DatapathFacts {
-  /** Whose datapath: `system@ovs-system` with Open vSwitch. */
-  readonly name: string;
-  /** Frames that the cached path took, and those that it did not know. */
-  readonly hit: number;
-  readonly missed: number;
-}
+/** Where Open vSwitch has `system@ovs-system`. */
+const DATAPATH = 'weft@weft-datapath';
+/** Flows of a bridge that are shown: it keeps as many at most. */
+const MOST_FLOWS = 65_536;
 
-export function ofprotoCommands(view: SwitchView, facts: () => DatapathFacts): Command[] {
+export function ofprotoCommands(view: SwitchView, orchestrator: Pick<Orchestrator, 'ask'>): Command[] {
+  const ask = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error: Error) => {
+      throw new CommandError(error.message);
+    });
+  const ownBridges = () => view.bridges().filter(({ connection }) => connection.kind === 'weft');
   return [
     command('ofproto/list', '', [0, 0], () =>
       view
@@ -21,13 +25,38 @@ export function ofprotoCommands(view: SwitchView, facts: () => DatapathFacts): C
         .sort()
         .join(''),
     ),
-    command('dpif/show', '', [0, 0], () => {
-      const { name, hit, missed } = facts();
+    command('dpif/show', '', [0, 0], async () => {
+      const { bridges: caches } = await ask(orchestrator.ask('fastpath.show', {}));
+      const hit = caches.reduce((sum, { hits }) => sum + hits, 0);
+      const missed = caches.reduce((sum, { misses }) => sum + misses, 0);
       const bridges = [...view.bridges()].sort((a, b) => (a.name < b.name ? -1 : 1));
-      return `${name}: hit:${hit} missed:${missed}\n${bridges.map(bridgeText).join('')}`;
+      return `${DATAPATH}: hit:${hit} missed:${missed}\n${bridges.map(bridgeText).join('')}`;
     }),
-    command('dpif/dump-dps', '', [0, 0], () => `${facts().name}\n`),
+    command('dpif/dump-dps', '', [0, 0], () => `${DATAPATH}\n`),
+    command('dpctl/dump-dps', '', [0, 0], () => `${DATAPATH}\n`),
+    // Open vSwitch's takes a datapath, of which there is one; a bridge is what tells flows apart here.
+    command('dpctl/dump-flows', '[-m] [--names] [dp | bridge]', [0, 3], async (words) => {
+      const [which] = words.filter((word) => !word.startsWith('-'));
+      const all = ownBridges().map(({ name }) => name);
+      if (which !== undefined && which !== DATAPATH && !all.includes(which))
+        throw new CommandError(`${which}: there is no such datapath or bridge`);
+      const wanted = which === undefined || which === DATAPATH ? all : [which];
+      const lists = await Promise.all(
+        wanted.map((bridge) => ask(orchestrator.ask('fastpath.flows', { bridge, limit: MOST_FLOWS }))),
+      );
+      const isLong = words.includes('-m') || words.includes('--more');
+      return lists.map((flows) => flows.map((flow) => flowText(flow, isLong)).join('')).join('');
+    }),
   ];
+}
+
+/** As Open vSwitch lays it out, with the fields that packets of the flow agree on in our own words. */
+function flowText(flow: CachedFlow, isLong: boolean): string {
+  const { match, actions, drop, packets, bytes, usedMsAgo, inKernel, whyNot } = flow;
+  const used = packets === 0 || usedMsAgo === null ? 'never' : `${(usedMsAgo / 1000).toFixed(3)}s`;
+  const done = drop === null ? actions.join(',') : `drop(${drop})`;
+  const where = inKernel ? ', dp:tc, offloaded:yes' : `, dp:ovs${whyNot === null ? '' : ` (${whyNot})`}`;
+  return `${match.join(',')}, packets:${packets}, bytes:${bytes}, used:${used}${isLong ? where : ''}, actions:${done === '' ? 'drop' : done}\n`;
 }
 
 /** `NAME OPENFLOW-PORT/DATAPATH-PORT: (TYPE)`; ours are one number. */
