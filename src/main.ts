@@ -20,6 +20,7 @@ import {
   Sampler,
   readCounters,
   readMachineStatistics,
+  readMirrorCounters,
 } from './observe/index.js';
 import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
@@ -277,6 +278,7 @@ async function main(options: Options, log: Logger): Promise<void> {
           bond: name,
           mac: members.find((each) => each.isActive)?.mac ?? null,
         })),
+    mirrors: () => mirrorCounters(orchestrator, configuration.reading),
     machine: () => readMachineStatistics(options.rundir),
     nowMs: () => performance.now(),
   });
@@ -399,6 +401,14 @@ async function openDatabase(
 }
 
 /** Names of the bridges on our own datapath. */
+async function mirrorCounters(orchestrator: Orchestrator, { network }: Reading) {
+  const all = network.bridges.map(async (bridge) => {
+    const driver = bridge.mirrors.length > 0 ? orchestrator.driver(bridge.name) : undefined;
+    return driver ? [...(await readMirrorCounters(bridge, driver))] : [];
+  });
+  return new Map((await Promise.all(all)).flat());
+}
+
 function ownBridges({ network }: Reading): string[] {
   return network.bridges.filter(({ connection }) => connection.kind === 'weft').map(({ name }) => name);
 }

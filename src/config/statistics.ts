@@ -72,6 +72,18 @@ export function bondOperations(database: Database, active: readonly ActiveMember
   });
 }
 
+/** Brings `Mirror.statistics` up to date. @param mirrors by uuid */
+export function mirrorOperations(
+  database: Database,
+  mirrors: ReadonlyMap<string, { readonly packets: number; readonly bytes: number }>,
+): Json[] {
+  return [...mirrors].flatMap(([uuid, { packets, bytes }]) => {
+    const row = database.row('Mirror', uuid);
+    const statistics = mapOf({ tx_packets: packets, tx_bytes: bytes });
+    return row ? update(database, 'Mirror', row, { statistics }) : [];
+  });
+}
+
 /** Whether `other_config:enable-statistics` asks for statistics of the machine. */
 export function wantsSystemStatistics(database: Database): boolean {
   const [root] = database.rows('Open_vSwitch').values();

@@ -6,6 +6,7 @@ export type { Event, EventKind } from './events.js';
 export { EventFeed } from './feed.js';
 export { FrameError, frameOf, matchOfFrame } from './frame.js';
 export { Devices, readMachineStatistics } from './machine-files.js';
+export { readMirrorCounters } from './mirrors.js';
 export { Publisher } from './publisher.js';
 export { RateWindow, Sampler } from './sampler.js';
 export type { Sample } from './sampler.js';

@@ -45,6 +45,7 @@ it('writes statistics and controllers, wakes no reader and leaves the journal as
         Promise.resolve(new Map([['br0', [{ target, connected: true, role: 'equal', lastError: null }]]])),
       devices: () => Promise.resolve(new Map([['br0', { driver: 'tun', duplex: 'full' as const }]])),
       bonds: () => bonds,
+      mirrors: () => Promise.resolve(new Map()),
       machine: () => Promise.resolve({ cpu: '2' }),
       nowMs: () => nowMs,
     });

@@ -3,6 +3,7 @@ import {
   bondOperations,
   controllerOperations,
   deviceOperations,
+  mirrorOperations,
   statisticsIntervalMs,
   statisticsOperations,
   systemOperations,
@@ -16,6 +17,7 @@ import type {
   InterfaceStatistics,
 } from '../config/index.js';
 import type { PortCounters } from '../datapath/protocol.js';
+import type { MirrorCounters } from './mirrors.js';
 import type { Sampler } from './sampler.js';
 
 export interface PublisherOptions {
@@ -26,6 +28,8 @@ export interface PublisherOptions {
   /** What drivers say of devices. */
   readonly devices: (names: readonly string[]) => Promise<ReadonlyMap<string, DeviceFacts>>;
   readonly bonds: () => readonly ActiveMember[];
+  /** By uuid. */
+  readonly mirrors: () => Promise<ReadonlyMap<string, MirrorCounters>>;
   /** Statistics of the machine, for `Open_vSwitch.statistics`. */
   readonly machine: () => Promise<Record<string, string>>;
   readonly nowMs: () => number;
@@ -64,11 +68,13 @@ export class Publisher {
     const devices = await this.options.devices([...interfaces.keys()]);
     const machine = wantsSystemStatistics(database) ? await this.options.machine() : {};
     const known = await controllers().catch(() => new Map<string, ControllerStatus[]>());
+    const mirrors = await this.options.mirrors().catch(() => new Map<string, MirrorCounters>());
     // What differs is found in one go, lest it be written over by what came in between.
     const operations = [
       ...statisticsOperations(database, interfaces),
       ...deviceOperations(database, devices),
       ...bondOperations(database, this.options.bonds()),
+      ...mirrorOperations(database, mirrors),
       ...systemOperations(database, machine),
       ...[...known].flatMap(([bridge, list]) => controllerOperations(database, bridge, list)),
     ];

@@ -204,4 +204,20 @@ describe('mirrors', () => {
     }).catch(() => undefined);
     expect(ours).toEqual(theirs);
   });
+
+  test('copies are counted', async () => {
+    const [weft] = subjects as [Subject, Subject];
+    await weft.vsctl('clear', 'Bridge', 'br0', 'mirrors');
+    await weft.vsctl(...mirror('select_src_port=@c', 'output_port=@s'));
+    // Each with another behind it, of 64 octets as it came.
+    for (let i = 0; i < 5; i += 1) await weft.send('c', ALL);
+    const counters = async () => (await weft.vsctl('get', 'Mirror', 'm', 'statistics')).trim();
+    await until(
+      'the counters',
+      async () => (await counters()) === '{tx_bytes=640, tx_packets=10}',
+      20_000,
+    ).catch(async (error: Error) => {
+      throw new Error(`${error.message}: ${await counters()}`);
+    });
+  });
 });
