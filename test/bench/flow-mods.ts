@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { encode, parseFlow } from 'node-openflow';
 import { datapathBinary, Lab, sh, until } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { median, printTable, residentMb, spread } from './measure.js';
+import { cpuSeconds, median, printTable, residentMb, spread } from './measure.js';
 
 interface Subject {
   /** The management socket of a bridge without flows. */
@@ -126,10 +126,14 @@ const control = (type: number) => bundle(2300, 7, Buffer.from([0, 0, 0, 1, 0, ty
 const staged = (message: Buffer) =>
   bundle(2301, message.readUInt32BE(4), Buffer.concat([Buffer.from([0, 0, 0, 1, 0, 0, 0, 3]), message]));
 
-async function seconds(work: () => Promise<unknown>): Promise<number> {
+/** How long something took, and what of it the switch was running. */
+type Timed = [seconds: number, cpuSeconds: number];
+
+async function timed(pid: number, work: () => Promise<unknown>): Promise<Timed> {
+  const startedCpu = cpuSeconds(pid);
   const startedMs = performance.now();
   await work();
-  return (performance.now() - startedMs) / 1000;
+  return [(performance.now() - startedMs) / 1000, cpuSeconds(pid) - startedCpu];
 }
 
 async function measure(
@@ -151,11 +155,14 @@ async function measure(
     });
     const clear = () => ofctl('del-flows', socket);
     const figures: Record<string, number> = { idleMb: residentMb([subject.pid]) };
+    const measured = async (key: string, work: () => Promise<unknown>) => {
+      [figures[key], figures[`${key}Cpu`]] = await timed(subject.pid, work);
+    };
     const wire = await Wire.open(socket);
 
-    figures['pipelined'] = await seconds(() => wire.ask(Buffer.concat([...mods, barrier]), BARRIER_REPLY));
+    await measured('pipelined', () => wire.ask(Buffer.concat([...mods, barrier]), BARRIER_REPLY));
     figures['flowsMb'] = residentMb([subject.pid]);
-    figures['dump'] = await seconds(() =>
+    await measured('dump', () =>
       sh('sh', '-c', `ovs-ofctl -O OpenFlow13 dump-flows unix:${socket} >/dev/null`),
     );
     const stats = Buffer.alloc(56);
@@ -164,24 +171,22 @@ async function measure(
     stats.set([0xff], 16);
     stats.fill(0xff, 20, 28);
     stats.set([0, 1, 0, 4], 48);
-    figures['rawDump'] = await seconds(() => wire.ask(stats, MULTIPART_REPLY));
-    figures['strict'] = await seconds(() => wire.ask(Buffer.concat([...strictly, barrier]), BARRIER_REPLY));
+    await measured('rawDump', () => wire.ask(stats, MULTIPART_REPLY));
+    await measured('strict', () => wire.ask(Buffer.concat([...strictly, barrier]), BARRIER_REPLY));
     const bytes = Buffer.concat([control(0), ...mods.map(staged)]);
-    figures['rawBundle'] = await seconds(async () => {
+    await measured('rawBundle', async () => {
       await wire.ask(bytes, EXPERIMENTER);
       await wire.ask(control(4), EXPERIMENTER);
     });
-    figures['clear'] = await seconds(clear);
-    figures['bundle'] = await seconds(() => ofctl('add-flows --bundle', socket, file));
+    await measured('clear', clear);
+    await measured('bundle', () => ofctl('add-flows --bundle', socket, file));
     await clear();
-    figures['plain'] = await seconds(() => ofctl('add-flows', socket, file));
+    await measured('plain', () => ofctl('add-flows', socket, file));
     await clear();
-    figures['roundTripUs'] =
-      ((await seconds(async () => {
-        for (let i = 0; i < 20_000; i += 1) await wire.ask(barrier, BARRIER_REPLY);
-      })) /
-        20_000) *
-      1e6;
+    const [trips] = await timed(subject.pid, async () => {
+      for (let i = 0; i < 20_000; i += 1) await wire.ask(barrier, BARRIER_REPLY);
+    });
+    figures['roundTripUs'] = (trips / 20_000) * 1e6;
     wire.close();
     figures['afterMb'] = residentMb([subject.pid]);
     await subject.stop();
@@ -191,15 +196,21 @@ async function measure(
   }
 }
 
+const steps: [key: string, text: string][] = [
+  ['plain', 'added by ovs-ofctl, a barrier behind each, s'],
+  ['bundle', 'added by ovs-ofctl --bundle, s'],
+  ['pipelined', 'added, one barrier behind all, s'],
+  ['rawBundle', 'added in one bundle, s'],
+  ['dump', 'dumped by ovs-ofctl, s'],
+  ['rawDump', 'dumped, s'],
+  ['strict', 'deleted one by one, one barrier behind all, s'],
+  ['clear', 'deleted by one flow-mod of ovs-ofctl, s'],
+];
 const rows: [key: string, text: string, decimals: number][] = [
-  ['plain', 'added by ovs-ofctl, a barrier behind each, s', 2],
-  ['bundle', 'added by ovs-ofctl --bundle, s', 2],
-  ['pipelined', 'added, one barrier behind all, s', 2],
-  ['rawBundle', 'added in one bundle, s', 2],
-  ['dump', 'dumped by ovs-ofctl, s', 2],
-  ['rawDump', 'dumped, s', 2],
-  ['strict', 'deleted one by one, one barrier behind all, s', 2],
-  ['clear', 'deleted by one flow-mod of ovs-ofctl, s', 2],
+  ...steps.flatMap(([key, text]): [string, string, number][] => [
+    [key, text, 2],
+    [`${key}Cpu`, "  of that the switch's own CPU, s", 2],
+  ]),
   ['roundTripUs', 'barrier to its reply, nothing else, µs', 0],
   ['idleMb', 'memory without flows, MB', 0],
   ['flowsMb', 'memory with them, MB', 0],

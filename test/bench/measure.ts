@@ -1,5 +1,5 @@
 /** What the benchmarks share: medians, tables, memory, load. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot, type Host } from '../system/lab.js';
 
@@ -48,6 +48,15 @@ export function residentMb(pids: number[]): number {
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0),
   );
   return kb.reduce((sum, each) => sum + each, 0) / 1024;
+}
+
+/** Time that all threads of a process have run, in seconds: what others do on the machine hardly changes it. */
+export function cpuSeconds(pid: number): number {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const run = tasks.map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return run.reduce((sum, each) => sum + each, 0) / 1e9;
 }
 
 /** Frames that a host's interface has received. */
