@@ -10,6 +10,7 @@ use weft_pipeline::{
 };
 
 use crate::bundle::Bundles;
+use crate::commit::Commit;
 use crate::config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode};
 use crate::connection::Connections;
 use crate::dump::Dump;
@@ -38,6 +39,12 @@ pub(crate) struct Session {
     pub table_features: Option<(u32, Vec<TableFeatures>)>,
 }
 
+impl Session {
+    fn is_busy(&self) -> bool {
+        self.dump.is_some() || !self.backlog.is_empty()
+    }
+}
+
 /// Whether NORMAL learns by itself.
 fn learns(config: &BridgeConfig) -> bool {
     config.learning && config.program_table.is_none()
@@ -63,6 +70,10 @@ pub struct Agent {
     pub(crate) frag_flags: u16,
     /// Flows that forward as NORMAL while no controller can be reached are in.
     pub(crate) fail_open: bool,
+    /// A bundle that is being committed piece by piece.
+    pub(crate) commit: Option<Commit>,
+    /// Room to encode a message in, to see how long it is.
+    pub(crate) scratch: Vec<u8>,
     next_expiry: Option<Nanos>,
 }
 
@@ -82,6 +93,8 @@ impl Agent {
             table_names: BTreeMap::new(),
             frag_flags: 0,
             fail_open: false,
+            commit: None,
+            scratch: Vec::new(),
             next_expiry: Some(now),
         };
         agent.install_learning(now);
@@ -97,6 +110,7 @@ impl Agent {
     /// Changes settings. As in Open vSwitch, gaining the first controller or losing the last one empties the
     /// users' flow tables, and a stand-alone bridge left without controllers forwards as NORMAL again.
     pub fn configure(&mut self, config: BridgeConfig, now: Nanos, host: &mut dyn Host) {
+        self.settle(now, host);
         let old = std::mem::replace(&mut self.config, config);
         let (protected, protected_before) = (protected_from(&self.config), protected_from(&old));
         if protected != protected_before {
@@ -134,6 +148,7 @@ impl Agent {
     /// Says whether all configured controllers have been unreachable for so long that a stand-alone bridge
     /// should forward by itself, or that one is back.
     pub fn controllers_unreachable(&mut self, unreachable: bool, now: Nanos, host: &mut dyn Host) {
+        self.settle(now, host);
         let fail_open = unreachable
             && self.config.controllers > 0
             && self.config.fail_mode == FailMode::Standalone;
@@ -164,7 +179,8 @@ impl Agent {
     }
 
     /// A connection is gone. Its bundles are discarded, what it changed stays.
-    pub fn connection_closed(&mut self, conn: ConnId, host: &mut dyn Host) {
+    pub fn connection_closed(&mut self, conn: ConnId, now: Nanos, host: &mut dyn Host) {
+        self.settle(now, host);
         self.sessions.remove(&conn);
         for orphan in self.connections.close(conn) {
             self.sessions.remove(&orphan);
@@ -178,7 +194,7 @@ impl Agent {
         let Some(session) = self.sessions.get_mut(&conn) else {
             return;
         };
-        if session.dump.is_some() {
+        if session.dump.is_some() || self.commit.is_some() {
             session.backlog.push_back(message);
             return;
         }
@@ -196,42 +212,49 @@ impl Agent {
         }
     }
 
-    /// Whether a long reply is under way on the connection.
+    /// Whether the connection has to wait for [`Agent::resume`]: a long reply is under way on it, a bundle is being committed,
+    /// or messages wait that came meanwhile.
     pub fn is_busy(&self, conn: ConnId) -> bool {
         self.sessions
             .get(&conn)
-            .is_some_and(|session| session.dump.is_some())
+            .is_some_and(|session| session.is_busy())
+            || self
+                .commit
+                .as_ref()
+                .is_some_and(|commit| commit.conn == conn)
     }
 
     /// Connections for which [`Agent::resume`] has something to do.
     pub fn busy(&self) -> impl Iterator<Item = ConnId> + '_ {
-        self.sessions
-            .iter()
-            .filter(|(_, session)| session.dump.is_some())
-            .map(|(&conn, _)| conn)
+        let sessions = self.sessions.iter();
+        let waiting = sessions.filter(|(_, session)| session.is_busy());
+        let commit = self.commit.iter().map(|commit| commit.conn);
+        commit.chain(waiting.map(|(&conn, _)| conn))
     }
 
-    /// Produces the next part of a long reply, and, when it is complete, handles what queued up behind. Does a
-    /// bounded amount of work (one message of at most 64 KB); returns whether there is more. Meant to be called
-    /// whenever the connection's write queue has room, between packets.
+    /// Does a piece of what is under way on a connection: the next part of a long reply or of a commit, and, when it is
+    /// complete, what queued up behind. That is a bounded amount of work (one message of at most 64 KB); returns
+    /// whether there is more. Meant to be called between packets, whenever the connection's write queue has room, and
+    /// in any case while [`Agent::is_committing`].
     pub fn resume(&mut self, conn: ConnId, now: Nanos, host: &mut dyn Host) -> bool {
-        let Some(mut dump) = self
+        match &self.commit {
+            Some(commit) if commit.conn == conn => self.continue_commit(now, host),
+            Some(_) => return true,
+            None => {}
+        }
+        let dump = self
             .sessions
             .get_mut(&conn)
-            .and_then(|session| session.dump.take())
-        else {
-            return false;
-        };
-        let more = self.continue_dump(conn, &mut dump, now, host);
-        let Some(session) = self.sessions.get_mut(&conn) else {
-            return false;
-        };
-        if more {
+            .and_then(|session| session.dump.take());
+        if let Some(mut dump) = dump
+            && self.continue_dump(conn, &mut dump, now, host)
+            && let Some(session) = self.sessions.get_mut(&conn)
+        {
             session.dump = Some(dump);
             return true;
         }
         while let Some(session) = self.sessions.get_mut(&conn) {
-            if session.dump.is_some() {
+            if session.dump.is_some() || self.commit.is_some() {
                 return true;
             }
             let Some(message) = session.backlog.pop_front() else {
@@ -245,6 +268,9 @@ impl Agent {
 
     /// A frame came in by a port: it is run through the tables, and what comes of it goes to `host`.
     pub fn packet(&mut self, in_port: u32, packet: &mut Packet, now: Nanos, host: &mut dyn Host) {
+        if self.commit.is_some() {
+            return self.packet_meanwhile(in_port, packet, now, host);
+        }
         let mut outlet = Outlet {
             connections: &self.connections,
             program_table: self.config.program_table,
@@ -264,6 +290,7 @@ impl Agent {
     }
 
     fn update_port(&mut self, port: Port, now: Nanos, host: &mut dyn Host) {
+        self.settle(now, host);
         let number = port.port_no;
         let old = self.ports.insert(port, now);
         let reason = if old.is_none() {
@@ -281,7 +308,8 @@ impl Agent {
     }
 
     /// A port was removed.
-    pub fn port_removed(&mut self, port_no: u32, host: &mut dyn Host) {
+    pub fn port_removed(&mut self, port_no: u32, now: Nanos, host: &mut dyn Host) {
+        self.settle(now, host);
         if let Some(port) = self.ports.remove(port_no) {
             self.pipeline.remove_port(port_no);
             self.outlet(host).port_status(PortReason::Delete, &port);
@@ -304,8 +332,11 @@ impl Agent {
         self.ports.iter().map(|entry| &entry.port)
     }
 
-    /// Evicts what has timed out. Call at or after [`Agent::next_deadline`].
+    /// Evicts what has timed out. Call at or after [`Agent::next_deadline`]. While a bundle is being committed nothing ends.
     pub fn tick(&mut self, now: Nanos, host: &mut dyn Host) {
+        if self.commit.is_some() {
+            return;
+        }
         // At least once a second, as flows with timeouts may come from packets too (learn actions).
         let next = self.pipeline.expire(now).unwrap_or(now + EXPIRY_INTERVAL);
         self.next_expiry = Some(next.max(now + EXPIRY_PAUSE));

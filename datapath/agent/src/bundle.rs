@@ -84,35 +84,34 @@ impl<M, T: Ord + Copy> Bundles<M, T> {
         Err(fault)
     }
 
-    /// Stages a message of so many bytes (`ONF_ET_BUNDLE_ADD_MESSAGE`), opening the bundle if need be.
-    pub fn add(
+    /// Where to stage a message of so many bytes (`ONF_ET_BUNDLE_ADD_MESSAGE`); opens the bundle if need be.
+    pub fn stage(
         &mut self,
         id: u32,
         flags: u16,
-        (message, length): (M, usize),
+        length: usize,
         expires: T,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<&mut Vec<M>, ErrorCode> {
         if !self.by_id.contains_key(&id) {
             self.open(id, flags, expires)?;
         }
         let (held, held_bytes) = self.by_id.values().fold((0, 0), |(held, bytes), bundle| {
             (held + bundle.messages.len(), bytes + bundle.bytes)
         });
-        let bundle = self
-            .by_id
-            .get_mut(&id)
-            .ok_or(ErrorCode::BundleFailedBadId)?;
-        let fault = if bundle.closed {
-            ErrorCode::BundleFailedBundleClosed
-        } else if bundle.flags != flags {
-            ErrorCode::BundleFailedBadFlags
-        } else if held >= MAX_MESSAGES || held_bytes + length > MAX_BYTES {
-            ErrorCode::BundleFailedMsgTooMany
-        } else {
-            bundle.messages.push(message);
-            bundle.bytes += length;
-            bundle.expires = expires;
-            return Ok(());
+        let fault = match self.by_id.get(&id) {
+            None => return Err(ErrorCode::BundleFailedBadId),
+            Some(bundle) if bundle.closed => ErrorCode::BundleFailedBundleClosed,
+            Some(bundle) if bundle.flags != flags => ErrorCode::BundleFailedBadFlags,
+            Some(_) if held >= MAX_MESSAGES || held_bytes + length > MAX_BYTES => {
+                ErrorCode::BundleFailedMsgTooMany
+            }
+            Some(_) => {
+                let bundle = self.by_id.get_mut(&id);
+                let bundle = bundle.ok_or(ErrorCode::BundleFailedBadId)?;
+                bundle.bytes += length;
+                bundle.expires = expires;
+                return Ok(&mut bundle.messages);
+            }
         };
         self.by_id.remove(&id);
         Err(fault)
@@ -162,6 +161,19 @@ mod tests {
     use super::*;
 
     type Sut = Bundles<&'static str, u64>;
+
+    impl Sut {
+        fn add(
+            &mut self,
+            id: u32,
+            flags: u16,
+            (message, length): (&'static str, usize),
+            expires: u64,
+        ) -> Result<(), ErrorCode> {
+            self.stage(id, flags, length, expires)
+                .map(|messages| messages.push(message))
+        }
+    }
 
     #[test]
     fn staged_messages_come_out_in_order_once() {

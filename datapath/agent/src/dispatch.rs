@@ -43,14 +43,14 @@ impl Agent {
     pub(crate) fn dispatch(
         &mut self,
         conn: ConnId,
-        message: Message,
+        mut message: Message,
         now: Nanos,
         host: &mut dyn Host,
     ) {
         let xid = message.xid;
         let outcome = self
             .check_role(conn, &message.body)
-            .and_then(|()| self.answer(conn, &message, now, host));
+            .and_then(|()| self.answer(conn, &mut message, now, host));
         match outcome {
             Ok(bodies) => bodies
                 .into_iter()
@@ -85,10 +85,15 @@ impl Agent {
     fn answer(
         &mut self,
         conn: ConnId,
-        message: &Message,
+        message: &mut Message,
         now: Nanos,
         host: &mut dyn Host,
     ) -> Outcome {
+        if let Body::BundleAdd(add) = &mut message.body {
+            return self
+                .bundle_add(conn, message.xid, add, now)
+                .map(|()| Vec::new());
+        }
         match &message.body {
             // A second HELLO changes nothing; errors and echo replies need no answer.
             Body::Hello(_) | Body::Error(_) | Body::EchoReply(_) => DONE,
@@ -100,7 +105,7 @@ impl Agent {
             Body::SetConfig(config) => {
                 self.set_config(conn, config)?;
                 if self.role(conn) != Some(Role::Slave) {
-                    self.tell_changed(conn, std::iter::once(&message.body), now, host);
+                    self.tell_changed(conn, std::iter::once(&message.body), false, now, host);
                 }
                 DONE
             }
@@ -114,17 +119,18 @@ impl Agent {
             | Body::TableMod(_)
             | Body::MeterMod(_) => {
                 self.modify(conn, &message.body, now, host)?;
-                self.tell_changed(conn, std::iter::once(&message.body), now, host);
+                self.tell_changed(conn, std::iter::once(&message.body), false, now, host);
                 DONE
             }
             Body::MultipartRequest(request) => {
                 self.multipart(conn, message.xid, request, now, host)
             }
             Body::QueueGetConfigRequest { port } => self.queue_config(*port, host),
-            Body::BundleControl(control) => self.bundle_control(conn, control, now, host),
-            Body::BundleAdd(add) => self
-                .bundle_add(conn, message.xid, add, now)
-                .map(|()| Vec::new()),
+            Body::BundleControl(control) => {
+                self.bundle_control(conn, message.xid, control, now, host)
+            }
+            // Above, as its content is kept.
+            Body::BundleAdd(_) => DONE,
             Body::Nicira(request) => self.nicira(conn, request),
             Body::Experimenter(_) => Err(OfError::new(
                 ErrorCode::BadRequestBadExperimenter,

@@ -81,11 +81,11 @@ pub trait Host {
     }
 
     /// Users have changed the switch for longer than a message lasts, by flow-, group-, meter-, port- or table-mods (those of
-    /// a committed bundle come at once) or by setting how fragments are treated; or a flow of theirs has ended by itself,
+    /// a committed bundle come together, in several calls if `more` follow, with no others in between) or by setting how fragments are treated; or a flow of theirs has ended by itself,
     /// which is told as a request to delete it. A shell that keeps all this can bring it back with
     /// [`Agent::restore`](crate::Agent::restore); others need not care. Whatever tells the user of success is sent after
     /// this call.
-    fn changed(&mut self, _changes: &[&Body], _now: Nanos) {}
+    fn changed(&mut self, _changes: &[&Body], _more: bool, _now: Nanos) {}
 
     /// Closes a connection once what is queued has been written.
     fn disconnect(&mut self, conn: ConnId);

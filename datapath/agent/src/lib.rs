@@ -8,7 +8,7 @@
 //!   ([`weft_openflow::Hello::negotiate`]); from then on its messages are handled in the order they come, each
 //!   whole before the next, so that a barrier is answered when all before it is done.
 //! * Long replies are made in pieces: while [`Agent::is_busy`], the shell calls [`Agent::resume`] whenever the
-//!   connection can take more, and forwards packets in between.
+//!   connection can take more, and forwards packets in between. So are bundles of many flows committed.
 //! * What a connection may touch and hear depends on its [`ConnectionKind`], its [`Role`] and its asynchronous
 //!   configuration. A management connection hears nothing unasked until it sends SET_CONFIG with a
 //!   miss_send_len that is not zero, or SET_ASYNC; what is raised in the bridge program's tables is for
@@ -18,6 +18,7 @@
 mod agent;
 pub mod asynchronous;
 mod bundle;
+mod commit;
 pub mod config;
 mod connection;
 mod dispatch;

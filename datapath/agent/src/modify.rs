@@ -12,7 +12,6 @@ use crate::config::ConnId;
 use crate::dispatch::{Outcome, error_message, quote};
 use crate::host::{Host, Nanos};
 use crate::outlet::Outlet;
-use crate::recorder::Recorder;
 
 /// A bundle that lies idle for so long is discarded.
 const BUNDLE_TIMEOUT: Nanos = 10_000_000_000;
@@ -104,12 +103,12 @@ impl Agent {
         )
     }
 
-    /// `ONF_ET_BUNDLE_ADD_MESSAGE`.
+    /// `ONF_ET_BUNDLE_ADD_MESSAGE`. The message is taken out of it, unless it is refused.
     pub(crate) fn bundle_add(
         &mut self,
         conn: ConnId,
         xid: u32,
-        add: &BundleAdd,
+        add: &mut BundleAdd,
         now: Nanos,
     ) -> Result<(), OfError> {
         if add.message.xid != xid {
@@ -136,19 +135,23 @@ impl Agent {
             return Ok(());
         };
         let expires = now + BUNDLE_TIMEOUT;
-        let mut bytes = Vec::new();
+        self.scratch.clear();
         // What was decoded can be encoded.
-        let _ = encode(&add.message, &mut bytes);
-        let staged = ((*add.message).clone(), bytes.len());
-        Ok(session
+        let _ = encode(&add.message, &mut self.scratch);
+        let length = self.scratch.len();
+        let staged = session
             .bundles
-            .add(add.bundle_id, add.flags, staged, expires)?)
+            .stage(add.bundle_id, add.flags, length, expires)?;
+        let nothing = Message::new(xid, Body::BarrierRequest);
+        staged.push(std::mem::replace(&mut *add.message, nothing));
+        Ok(())
     }
 
     /// `ONF_ET_BUNDLE_CONTROL`.
     pub(crate) fn bundle_control(
         &mut self,
         conn: ConnId,
+        xid: u32,
         control: &BundleControl,
         now: Nanos,
         host: &mut dyn Host,
@@ -173,8 +176,7 @@ impl Agent {
             }
             BundleControlType::CommitRequest => {
                 let messages = session.bundles.commit(id, flags)?;
-                self.commit(conn, &messages, now, host)?;
-                BundleControlType::CommitReply
+                return self.commit(conn, xid, control, messages, now, host);
             }
             _ => {
                 return Err(OfError::new(
@@ -189,61 +191,6 @@ impl Agent {
             flags,
             properties: Vec::new(),
         })])
-    }
-
-    /// Does all messages in order, or none. Nothing leaves the switch until all have succeeded, and as no packet
-    /// is handled in between, the change is atomic for packets whether that was asked for or not.
-    ///
-    /// On failure the failing message is answered with its own error, then the commit with
-    /// `ONFBFC_MSG_FAILED`.
-    fn commit(
-        &mut self,
-        conn: ConnId,
-        messages: &[Message],
-        now: Nanos,
-        host: &mut dyn Host,
-    ) -> Result<(), OfError> {
-        self.publish_removed(host);
-        let ports = self.ports.clone();
-        let mut recorder = Recorder::default();
-        self.pipeline.begin();
-        for message in messages {
-            let Err(error) = self.modify(conn, &message.body, now, &mut recorder) else {
-                continue;
-            };
-            self.pipeline.rollback();
-            drop(self.pipeline.take_removed());
-            self.restore_ports(ports);
-            let detail = format!("{}: {}", error.code, error.detail);
-            host.send(conn, error_message(message.xid, &quote(error, message)));
-            return Err(OfError::new(ErrorCode::BundleFailedMsgFailed, detail));
-        }
-        self.pipeline.commit();
-        self.tell_changed(
-            conn,
-            messages.iter().map(|message| &message.body),
-            now,
-            host,
-        );
-        recorder.replay(host);
-        Ok(())
-    }
-
-    fn restore_ports(&mut self, ports: crate::ports::Ports) {
-        let changed: Vec<u32> = self
-            .ports
-            .iter()
-            .filter(|entry| {
-                ports
-                    .get(entry.port.port_no)
-                    .is_some_and(|old| old.port != entry.port)
-            })
-            .map(|entry| entry.port.port_no)
-            .collect();
-        self.ports = ports;
-        for number in changed {
-            self.apply_port(number);
-        }
     }
 }
 

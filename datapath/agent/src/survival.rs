@@ -40,18 +40,19 @@ fn lasts(body: &Body) -> bool {
 }
 
 impl Agent {
-    /// Tells the shell of changes that a user has made together, all or nothing.
+    /// Tells the shell of changes that a user has made together, all or nothing; `more` of them follow.
     pub(crate) fn tell_changed<'a>(
         &self,
         conn: ConnId,
         changes: impl Iterator<Item = &'a Body>,
+        more: bool,
         now: Nanos,
         host: &mut dyn Host,
     ) {
         if self.owner(conn) == Owner::User {
             let changes: Vec<&Body> = changes.filter(|body| lasts(body)).collect();
             if !changes.is_empty() {
-                host.changed(&changes, now);
+                host.changed(&changes, more, now);
             }
         }
     }
@@ -59,7 +60,7 @@ impl Agent {
     /// Tells the shell of users' flows that have ended by themselves.
     pub(crate) fn tell_expired(&mut self, now: Nanos, host: &mut dyn Host) {
         for flow in self.pipeline.take_expired() {
-            host.changed(&[&Body::FlowMod(flow)], now);
+            host.changed(&[&Body::FlowMod(flow)], false, now);
         }
     }
 

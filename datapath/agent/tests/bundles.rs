@@ -329,7 +329,9 @@ fn bundles_belong_to_their_connection_and_die_with_it() {
         control(BundleControlType::CommitRequest, FLAGS),
         ErrorCode::BundleFailedBadId,
     );
-    bridge.agent.connection_closed(one, &mut bridge.log);
+    bridge
+        .agent
+        .connection_closed(one, bridge.now, &mut bridge.log);
     assert_eq!(bridge.agent.flow_count(), 0);
 }
 
@@ -379,4 +381,172 @@ fn replacing_all_flows_in_one_bundle() {
     bridge.ask_one(conn, control(BundleControlType::CommitRequest, FLAGS));
     let flows = flows(&mut bridge, conn);
     assert!(flows.len() == 100 && flows.iter().all(|flow| flow.cookie == 5));
+}
+
+/// What a bundle of many flows is for: ports 1 to 2 and a large number of others, flow by flow.
+fn many(actions: impl Fn(u32) -> Vec<Action>) -> Vec<Body> {
+    let numbered = |number: u32| {
+        let match_ = Match::any().with(OxmField::EthDst, number);
+        Body::FlowMod(FlowMod {
+            match_,
+            cookie: u64::from(number),
+            flags: flow_mod_flags::SEND_FLOW_REM,
+            ..flow(0, 1, actions(number))
+        })
+    };
+    (0..500).map(numbered).collect()
+}
+
+fn to(destination: u32) -> Vec<u8> {
+    let mut bytes = frame(1, 2);
+    bytes[..6].copy_from_slice(&u64::from(destination).to_be_bytes()[2..]);
+    bytes
+}
+
+#[test]
+fn while_many_flows_are_committed_known_packets_go_on_and_others_wait() {
+    use BundleControlType::{CommitReply, CommitRequest};
+    let (mut bridge, conn) = Bridge::plain();
+    let watcher = bridge.connect(ConnectionKind::Controller);
+    for body in many(|_| vec![Action::output(2)]) {
+        bridge.tell(conn, body);
+    }
+    bridge.packet(1, &to(7));
+    bridge.received(watcher);
+    let mut bodies = vec![Body::FlowMod(FlowMod::new(
+        FlowModCommand::Delete,
+        table_no::ALL,
+    ))];
+    bodies.extend(many(|_| vec![Action::output(3)]));
+    open(&mut bridge, conn, bodies);
+    bridge.log.frames.clear();
+
+    bridge.send(conn, control(CommitRequest, FLAGS));
+    let mut rounds = 0u32;
+    while bridge.agent.is_committing() {
+        // Known: as before. Not known: later. Questions of others: later.
+        bridge.packet(1, &to(7));
+        if rounds == 2 {
+            bridge.packet(1, &to(8));
+            bridge.send(watcher, Body::BarrierRequest);
+        }
+        assert!(
+            bridge
+                .log
+                .frames
+                .iter()
+                .all(|(port, frame)| *port == 2 && *frame == to(7))
+        );
+        assert_eq!(bridge.received(watcher), []);
+        rounds += 1;
+        bridge.agent.resume(conn, bridge.now, &mut bridge.log);
+    }
+    assert!(rounds > 5, "in pieces: {rounds}");
+    assert_eq!(bridge.log.frames.len(), rounds as usize + 1);
+    assert_eq!(bridge.log.frames.last(), Some(&(3, to(8))));
+    bridge.packet(1, &to(7));
+    assert_eq!(bridge.log.frames.last(), Some(&(3, to(7))));
+    assert_eq!(
+        bridge.received(conn).last(),
+        Some(&control(CommitReply, FLAGS))
+    );
+
+    // Each packet is counted on the flow that it went by, be it gone.
+    let heard = bridge.received(watcher);
+    let removed = |cookie| {
+        heard.iter().find_map(|body| match body {
+            Body::FlowRemoved(removed) if removed.cookie == cookie => Some(removed.packet_count),
+            _ => None,
+        })
+    };
+    assert_eq!(removed(7), Some(u64::from(rounds) + 1));
+    assert_eq!(removed(8), Some(0));
+    bridge.drain();
+    assert_eq!(bridge.received(watcher), [Body::BarrierReply]);
+    let counted: Vec<_> = flows(&mut bridge, conn)
+        .into_iter()
+        .filter(|flow| flow.packet_count > 0)
+        .map(|flow| (flow.cookie, flow.packet_count))
+        .collect();
+    assert_eq!(counted, [(7, 1), (8, 1)]);
+}
+
+#[test]
+fn a_large_bundle_that_fails_late_has_never_been_there() {
+    let (mut bridge, conn) = Bridge::plain();
+    for body in many(|_| vec![Action::output(2)]) {
+        bridge.tell(conn, body);
+    }
+    bridge.packet(1, &to(7));
+    let before = flows(&mut bridge, conn);
+    let mut bodies = many(|_| vec![Action::output(3)]);
+    let mut narrow = FlowMod::new(FlowModCommand::Delete, 0);
+    narrow.match_ = Match::any().with(OxmField::EthDst, 7u32);
+    bodies.insert(100, Body::FlowMod(narrow));
+    // No such group.
+    bodies.push(Body::FlowMod(flow(
+        1,
+        1,
+        vec![Action::Group { group_id: 5 }],
+    )));
+    open(&mut bridge, conn, bodies);
+    bridge.log.frames.clear();
+    bridge.send(conn, control(BundleControlType::CommitRequest, FLAGS));
+    bridge.agent.resume(conn, bridge.now, &mut bridge.log);
+    bridge.packet(1, &to(9));
+    bridge.drain();
+    let errors: Vec<_> = bridge
+        .received(conn)
+        .into_iter()
+        .map(|body| match body {
+            Body::Error(error) => error.error_code(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            Some(ErrorCode::BadActionBadOutGroup),
+            Some(ErrorCode::BundleFailedMsgFailed)
+        ]
+    );
+    bridge.packet(1, &to(7));
+    assert_eq!(bridge.log.frames, [(2, to(9)), (2, to(7))]);
+    let after = flows(&mut bridge, conn);
+    assert_eq!(after.len(), before.len());
+    let packets = |flows: &[FlowStats], cookie| {
+        flows
+            .iter()
+            .find(|flow| flow.cookie == cookie)
+            .map(|flow| flow.packet_count)
+    };
+    assert_eq!((packets(&after, 7), packets(&after, 9)), (Some(2), Some(1)));
+}
+
+#[test]
+fn whoever_cannot_wait_for_a_commit_gets_it_done() {
+    let (mut bridge, conn) = Bridge::plain();
+    open(&mut bridge, conn, many(|_| vec![Action::output(2)]));
+    bridge.send(conn, control(BundleControlType::CommitRequest, FLAGS));
+    assert!(bridge.agent.is_committing());
+    bridge.add_port(9);
+    assert!(!bridge.agent.is_committing());
+    assert_eq!(bridge.agent.flow_count(), 500);
+    // So does its connection when it ends, and do packets when too many wait.
+    let other = bridge.connect(ConnectionKind::Controller);
+    open(&mut bridge, other, many(|_| vec![Action::output(3)]));
+    bridge.send(other, control(BundleControlType::CommitRequest, FLAGS));
+    for _ in 0..5000 {
+        bridge.packet(1, &to(1));
+    }
+    assert!(!bridge.agent.is_committing());
+    assert_eq!(
+        bridge
+            .log
+            .frames
+            .iter()
+            .filter(|(port, _)| *port == 3)
+            .count(),
+        5000
+    );
 }

@@ -327,11 +327,11 @@ proptest! {
                 Step::Packet(port, to) => bridge.packet(port, &frame(port, to)),
                 Step::Time(ns) => bridge.advance(ns),
                 Step::Reconnect(index) => {
-                    bridge.agent.connection_closed(conns[index], &mut bridge.log);
+                    bridge.agent.connection_closed(conns[index], bridge.now, &mut bridge.log);
                     conns[index] = bridge.connect(kinds[index]);
                 }
                 Step::Port(port, true) => bridge.add_port(port),
-                Step::Port(port, false) => bridge.agent.port_removed(port, &mut bridge.log),
+                Step::Port(port, false) => bridge.agent.port_removed(port, bridge.now, &mut bridge.log),
             }
         }
     }

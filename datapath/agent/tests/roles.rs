@@ -179,7 +179,7 @@ fn raise_everything(bridge: &mut Bridge, by: ConnId) {
     bridge
         .agent
         .port_modified(changed, bridge.now, &mut bridge.log);
-    bridge.agent.port_removed(7, &mut bridge.log);
+    bridge.agent.port_removed(7, bridge.now, &mut bridge.log);
     bridge.send(by, send_removed(10, 0, 0));
     bridge.send(
         by,
@@ -351,8 +351,8 @@ fn a_port_is_announced_when_it_comes_changes_and_goes() {
     bridge.received(conn);
     bridge.add_port(9);
     bridge.agent.port_modified(port(9), 0, &mut bridge.log);
-    bridge.agent.port_removed(9, &mut bridge.log);
-    bridge.agent.port_removed(9, &mut bridge.log);
+    bridge.agent.port_removed(9, bridge.now, &mut bridge.log);
+    bridge.agent.port_removed(9, bridge.now, &mut bridge.log);
     let reasons: Vec<_> = bridge
         .received(conn)
         .into_iter()
@@ -422,7 +422,9 @@ fn auxiliary_connections_share_the_role_and_close_with_the_main_one() {
         Body::FlowMod(flow(0, 1, vec![])),
         ErrorCode::BadRequestIsSlave,
     );
-    bridge.agent.connection_closed(main, &mut bridge.log);
+    bridge
+        .agent
+        .connection_closed(main, bridge.now, &mut bridge.log);
     assert_eq!(bridge.log.disconnected, [auxiliary]);
 }
 

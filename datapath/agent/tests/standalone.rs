@@ -50,7 +50,9 @@ fn gaining_the_first_controller_empties_the_tables() {
 #[test]
 fn a_standalone_bridge_forwards_while_no_controller_can_be_reached() {
     let (mut bridge, conn) = Bridge::plain();
-    bridge.agent.connection_closed(conn, &mut bridge.log);
+    bridge
+        .agent
+        .connection_closed(conn, bridge.now, &mut bridge.log);
     bridge
         .agent
         .controllers_unreachable(true, 0, &mut bridge.log);

@@ -17,11 +17,38 @@ const MIN_FRAME: usize = 14;
 impl Pipeline {
     /// Processes a packet received on a port.
     pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
+        if let Some(key) = self.process_cached(packet, in_port, now, sink) {
+            let outcome = self.translate(packet, &key, in_port, now);
+            self.carry_out(outcome, Some(&key), packet, in_port, now, sink);
+        }
+    }
+
+    /// Processes a packet for which there is a cached translation; false: there is none, and nothing has been done. For
+    /// packets that come while a transaction is open.
+    pub fn process_known(
+        &mut self,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) -> bool {
+        self.process_cached(packet, in_port, now, sink).is_none()
+    }
+
+    /// Processes a packet if that needs no walk; its key, if it does.
+    #[inline]
+    fn process_cached(
+        &mut self,
+        packet: &mut Packet,
+        in_port: u32,
+        now: u64,
+        sink: &mut impl Sink,
+    ) -> Option<FlowKey> {
         if packet.len() < MIN_FRAME {
             let head = Head::of(packet);
-            return self
-                .ports
+            self.ports
                 .count_drop(in_port, DropReason::Malformed, head, now);
+            return None;
         }
         let key = extract(packet, in_port);
         let len = packet.len() as u64;
@@ -33,24 +60,23 @@ impl Pipeline {
             ..
         } = self;
         cache.at(now);
-        if let Some(entry) = cache.find(&key, len) {
-            if let Some(reason) = entry.translation.drop {
-                ports.count_drop(in_port, reason, Head::of(packet), now);
-            }
-            let translation = &entry.translation;
-            Execution {
-                meters,
-                ports,
-                spares,
-                in_port,
-                now,
-                head: metered_head(translation, packet),
-            }
-            .run(&translation.actions, packet, sink);
-            return;
+        let Some(entry) = cache.find(&key, len) else {
+            return Some(key);
+        };
+        if let Some(reason) = entry.translation.drop {
+            ports.count_drop(in_port, reason, Head::of(packet), now);
         }
-        let outcome = self.translate(packet, &key, in_port, now);
-        self.carry_out(outcome, Some(&key), packet, in_port, now, sink);
+        let translation = &entry.translation;
+        Execution {
+            meters,
+            ports,
+            spares,
+            in_port,
+            now,
+            head: metered_head(translation, packet),
+        }
+        .run(&translation.actions, packet, sink);
+        None
     }
 
     /// Processes a packet without looking at or filling the cache: for tests that compare, and measurements.

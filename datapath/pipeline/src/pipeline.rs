@@ -157,9 +157,11 @@ impl Pipeline {
                     .tables
                     .find(request.table_id, &compiled, request.priority);
                 self.invalidate_users(replaced.as_slice());
-                self.on_cache(|cache, credit| {
-                    cache.forget_meeting(request.table_id, &compiled, credit);
-                });
+                if !self.is_open() {
+                    self.on_cache(|cache, credit| {
+                        cache.forget_meeting(request.table_id, &compiled, credit);
+                    });
+                }
                 self.tables.add(request, &compiled, now)
             }
             FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
@@ -360,16 +362,18 @@ impl Pipeline {
         self.on_cache(|cache, credit| cache.clear(credit));
     }
 
-    /// Forgets the translations that matched one of these flows, which are about to change.
+    /// Forgets the translations that matched one of these flows, which are about to change: in an open transaction that is
+    /// left to its end.
     fn invalidate_users(&mut self, ids: &[FlowId]) {
         match ids.len() {
+            _ if self.is_open() => {}
             0 => {}
             1..=MANY_FLOWS => self.on_cache(|cache, credit| cache.forget_users(ids, credit)),
             _ => self.invalidate(),
         }
     }
 
-    fn on_cache(&mut self, act: impl FnOnce(&mut Cache, &mut dyn FnMut(&Entry))) {
+    pub(crate) fn on_cache(&mut self, act: impl FnOnce(&mut Cache, &mut dyn FnMut(&Entry))) {
         let Pipeline {
             cache,
             tables,
@@ -413,9 +417,7 @@ pub(crate) fn apply_credits(
     used: u64,
 ) {
     for id in &credits.flows {
-        if let Some(flow) = tables.flows.get_mut(*id) {
-            flow.count(packets, bytes, used);
-        }
+        tables.count(*id, packets, bytes, used);
     }
     for (table_id, matched) in &credits.tables {
         let table = &mut tables.tables[usize::from(*table_id)];

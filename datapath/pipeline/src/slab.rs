@@ -8,6 +8,9 @@ pub type FlowId = u32;
 pub(crate) struct Slab<T> {
     slots: Vec<Option<T>>,
     free: Vec<u32>,
+    /// Numbers that are free but not to be used again yet.
+    held: Vec<u32>,
+    holds: bool,
 }
 
 impl<T> Default for Slab<T> {
@@ -15,6 +18,8 @@ impl<T> Default for Slab<T> {
         Slab {
             slots: Vec::new(),
             free: Vec::new(),
+            held: Vec::new(),
+            holds: false,
         }
     }
 }
@@ -44,13 +49,44 @@ impl<T> Slab<T> {
     pub fn remove(&mut self, id: u32) -> Option<T> {
         let value = self.slots.get_mut(id as usize)?.take();
         if value.is_some() {
-            self.free.push(id);
+            let list = if self.holds {
+                &mut self.held
+            } else {
+                &mut self.free
+            };
+            list.push(id);
         }
         value
     }
 
+    /// From now on numbers that get free are not used again.
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// Puts a value back where it was. Until [`Slab::recount`] nothing may be inserted.
+    pub fn put_back(&mut self, id: u32, value: T) {
+        if let Some(slot) = self.slots.get_mut(id as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    /// Finds out which numbers are free.
+    pub fn recount(&mut self) {
+        self.holds = false;
+        self.held.clear();
+        let empty = |(id, slot): (usize, &Option<T>)| slot.is_none().then_some(id as u32);
+        self.free = self.slots.iter().enumerate().filter_map(empty).collect();
+    }
+
+    /// They may be used again.
+    pub fn release(&mut self) {
+        self.holds = false;
+        self.free.append(&mut self.held);
+    }
+
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.held.len()
     }
 
     /// One more than the highest number ever used.

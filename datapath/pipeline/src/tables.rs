@@ -3,6 +3,7 @@
 use crate::fields::{Compiled, PackedMatch, compile};
 use crate::slab::{FlowId, Slab};
 use crate::transaction::Undo;
+use std::collections::HashMap;
 use weft_classifier::Classifier;
 use weft_openflow::{
     Action, ErrorCode, FlowMod, FlowModCommand, FlowRemovedReason, Instruction, Match, OfError,
@@ -175,6 +176,8 @@ pub(crate) struct Tables {
     pub expired: Vec<FlowMod>,
     /// How to take back what was changed, while a transaction runs.
     pub journal: Option<Vec<Undo>>,
+    /// In an open transaction: the notices of flows that packets may still be counted on.
+    pub gone: Option<HashMap<FlowId, usize>>,
     max_flows: usize,
 }
 
@@ -192,6 +195,7 @@ impl Tables {
             removed: Vec::new(),
             expired: Vec::new(),
             journal: None,
+            gone: None,
             max_flows,
         }
     }
@@ -329,12 +333,29 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts a flow in that is not there, and gives it a number.
-    pub fn put(&mut self, flow: Flow) -> FlowId {
-        let compiled = flow.matching.compile();
-        self.put_compiled(flow, &compiled)
+    /// Brings back a flow that was removed, by the number that it had.
+    pub fn put_back(&mut self, id: FlowId, flow: Flow) {
+        let Compiled { key, mask } = flow.matching.compile();
+        if let Some(table) = self.tables.get_mut(usize::from(flow.table_id)) {
+            table.classifier.insert(&mask, &key, flow.priority, id);
+        }
+        self.flows.put_back(id, flow);
+        self.time(id);
     }
 
+    /// Counts packets on a flow, or on the notice of its end.
+    pub fn count(&mut self, id: FlowId, packets: u64, bytes: u64, used: u64) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            return flow.count(packets, bytes, used);
+        }
+        let notice = self.gone.as_ref().and_then(|gone| gone.get(&id));
+        if let Some(removed) = notice.and_then(|index| self.removed.get_mut(*index)) {
+            removed.packets += packets;
+            removed.bytes += bytes;
+        }
+    }
+
+    /// Puts a flow in that is not there, and gives it a number.
     fn put_compiled(&mut self, flow: Flow, Compiled { key, mask }: &Compiled) -> FlowId {
         let (table_id, priority) = (usize::from(flow.table_id), flow.priority);
         let id = self.flows.insert(flow);
@@ -378,6 +399,9 @@ impl Tables {
             return;
         };
         if flow.flags & flow_mod_flags::SEND_FLOW_REM != 0 {
+            if let Some(gone) = &mut self.gone {
+                gone.insert(id, self.removed.len());
+            }
             self.removed.push(Removed {
                 table_id: flow.table_id,
                 priority: flow.priority,
@@ -392,7 +416,7 @@ impl Tables {
             });
         }
         if let Some(journal) = &mut self.journal {
-            journal.push(Undo::Remove(Box::new(flow)));
+            journal.push(Undo::Remove(id, Box::new(flow)));
         }
     }
 

@@ -3,12 +3,19 @@
 //! Flows are journaled one change at a time, so that a transaction costs what it changes. Groups and meters, of which
 //! there are fewer, are copied when the first of them changes. What packets count in between is not taken back,
 //! except on what is restored.
+//!
+//! # Packets in between
+//! A transaction of many flow-mods takes longer than packets can wait. An _open_ one ([`Pipeline::begin_open`]) leaves the
+//! cache as it was: whoever is known goes on as before it ([`Pipeline::process_known`]), others have to wait for its end,
+//! and then all of it is true for everybody. So that packets are counted on the flows that they went by, numbers of
+//! removed flows are not used again before the end, and notices of their removal still count.
 
 use crate::group::Groups;
 use crate::meter::Meters;
 use crate::pipeline::Pipeline;
 use crate::slab::FlowId;
 use crate::tables::{Flow, Tables};
+use std::collections::HashMap;
 use weft_openflow::Instruction;
 
 /// How to take back one change of a flow.
@@ -20,8 +27,8 @@ pub(crate) enum Undo {
     Replace(FlowId, Box<Flow>),
     /// Bring back instructions and counters (packets, bytes).
     Modify(FlowId, Box<[Instruction]>, (u64, u64)),
-    /// Bring back what was removed. As changes are taken back in reverse order, it gets the number that it had.
-    Remove(Box<Flow>),
+    /// Bring back what was removed.
+    Remove(FlowId, Box<Flow>),
 }
 
 /// State before the transaction, as far as it has changed.
@@ -31,7 +38,13 @@ pub(crate) struct Transaction {
     meters: Option<Meters>,
     /// Flow-removed notices that were there before.
     removed: usize,
+    /// Packets may come in between.
+    pub open: bool,
 }
+
+/// Pairs of changed flows and cached translations beyond which finding out what concerns what costs more than starting
+/// anew.
+const MANY_PAIRS: usize = 100_000;
 
 impl Transaction {
     /// To be called before groups change.
@@ -56,25 +69,78 @@ impl Pipeline {
         self.tables.journal = Some(Vec::new());
     }
 
+    /// Begins a transaction in which packets may come in between, to [`Pipeline::process_known`]. Until it ends, beside that
+    /// only `flow_mod` may be called.
+    pub fn begin_open(&mut self) {
+        self.begin();
+        // What is counted by now is not of its flows' last moments.
+        self.credit();
+        if let Some(transaction) = &mut self.transaction {
+            transaction.open = true;
+        }
+        self.tables.flows.hold();
+        self.tables.gone = Some(HashMap::new());
+    }
+
+    /// Whether an open transaction runs.
+    pub(crate) fn is_open(&self) -> bool {
+        self.transaction
+            .as_ref()
+            .is_some_and(|transaction| transaction.open)
+    }
+
     /// Ends the transaction: what was changed stays.
     pub fn commit(&mut self) {
+        let open = self.is_open();
         self.transaction = None;
-        self.tables.journal = None;
+        let journal = self.tables.journal.take().unwrap_or_default();
+        if open {
+            self.forget_changed(&journal);
+            self.tables.gone = None;
+            self.tables.flows.release();
+        }
     }
 
     /// Ends the transaction: everything is as it was when it began.
     pub fn rollback(&mut self) {
-        self.invalidate();
         let Some(transaction) = self.transaction.take() else {
             return;
         };
+        // In an open one the cache is of the state before, and what it counts belongs to what comes back.
+        if !transaction.open {
+            self.invalidate();
+        }
         self.tables.roll_back();
+        self.tables.gone = None;
         self.tables.removed.truncate(transaction.removed);
         if let Some(groups) = transaction.groups {
             self.groups = groups;
         }
         if let Some(meters) = transaction.meters {
             self.meters = meters;
+        }
+    }
+
+    /// Forgets the translations that changes of flows may concern.
+    fn forget_changed(&mut self, journal: &[Undo]) {
+        if journal.len().saturating_mul(self.cache.stats().entries) > MANY_PAIRS {
+            return self.invalidate();
+        }
+        for undo in journal {
+            match undo {
+                Undo::Add(id) => {
+                    // One that has gone again concerns nobody.
+                    if let Some(flow) = self.tables.flows.get(*id) {
+                        let (table_id, rule) = (flow.table_id, flow.matching.compile());
+                        self.on_cache(|cache, credit| {
+                            cache.forget_meeting(table_id, &rule, credit)
+                        });
+                    }
+                }
+                Undo::Replace(id, _) | Undo::Modify(id, ..) | Undo::Remove(id, _) => {
+                    self.on_cache(|cache, credit| cache.forget_users(&[*id], credit));
+                }
+            }
         }
     }
 }
@@ -99,10 +165,9 @@ impl Tables {
                         (flow.packets, flow.bytes) = (packets, bytes);
                     }
                 }
-                Undo::Remove(flow) => {
-                    self.put(*flow);
-                }
+                Undo::Remove(id, flow) => self.put_back(id, *flow),
             }
         }
+        self.flows.recount();
     }
 }

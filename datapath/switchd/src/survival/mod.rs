@@ -107,11 +107,11 @@ impl FlowLog {
         log
     }
 
-    /// Adds the changes that were made together.
-    pub fn append(&mut self, changes: &[&Body], at: Nanos) {
+    /// Adds changes that were made together; `more` of them follow.
+    pub fn append(&mut self, changes: &[&Body], more: bool, at: Nanos) {
         for output in self.outputs() {
             for (index, change) in changes.iter().enumerate() {
-                output.change(change, at, index + 1 < changes.len());
+                output.change(change, at, more || index + 1 < changes.len());
             }
         }
         if self

@@ -46,7 +46,7 @@ fn a_file_cut_anywhere_keeps_what_is_whole() {
     let mut steps = vec![(0, None), (fs::metadata(&path).unwrap().len(), Some(0))];
     for (number, together) in [(1, 1), (2, 1), (3, 3), (6, 1)] {
         let changes: Vec<Body> = (number..number + together).map(flow).collect();
-        log.append(&changes.iter().collect::<Vec<_>>(), 5);
+        log.append(&changes.iter().collect::<Vec<_>>(), false, 5);
         log.flush();
         steps.push((
             fs::metadata(&path).unwrap().len(),
@@ -68,7 +68,7 @@ fn a_file_cut_anywhere_keeps_what_is_whole() {
         if expected.is_some() {
             // What follows is put where the tail was cut.
             let mut log = Left::find(&other).unwrap().replay(|_, _| ()).unwrap();
-            log.append(&[&flow(99)], 6);
+            log.append(&[&flow(99)], false, 6);
             log.flush();
             assert_eq!(
                 cookies(&other).unwrap().last(),
@@ -85,7 +85,7 @@ fn a_byte_changed_anywhere_ends_the_file_there() {
     let path = scratch("changed");
     let mut log = FlowLog::create(&path, SETTINGS, 1);
     for number in 1..=3 {
-        log.append(&[&flow(number)], number);
+        log.append(&[&flow(number)], false, number);
     }
     log.flush();
     let whole = fs::read(&path).unwrap();
@@ -115,7 +115,7 @@ fn a_rewritten_file_holds_the_state_and_what_happened_meanwhile() {
     let mut log = FlowLog::create(&path, SETTINGS, 1);
     let change = |agent: &mut Agent, log: &mut FlowLog, body: Body, at| {
         agent.restore(&body, at).unwrap();
-        log.append(&[&body], at);
+        log.append(&[&body], false, at);
     };
     // The same few flows again and again, as a controller does that refreshes them.
     for round in 0..SLACK {

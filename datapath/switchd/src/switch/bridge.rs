@@ -281,9 +281,9 @@ impl Host for BridgeIo {
         queues
     }
 
-    fn changed(&mut self, changes: &[&Body], now: Nanos) {
+    fn changed(&mut self, changes: &[&Body], more: bool, now: Nanos) {
         if let Some(log) = &mut self.log {
-            log.append(changes, now);
+            log.append(changes, more, now);
         }
     }
 

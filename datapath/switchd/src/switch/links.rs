@@ -228,7 +228,7 @@ impl Switch {
             (Some(_), Some(described)) => {
                 bridge.agent.port_modified(described, now, &mut bridge.io)
             }
-            (Some(_), None) => bridge.agent.port_removed(ofport, &mut bridge.io),
+            (Some(_), None) => bridge.agent.port_removed(ofport, now, &mut bridge.io),
             (None, None) => {}
         }
         self.publish(index, info, "modified");

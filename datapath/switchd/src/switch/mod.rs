@@ -47,10 +47,12 @@ const PORTS: u64 = 1 << 16;
 const PRIORITY: i32 = -10;
 /// Events taken from epoll at once.
 const EVENTS: usize = 256;
-/// Time given to commands in one round while frames wait.
+/// Time given to commands in one round.
 const COMMAND_BUDGET: Duration = Duration::from_millis(1);
 /// Longest wait for the sockets of ports to be closed, at the end.
 const CLOSING: Duration = Duration::from_secs(10);
+/// The least of it: while frames keep coming, commands get twice the time that those of the round have taken.
+const LEAST_BUDGET: Duration = Duration::from_micros(100);
 /// Pause between tries for an internal interface that could not be made.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -152,22 +154,33 @@ impl Switch {
                 Err(error) => break Err(error.into()),
             }
             let now = self.now();
-            let mut commands = false;
-            let mut links = false;
+            let began = Instant::now();
+            let (mut commands, mut links, mut frames) = (false, false, false);
             for event in &events {
                 match event.data.u64() {
                     QUEUE => commands = true,
                     LINKS => links = true,
-                    PUNT => self.receive_punted(now),
-                    token => self.receive(token - PORTS, now),
+                    PUNT => {
+                        frames = true;
+                        self.receive_punted(now);
+                    }
+                    token => {
+                        frames = true;
+                        self.receive(token - PORTS, now);
+                    }
                 }
             }
             self.flush();
+            let budget = if frames {
+                (began.elapsed() * 2).clamp(LEAST_BUDGET, COMMAND_BUDGET)
+            } else {
+                COMMAND_BUDGET
+            };
             if links {
                 self.drain_links();
             }
             if commands {
-                self.take_commands();
+                self.take_commands(budget);
             }
             self.resume_replies();
             self.tick();
@@ -260,8 +273,8 @@ impl Switch {
     }
 
     /// Carries out commands for a while; if more wait, the queue's descriptor stays readable.
-    fn take_commands(&mut self) {
-        let end = Instant::now() + COMMAND_BUDGET;
+    fn take_commands(&mut self, budget: Duration) {
+        let end = Instant::now() + budget;
         self.queue.acknowledge();
         loop {
             if !self.work_off(end) {
@@ -321,10 +334,11 @@ impl Switch {
             // Being awake is all it takes: see `resume_replies`.
             Command::Resume => {}
             Command::Closed(conn) => {
+                let now = self.now();
                 if let Some(bridge) = self.bridge_of(conn) {
                     bridge.io.outboxes.remove(&conn);
                     bridge.io.program_conns.remove(&conn);
-                    bridge.agent.connection_closed(conn, &mut bridge.io);
+                    bridge.agent.connection_closed(conn, now, &mut bridge.io);
                 }
                 self.after_agent(conn);
                 self.conns.remove(&conn);
@@ -419,7 +433,8 @@ impl Switch {
         self.after_agent(conn);
     }
 
-    /// Makes one part of each long reply whose reader has kept up, so that frames need not wait for all of it.
+    /// Makes one part of each long reply whose reader has kept up, and of each bundle that is being committed, so that
+    /// frames need not wait for all of it.
     fn resume_replies(&mut self) {
         for conn in std::mem::take(&mut self.replying) {
             let now = self.now();
@@ -429,7 +444,7 @@ impl Switch {
             let Some(outbox) = bridge.io.outboxes.get(&conn).cloned() else {
                 continue;
             };
-            if outbox.has_room() {
+            if outbox.has_room() || bridge.agent.is_committing() {
                 bridge.agent.resume(conn, now, &mut bridge.io);
             }
             if bridge.agent.is_busy(conn) {
@@ -441,21 +456,24 @@ impl Switch {
         }
     }
 
-    /// Whether some long reply can go on right now.
+    /// Whether some long reply or commit can go on right now.
     fn can_reply(&self) -> bool {
         self.replying.iter().any(|conn| {
             let bridge = self
                 .conns
                 .get(conn)
                 .and_then(|index| self.bridges[*index].as_ref());
-            bridge
-                .and_then(|bridge| bridge.io.outboxes.get(conn))
-                .is_none_or(|outbox| outbox.has_room())
+            let Some(bridge) = bridge else {
+                return true;
+            };
+            let outbox = bridge.io.outboxes.get(conn);
+            bridge.agent.is_committing() || outbox.is_none_or(|outbox| outbox.has_room())
         })
     }
 
     /// What the agent asked for beside messages and frames.
     fn after_agent(&mut self, conn: ConnId) {
+        let now = self.now();
         let Some(&index) = self.conns.get(&conn) else {
             return;
         };
@@ -463,7 +481,7 @@ impl Switch {
             return;
         };
         for closed in std::mem::take(&mut bridge.io.disconnects) {
-            bridge.agent.connection_closed(closed, &mut bridge.io);
+            bridge.agent.connection_closed(closed, now, &mut bridge.io);
         }
         if bridge.io.admin_changes.is_empty() {
             return;

@@ -69,6 +69,7 @@ impl Switch {
             } => {
                 let now = self.now();
                 let bridge = self.bridge(&bridge)?;
+                bridge.agent.settle(now, &mut bridge.io);
                 let trace = bridge.agent.trace(in_port, &frame, now);
                 serde_json::to_value(trace)
                     .map_err(|error| RpcError::new("internal", error.to_string()))
@@ -317,6 +318,7 @@ impl Switch {
         let Some(bridge) = &mut self.bridges[index] else {
             return;
         };
+        bridge.agent.settle(now, &mut bridge.io);
         let Some(port) = bridge.io.remove(slot) else {
             return;
         };
@@ -326,7 +328,7 @@ impl Switch {
         }
         bridge.io.forget_port_config(&port, now);
         if port.announced.is_some() {
-            bridge.agent.port_removed(port.ofport, &mut bridge.io);
+            bridge.agent.port_removed(port.ofport, now, &mut bridge.io);
         }
         let mut info = port.info();
         info.present = false;

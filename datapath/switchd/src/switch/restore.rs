@@ -42,7 +42,8 @@ impl Switch {
                 continue;
             };
             log.flush();
-            if !log.wants_rewrite(bridge.agent.flow_count()) {
+            // What a half committed bundle makes of the tables is not to be kept.
+            if bridge.agent.is_committing() || !log.wants_rewrite(bridge.agent.flow_count()) {
                 continue;
             }
             if let Some(mut log) = bridge.io.log.take() {
@@ -148,7 +149,7 @@ impl BridgeIo {
         if let Some(log) = &mut self.log
             && port.config() != 0
         {
-            log.append(&[&Body::PortMod(port_mod(port.ofport, 0))], now);
+            log.append(&[&Body::PortMod(port_mod(port.ofport, 0))], false, now);
         }
     }
 }
