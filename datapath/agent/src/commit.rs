@@ -34,8 +34,8 @@ pub(crate) struct Commit {
     messages: Vec<Message>,
     /// How many of them are done.
     done: usize,
-    /// How many of them the shell has been told of.
-    told: usize,
+    /// When all are: those of which the shell has not been told.
+    untold: std::vec::IntoIter<Message>,
     /// When it began: that is when it happens.
     at: Nanos,
     waiting: Vec<(u32, Packet)>,
@@ -79,7 +79,7 @@ impl Agent {
                 control: control.clone(),
                 messages,
                 done: 0,
-                told: 0,
+                untold: Vec::new().into_iter(),
                 at: now,
                 waiting: Vec::new(),
                 waiting_bytes: 0,
@@ -122,14 +122,15 @@ impl Agent {
                 }
             }
             commit.done = end;
-        } else {
-            let end = total.min(commit.told + TOLD_PIECE);
-            let bodies = commit.messages[commit.told..end]
-                .iter()
-                .map(|message| &message.body);
-            self.tell_changed(conn, bodies, end < total, commit.at, host);
-            commit.told = end;
             if end == total {
+                commit.untold = std::mem::take(&mut commit.messages).into_iter();
+            }
+        } else {
+            let piece: Vec<Message> = commit.untold.by_ref().take(TOLD_PIECE).collect();
+            let more = commit.untold.len() > 0;
+            let bodies = piece.iter().map(|message| &message.body);
+            self.tell_changed(conn, bodies, more, commit.at, host);
+            if !more {
                 self.pipeline.commit();
                 return self.end_commit(commit, Ok(()), now, host);
             }

@@ -23,6 +23,12 @@ use weft_frame::{FlowKey, WORDS};
 const MAX_MASKS: usize = 128;
 /// Entries looked at to find one that may go when the cache is full.
 const EVICTION_SCAN: u32 = 64;
+/// Time, in nanoseconds, in which looks for what changes concern are added up.
+const WINDOW: u64 = 100_000_000;
+/// Entries looked at in that time, and looks at all entries: beyond both, as when many flows are loaded, starting anew
+/// costs less.
+const MANY_LOOKED_AT: usize = 1 << 20;
+const MANY_LOOKS: usize = 200;
 
 /// A translation and the packets that used it since they were last credited.
 #[derive(Debug)]
@@ -122,6 +128,8 @@ pub(crate) struct Cache {
     hand: u32,
     /// The latest time we were told.
     now: u64,
+    /// Entries looked at for the sake of changes since that time.
+    looked_at: (u64, usize),
     stats: CacheStats,
 }
 
@@ -226,6 +234,16 @@ impl Cache {
         credit(&entry);
     }
 
+    /// Adds up a look at all entries; whether there have been too many of them.
+    fn looks_too_often(&mut self) -> bool {
+        let (since, count) = &mut self.looked_at;
+        if self.now.saturating_sub(*since) > WINDOW {
+            (*since, *count) = (self.now, 0);
+        }
+        *count += self.entries.len();
+        *count > MANY_LOOKED_AT.max(MANY_LOOKS * self.entries.len())
+    }
+
     fn forget_those(
         &mut self,
         mut concerned: impl FnMut(&Entry) -> bool,
@@ -244,12 +262,15 @@ impl Cache {
 
     /// Forgets what a new or changed rule of a table may concern.
     pub fn forget_meeting(&mut self, table_id: u8, rule: &Compiled, credit: impl FnMut(&Entry)) {
-        self.forget_those(|entry| entry.meets(table_id, rule), credit);
+        let all = self.looks_too_often();
+        self.forget_those(|entry| all || entry.meets(table_id, rule), credit);
     }
 
     /// Forgets what matched or refreshed one of these flows.
     pub fn forget_users(&mut self, ids: &[FlowId], credit: impl FnMut(&Entry)) {
-        self.forget_those(|entry| ids.iter().any(|id| entry.uses_flow(*id)), credit);
+        let all = self.looks_too_often();
+        let concerned = |entry: &Entry| all || ids.iter().any(|id| entry.uses_flow(*id));
+        self.forget_those(concerned, credit);
     }
 
     /// Forgets everything.
