@@ -19,7 +19,7 @@ interface Subject {
   stop(): Promise<unknown>;
 }
 
-async function startWeft(lab: Lab): Promise<Subject> {
+export async function startWeft(lab: Lab): Promise<Subject> {
   const rundir = join(lab.folder, 'weft');
   const child = lab.spawnInSwitch(datapathBinary, [
     '--rundir',
@@ -56,7 +56,7 @@ function flow(i: number): string {
 }
 
 /** An OpenFlow connection that keeps nothing of what it is told: the clock is not to measure its reader. */
-class Wire {
+export class Wire {
   #rest: Buffer = Buffer.alloc(0);
   #wanted: { type: number; resolve: () => void } | undefined;
 
@@ -105,11 +105,11 @@ class Wire {
 }
 
 const BARRIER_REQUEST = 20;
-const BARRIER_REPLY = 21;
+export const BARRIER_REPLY = 21;
 const EXPERIMENTER = 4;
 const MULTIPART_REPLY = 19;
 const ONF = 0x4f4e4600;
-const barrier = Buffer.from([4, BARRIER_REQUEST, 0, 8, 0, 0, 0, 9]);
+export const barrier = Buffer.from([4, BARRIER_REQUEST, 0, 8, 0, 0, 0, 9]);
 
 /** ONF EXT-230: bundle 1, atomic and ordered; `content` as each type of message has it. */
 function bundle(type: number, xid: number, content: Buffer): Buffer {

@@ -254,7 +254,12 @@ export class Lab {
 
   /** Starts a program in the switch's namespace, killed by {@link close} at the latest. */
   spawnInSwitch(command: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', this.switchNamespace, command, ...args], {
+    return this.spawnHere('ip', ['netns', 'exec', this.switchNamespace, command, ...args], env);
+  }
+
+  /** The same in the namespace of the test itself: for a switch that has no ports, but connections to it. */
+  spawnHere(command: string, args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const child = spawn(command, args, {
       cwd: projectRoot,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },

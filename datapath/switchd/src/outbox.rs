@@ -84,10 +84,16 @@ impl<M> Outbox<M> {
             inner.fresh.push(message);
             return;
         }
-        if inner.messages.len() >= HARD_LIMIT {
-            inner.close();
-        } else {
-            inner.messages.push_back(message);
+        inner.leave_to_writer(message);
+        drop(inner);
+        self.filled.notify_one();
+    }
+
+    /// Queues a message of another thread than the switch's: there is no end of a round to come that would write it.
+    pub fn push_aside(&self, message: M) {
+        let mut inner = self.lock();
+        if !inner.closed {
+            inner.leave_to_writer(message);
         }
         drop(inner);
         self.filled.notify_one();
@@ -214,6 +220,14 @@ impl<M> Inner<M> {
             && self.messages.is_empty()
             && self.packet_ins.length == 0
             && self.fresh.len() < FRESH_LIMIT
+    }
+
+    fn leave_to_writer(&mut self, message: M) {
+        if self.messages.len() >= HARD_LIMIT {
+            self.close();
+        } else {
+            self.messages.push_back(message);
+        }
     }
 
     fn close(&mut self) {
@@ -373,6 +387,15 @@ mod tests {
         batch.clear();
         assert_eq!(outbox.take(&mut batch, 10).await, Some(false));
         assert_eq!(batch, [5]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_from_aside_waits_for_no_round() {
+        let outbox = Outbox::new(socket());
+        outbox.push_aside(1);
+        let mut batch = Vec::new();
+        assert_eq!(outbox.take(&mut batch, 10).await, Some(false));
+        assert_eq!(batch, [1]);
     }
 
     #[tokio::test]

@@ -208,7 +208,7 @@ async fn read<S: AsyncRead>(
                 Err(_) => {
                     asked = true;
                     deadline = context.probe.map(|probe| Instant::now() + probe);
-                    outbox.push(wire::echo_request());
+                    outbox.push_aside(wire::echo_request());
                     continue;
                 }
             },
