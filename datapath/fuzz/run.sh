@@ -3,6 +3,7 @@
 #
 #   datapath/fuzz/run.sh [SECONDS] [TARGET...]
 #   KEEP=1 datapath/fuzz/run.sh ...    adds what was found to corpus/, reduced to what adds coverage
+#   ASAN=1 datapath/fuzz/run.sh ...    with the address sanitizer, for which the nightly compiler is needed
 #
 # Needs cargo (stable) and a C++ compiler. Exits non-zero on the first crash, hang (10 s) or excess of memory;
 # the input is then in artifacts/TARGET/.
@@ -18,7 +19,13 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 flags='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters'
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-RUSTFLAGS="$flags" CARGO_TARGET_DIR="$target_dir" cargo build --quiet --release --locked --bins --target "$host"
+cargo=cargo
+if [ -n "${ASAN:-}" ]; then
+    cargo='cargo +nightly'
+    flags="$flags -Zsanitizer=address"
+    target_dir=$target_dir/asan
+fi
+RUSTFLAGS="$flags" CARGO_TARGET_DIR="$target_dir" $cargo build --quiet --release --locked --bins --target "$host"
 
 for target in $targets; do
     binary=$target_dir/$host/release/$target
