@@ -1,0 +1,60 @@
+/**
+ * Accuracy of weft-datapath's meters: what arrives behind a drop band while a host sends twice its rate in UDP, by
+ * the receiver's own counters and clock. `--seconds=S` (5) a rate.
+ */
+import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
+import { printTable } from './measure.js';
+
+const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000];
+
+/** Bytes received so far, and when that was, in seconds of the kernel's clock. */
+async function received(host: Host): Promise<[bytes: number, atS: number]> {
+  const [uptime, bytes] = (
+    await host.run('sh', '-c', 'cat /proc/uptime /sys/class/net/eth0/statistics/rx_bytes')
+  ).split('\n');
+  return [Number(bytes), Number(uptime!.split(' ')[0])];
+}
+
+export default async function run(options: string[]): Promise<void> {
+  const seconds = Number(options.find((each) => each.startsWith('--seconds='))?.split('=')[1] ?? 5);
+  const rows = [['band, Mbit/s', 'offered, Mbit/s', 'passed, Mbit/s', 'difference']];
+  const lab = await Lab.create();
+  try {
+    const a = await lab.addHost('pa', '192.0.2.1/24');
+    const b = await lab.addHost('pb', '192.0.2.2/24');
+    const bridge = 'name=br0,dpid=0000000000000001,fail_mode=secure,port=pa:1,port=pb:2';
+    lab.spawnInSwitch(datapathBinary, ['--rundir', lab.rundir, '--bridge', bridge]);
+    const ofctl = (command: string, ...args: string[]) =>
+      sh('ovs-ofctl', '-O', 'OpenFlow13', command, `unix:${lab.rundir}/br0.mgmt`, ...args);
+    await until('the switch', () => ofctl('show'));
+    await ofctl('add-flow', 'priority=1,in_port=1,actions=output:2');
+    await ofctl('add-flow', 'priority=1,in_port=2,actions=output:1');
+    await a.reaches('192.0.2.2');
+    for (const rate of RATES_KBPS) {
+      await ofctl('del-meters');
+      await ofctl('add-meter', `meter=1,kbps,bands=type=drop,rate=${rate}`);
+      await ofctl('add-flow', 'priority=2,udp,in_port=1,actions=meter:1,output:2');
+      const server = b.run('timeout', '60', 'iperf3', '-s', '-1');
+      await until('iperf3', async () => (await b.run('ss', '-Hltn')).includes(':5201'));
+      const [time, double] = [`-t${seconds + 3}`, `-b${rate * 2}k`];
+      const load = a.run('timeout', '60', 'iperf3', '-c', '192.0.2.2', '-u', '-J', '-l1400', time, double);
+      // The bucket is full at first; that burst is not the rate.
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      const before = await received(b);
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      const after = await received(b);
+      const report = JSON.parse(await load) as { end: { sum_sent: { bits_per_second: number } } };
+      await server;
+      const passed = ((after[0] - before[0]) * 8) / (after[1] - before[1]) / 1e6;
+      rows.push([
+        String(rate / 1000),
+        (report.end.sum_sent.bits_per_second / 1e6).toFixed(0),
+        passed.toFixed(3),
+        `${((passed / (rate / 1000) - 1) * 100).toFixed(2)} %`,
+      ]);
+    }
+    printTable(rows);
+  } finally {
+    await lab.close();
+  }
+}
