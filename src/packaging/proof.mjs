@@ -58,6 +58,12 @@ async function makeDisk(folder, deb) {
   mkdirSync(join(tree, 'etc/systemd/system/multi-user.target.wants'), { recursive: true });
   const link = join(tree, 'etc/systemd/system/multi-user.target.wants/weft-proof.service');
   await mustRun('ln', 'ln', ['-sf', '../weft-proof.service', link]);
+  // A login would take the console away from what is told there.
+  await mustRun('ln', 'ln', [
+    '-sf',
+    '/dev/null',
+    join(tree, 'etc/systemd/system/serial-getty@ttyS0.service'),
+  ]);
   writeFileSync(join(tree, 'etc/hostname'), 'weft-proof\n');
   writeFileSync(join(tree, 'etc/fstab'), '/dev/vda / ext4 defaults 0 1\n');
   const disk = join(folder, 'disk');
