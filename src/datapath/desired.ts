@@ -1,5 +1,5 @@
 /** What the datapath should have, from the network; and what to change on it. Pure. */
-import type { Bridge } from '../domain/index.js';
+import type { Bridge, Interface } from '../domain/index.js';
 import type { InterfaceSettings } from '../config/index.js';
 import type { BridgeInfo, BridgeParams, PortInfo, PortParams } from './protocol.js';
 
@@ -26,20 +26,45 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
       listeners: bridge.controllers.filter(isPassive),
       programTable: PROGRAM_TABLE,
     },
-    ports: interfaces.map(({ name, type, ofport, mac, uuid }): PortParams => {
-      const { mtuRequest: mtu = null, qos = null, policing = null } = settings.get(uuid) ?? {};
-      return {
-        bridge: bridge.name,
-        name,
-        type,
-        ...(ofport === null ? {} : { ofport }),
-        ...(mac === null ? {} : { mac }),
-        ...(mtu === null ? {} : { mtu }),
-        ...(qos === null ? {} : { qos }),
-        ...(policing === null ? {} : { policing }),
-      };
-    }),
+    ports: interfaces.map((each) => portParams(bridge.name, each, settings.get(each.uuid))),
   };
+}
+
+interface KnownParams {
+  readonly bridge: string;
+  readonly settings: InterfaceSettings | undefined;
+  readonly params: PortParams;
+}
+
+/** An interface that is the same object from one configuration to the next has the same parameters, as an object. */
+const knownParams = new WeakMap<Interface, KnownParams>();
+
+function portParams(bridge: string, given: Interface, settings: InterfaceSettings | undefined): PortParams {
+  const known = knownParams.get(given);
+  if (known?.bridge === bridge && known.settings === settings) return known.params;
+  const { name, type, ofport, mac } = given;
+  const { mtuRequest: mtu = null, qos = null, policing = null } = settings ?? {};
+  const params = {
+    bridge,
+    name,
+    type,
+    ...(ofport === null ? {} : { ofport }),
+    ...(mac === null ? {} : { mac }),
+    ...(mtu === null ? {} : { mtu }),
+    ...(qos === null ? {} : { qos }),
+    ...(policing === null ? {} : { policing }),
+  };
+  knownParams.set(given, { bridge, settings, params });
+  return params;
+}
+
+const texts = new WeakMap<PortParams, string>();
+
+/** JSON of the parameters: equal for equal ones. */
+export function portText(params: PortParams): string {
+  let text = texts.get(params);
+  if (text === undefined) texts.set(params, (text = JSON.stringify(params)));
+  return text;
 }
 
 /** Bridges that are there and should not be. */

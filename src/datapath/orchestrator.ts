@@ -9,7 +9,7 @@ import type { BridgeStatus, InterfaceStatus, Reading } from '../config/index.js'
 import type { PlanSize } from '../reconcile/index.js';
 import type { Log, SwitchDriver } from '../switches/driver.js';
 import { DatapathClient } from './client.js';
-import { bridgesToRemove, desiredBridge, portsToRemove } from './desired.js';
+import { bridgesToRemove, desiredBridge, portText, portsToRemove } from './desired.js';
 import type { DesiredBridge } from './desired.js';
 import { API_VERSION } from './protocol.js';
 import type { Methods, PortChanged, PortInfo, VersionInfo } from './protocol.js';
@@ -49,6 +49,13 @@ export type Question =
   | 'pidfile.hold'
   | 'shutdown';
 
+/**
+ * A thousand calls of `ovs-vsctl --no-wait` must not look at a thousand ports each: where nobody waits for them, changes
+ * that come one upon another are taken together. The more ports there are, the longer the pause.
+ */
+const PAUSE_PER_PORT_MS = 0.2;
+const LONGEST_PAUSE_MS = 200;
+
 /** What failed is tried again after so long, twice as long each time. */
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
@@ -74,6 +81,11 @@ export class Orchestrator {
   #done = 0;
   #isDue = false;
   #working: Promise<void> | null = null;
+  /** Somebody waits for what is due. */
+  #isUrgent = false;
+  /** Not before this, if nobody waits. */
+  #notBeforeMs = 0;
+  #endPause: (() => void) | null = null;
   #audited = false;
   #version: VersionInfo | null = null;
   #lastError: string | null = null;
@@ -89,6 +101,7 @@ export class Orchestrator {
         this.#faults.clear();
         this.#retryMs = FIRST_RETRY_MS;
         options.onEvent?.({ kind: 'connected' });
+        this.#hurry();
         this.#wake();
       },
       disconnected: (because) => {
@@ -109,6 +122,7 @@ export class Orchestrator {
   /** Leaves the datapath as it is: it keeps forwarding. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#endPause?.();
     if (this.#retryTimer) clearTimeout(this.#retryTimer);
     this.#client.stop();
     await Promise.all([...this.#drivers.values()].map((driver) => driver.stop()));
@@ -162,6 +176,7 @@ export class Orchestrator {
   /** Resolves when the datapath has taken the present desired state, but for what it refuses. */
   async #brought(endMs: number): Promise<void> {
     const wanted = this.#wanted;
+    this.#hurry();
     while (this.#done < wanted) {
       const fault = this.#client.isConnected ? this.#faults.get('') : undefined;
       if (fault !== undefined) throw new Error(fault);
@@ -207,11 +222,36 @@ export class Orchestrator {
   async #work(): Promise<void> {
     await Promise.resolve();
     while (this.#isDue && !this.#stopped) {
+      await this.#pause();
       this.#isDue = false;
+      this.#isUrgent = false;
       await this.#workOnce();
+      const ports = this.#reading?.interfaces.size ?? 0;
+      this.#notBeforeMs = performance.now() + Math.min(LONGEST_PAUSE_MS, ports * PAUSE_PER_PORT_MS);
       for (const wake of [...this.#waiters]) wake();
     }
     this.#working = null;
+  }
+
+  /** Somebody waits: what is due is done at once. */
+  #hurry(): void {
+    if (this.#isDue) this.#isUrgent = true;
+    this.#endPause?.();
+  }
+
+  async #pause(): Promise<void> {
+    const leftMs = this.#notBeforeMs - performance.now();
+    // Who waits for a switch that is not ours asks its driver alone, which must know of the change by then.
+    const isFree = this.#reading?.network.bridges.every(isOurs) !== true;
+    if (this.#isUrgent || isFree || leftMs <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, leftMs);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#endPause = null;
   }
 
   async #workOnce(): Promise<void> {
@@ -317,7 +357,7 @@ export class Orchestrator {
     // All at once: each is answered by itself, and a thousand ports must not take a thousand round trips.
     await Promise.all(
       ports.map(async (port) => {
-        const json = JSON.stringify(port);
+        const json = portText(port);
         const uuid = uuids.get(port.name) ?? '';
         const isTold = this.#told.get(port.name) === uuid;
         this.#told.set(port.name, uuid);

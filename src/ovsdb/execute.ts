@@ -226,24 +226,38 @@ function wait(operation: Operation, context: Context): Json {
   if (until !== '==' && until !== '!=') throw syntaxError('"until" must be "==" or "!="');
   if (!Array.isArray(wanted)) throw syntaxError('"rows" must be a list');
   const columns = columnsOf(operation, table) ?? [...table.columns.keys()];
-  const project = (row: Row) => JSON.stringify(rowToJson(row, table, columns));
-  const expected = new Set(
-    (wanted as readonly Json[]).map((json) => {
-      const given = rowFromJson(json, table, context, true);
-      const fields: Record<string, Datum> = {};
-      for (const column of columns) {
-        const datum = given[column] ?? table.columns.get(column)?.defaultDatum;
-        if (datum) fields[column] = datum;
-      }
-      const [uuid, version] = [given['_uuid']?.keys[0], given['_version']?.keys[0]];
-      return project({ uuid: String(uuid ?? ''), version: String(version ?? ''), fields });
-    }),
-  );
-  const found = selectRows(context.transaction, table, conditionOf(operation, table, context)).map(project);
-  const isEqual = found.every((row) => expected.has(row)) && new Set(found).size === expected.size;
+  const expected = (wanted as readonly Json[]).map((json): Row => {
+    const given = rowFromJson(json, table, context, true);
+    const fields: Record<string, Datum> = {};
+    for (const column of columns) {
+      const datum = given[column] ?? table.columns.get(column)?.defaultDatum;
+      if (datum) fields[column] = datum;
+    }
+    const [uuid, version] = [given['_uuid']?.keys[0], given['_version']?.keys[0]];
+    return { uuid: String(uuid ?? ''), version: String(version ?? ''), fields };
+  });
+  const found = selectRows(context.transaction, table, conditionOf(operation, table, context));
+  const isEqual = haveEqualRows(found, expected, table, columns);
   if (isEqual === (until === '==')) return {};
   if (timeout === 0) throw new OvsdbError('timed out', '"wait" timed out');
   throw new NotYet(timeout ?? null);
+}
+
+/** Whether both have the same rows in these columns; how often they have each does not matter. */
+function haveEqualRows(
+  found: readonly Row[],
+  expected: readonly Row[],
+  table: TableSchema,
+  columns: readonly string[],
+): boolean {
+  const [one, other] = [found[0], expected[0]];
+  // What nearly every `wait` is about.
+  if (one && other && found.length === 1 && expected.length === 1)
+    return columns.every((column) => equalDatums(fieldOf(one, column), fieldOf(other, column)));
+  const project = (row: Row) => JSON.stringify(rowToJson(row, table, columns));
+  const texts = new Set(expected.map(project));
+  const foundTexts = found.map(project);
+  return foundTexts.every((text) => texts.has(text)) && new Set(foundTexts).size === texts.size;
 }
 
 // ---------------------------------------------------------------------------------------------------------------

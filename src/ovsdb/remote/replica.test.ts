@@ -6,7 +6,7 @@ import type { Change } from '../database.js';
 import { datumToJson } from '../datum.js';
 import { execute } from '../execute.js';
 import { openVSwitchSchema } from '../open-vswitch-schema.js';
-import { changeUpdates, initialUpdates } from '../server/monitor.js';
+import { changeUpdates, initialText } from '../server/monitor.js';
 import type { MonitoredTable } from '../server/monitor.js';
 import { changesOf, changesTo, guardsOf } from './replica.js';
 
@@ -77,7 +77,7 @@ it('follows inserts, differences of sets and maps, and deletions', () => {
 it('becomes what it is shown as a whole, and says no more than what differs', () => {
   const [server, replica] = [there(), there()];
   run(server, root, ...bridge('br0'));
-  const whole = () => initialUpdates(TABLES, 2, (table) => server.rows(table).values()) as Json;
+  const whole = () => JSON.parse(initialText(TABLES, 2, (table) => server.rows(table).values())) as Json;
   replica.apply(changesTo(replica, whole(), randomUUID));
   expect(contents(replica)).toEqual(contents(server));
   expect(changesTo(replica, whole(), randomUUID)).toEqual([]);
@@ -92,7 +92,13 @@ it('becomes what it is shown as a whole, and says no more than what differs', ()
 it('guards hold as long as nobody has changed what is to be modified, and no longer', () => {
   const [server, replica] = [there(), there()];
   run(server, root, ...bridge('br0'));
-  replica.apply(changesTo(replica, initialUpdates(TABLES, 2, (table) => server.rows(table).values()), randomUUID)); // prettier-ignore
+  replica.apply(
+    changesTo(
+      replica,
+      JSON.parse(initialText(TABLES, 2, (table) => server.rows(table).values())) as Json,
+      randomUUID,
+    ),
+  );
   const wanted = [{ op: 'update', table: 'Bridge', where: named('br0'), row: { fail_mode: 'secure' } }];
   const { changes } = execute(replica, wanted, { newUuid: randomUUID });
   const guards = guardsOf(replica, changes ?? []);

@@ -61,6 +61,11 @@ export function encodeResult(id: Json, result: Json): string {
   return JSON.stringify({ id, result, error: null });
 }
 
+/** @param result JSON */
+export function encodeResultText(id: Json, result: string): string {
+  return `{"id":${JSON.stringify(id)},"result":${result},"error":null}`;
+}
+
 export function encodeError(id: Json, error: Json): string {
   return JSON.stringify({ id, result: null, error });
 }

@@ -41,19 +41,34 @@ export function isMonitored(row: Row | null, condition: Condition | null): boole
   return condition.clauses.some(({ column, holds }) => holds(fieldOf(row, column)));
 }
 
-/** What a client that knows nothing is told at the start. */
-export function initialUpdates(
+/** The text of a row as clients are told it at the start. Most clients come for a moment, and all with the same request. */
+const initialTexts = new WeakMap<Row, { readonly request: string; readonly text: string }>();
+
+/** What a client that knows nothing is told at the start: the JSON text of {@link Updates}. */
+export function initialText(
   tables: ReadonlyMap<string, MonitoredTable>,
   version: MonitorVersion,
   rowsOf: (table: string) => Iterable<Row>,
-): Updates {
-  const updates: Updates = {};
+): string {
+  const texts: string[] = [];
   for (const table of tables.values()) {
+    if (!table.select.initial) continue;
+    const columns = table.columns.filter(({ select }) => select.initial);
+    const request = `${version === 1 ? 'whole' : 'differing'} ${columns.map(({ name }) => name).join()}`;
+    const rows: string[] = [];
     for (const row of rowsOf(table.name)) {
-      if (isMonitored(row, table.condition)) put(updates, table, version, 'initial', null, row);
+      if (!isMonitored(row, table.condition)) continue;
+      let known = initialTexts.get(row);
+      if (known?.request !== request) {
+        const update =
+          version === 1 ? fullUpdate(columns, null, row) : differenceUpdate(columns, 'initial', null, row);
+        initialTexts.set(row, (known = { request, text: JSON.stringify(update) }));
+      }
+      rows.push(`"${row.uuid}":${known.text}`);
     }
+    if (rows.length > 0) texts.push(`${JSON.stringify(table.name)}:{${rows.join()}}`);
   }
-  return updates;
+  return `{${texts.join()}}`;
 }
 
 /** What the changes mean for the client; null: nothing. */

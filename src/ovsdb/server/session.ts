@@ -16,11 +16,12 @@ import {
   encodeError,
   encodeNotification,
   encodeResult,
+  encodeResultText,
   parseMessage,
 } from './message.js';
 import type { Call } from './message.js';
 import { changedConditions, monitorFromJson } from './monitor-request.js';
-import { changeUpdates, conditionUpdates, initialUpdates } from './monitor.js';
+import { changeUpdates, conditionUpdates, initialText } from './monitor.js';
 import type { MonitorVersion, MonitoredTable, Updates } from './monitor.js';
 import { Coalesced, settledRows } from './served.js';
 import type { Database, OvsdbServer } from './server.js';
@@ -162,7 +163,7 @@ export class Session {
     }
   }
 
-  /** Undefined: the answer comes later. @throws RequestError, Refusal */
+  /** Undefined: the answer comes later, or has been sent. @throws RequestError, Refusal */
   #answer(call: Call): Json | undefined {
     const { method, params } = call;
     switch (method) {
@@ -174,11 +175,14 @@ export class Session {
         this.#transact(call);
         return undefined;
       case 'monitor':
-        return this.#monitor(call, 1);
+        this.peer.send(encodeResultText(call.id, this.#monitor(call, 1)));
+        return undefined;
       case 'monitor_cond':
-        return this.#monitor(call, 2);
+        this.peer.send(encodeResultText(call.id, this.#monitor(call, 2)));
+        return undefined;
       case 'monitor_cond_since':
-        return this.#monitor(call, 3);
+        this.peer.send(encodeResultText(call.id, this.#monitor(call, 3)));
+        return undefined;
       case 'monitor_cond_change':
         return this.#changeConditions(call);
       case 'monitor_cancel':
@@ -254,7 +258,8 @@ export class Session {
   // -------------------------------------------------------------------------------------------------------------
   // Monitors
 
-  #monitor(call: Call, version: MonitorVersion): Json {
+  /** The result, as JSON text. */
+  #monitor(call: Call, version: MonitorVersion): string {
     const database = this.#database(call);
     const { served, history } = database;
     const [, id = null, requests, last] = call.params;
@@ -271,10 +276,10 @@ export class Session {
     const tables = monitorFromJson(requests, served.database.schema, version);
     this.#monitors.set(JSON.stringify(id), { id, version, database, tables, pending: new Coalesced() });
     const rowsOf = (table: string) => settledRows(served, table);
-    if (version !== 3) return initialUpdates(tables, version, rowsOf);
+    if (version !== 3) return initialText(tables, version, rowsOf);
     const missed = history.since(typeof last === 'string' ? last.toLowerCase() : ZERO_UUID);
-    if (missed) return [true, history.latest, changeUpdates(tables, version, missed) ?? {}];
-    return [false, history.latest, initialUpdates(tables, version, rowsOf)];
+    if (missed) return JSON.stringify([true, history.latest, changeUpdates(tables, version, missed) ?? {}]);
+    return `[false,${JSON.stringify(history.latest)},${initialText(tables, version, rowsOf)}]`;
   }
 
   #changeConditions({ method, params }: Call): Json {
