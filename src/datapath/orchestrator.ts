@@ -168,7 +168,13 @@ export class Orchestrator {
       bridges
         .filter(({ name }) => !this.#faults.has(name))
         .map(async ({ name }) => {
-          await this.#drivers.get(name)?.synced(Math.max(1, Math.round(endMs - performance.now())));
+          const driver = this.#drivers.get(name);
+          try {
+            await driver?.synced(Math.max(1, Math.round(endMs - performance.now())));
+          } catch (error) {
+            // A bridge that has been removed meanwhile holds nobody up.
+            if (this.#drivers.get(name) === driver) throw error;
+          }
         }),
     );
   }

@@ -23,7 +23,7 @@ export interface SwitchDriver {
   configure(bridge: Bridge): void;
   /** What going over to this configuration would take, apart from learned addresses that it makes wrong. */
   preview(bridge: Bridge): PlanSize;
-  /** Resolves once the switch holds the latest configuration (a barrier was answered). Rejects after `timeoutMs`. */
+  /** Resolves once the switch holds the latest configuration (a barrier was answered). Rejects after `timeoutMs`, and when the driver is stopped. */
   synced(timeoutMs: number): Promise<void>;
   status(): SwitchStatus;
   /** The MAC table, static and own entries included. */

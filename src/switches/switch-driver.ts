@@ -103,6 +103,8 @@ export class OpenFlowDriver implements SwitchDriver {
   #sentEarlier: ReadonlyMap<string, number> = new Map();
   readonly #planned: PlanSize = planSize([]);
   readonly #received = { packetIns: 0, flowsRemoved: 0, errors: 0 };
+  /** Of those who wait in {@link synced}. */
+  readonly #endWaits = new Set<() => void>();
   #desired: Bridge;
   #resolved: { readonly from: Bridge; readonly to: Bridge } | undefined;
   #client: Client | undefined;
@@ -169,19 +171,26 @@ export class OpenFlowDriver implements SwitchDriver {
 
   synced(timeoutMs: number): Promise<void> {
     if (this.#inSync) return Promise.resolve();
+    const stopped = () => new Error(`${this.bridge} is not driven any more`);
+    if (this.#isStopped) return Promise.reject(stopped());
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        unsubscribe();
-        const why =
-          this.#lastError ?? (this.#connection ? 'still at work' : `not connected to ${this.target}`);
-        reject(new Error(`${this.bridge} is not in sync after ${timeoutMs} ms: ${why}`));
-      }, timeoutMs);
-      const unsubscribe = this.subscribe((event) => {
-        if (event.kind !== 'in-sync' || !this.#inSync) return;
+      const settle = (error?: Error) => {
         clearTimeout(timer);
         unsubscribe();
-        resolve();
+        this.#endWaits.delete(end);
+        if (error) reject(error);
+        else resolve();
+      };
+      const end = () => settle(stopped());
+      const timer = setTimeout(() => {
+        const why =
+          this.#lastError ?? (this.#connection ? 'still at work' : `not connected to ${this.target}`);
+        settle(new Error(`${this.bridge} is not in sync after ${timeoutMs} ms: ${why}`));
+      }, timeoutMs);
+      const unsubscribe = this.subscribe((event) => {
+        if (event.kind === 'in-sync' && this.#inSync) settle();
       });
+      this.#endWaits.add(end);
     });
   }
 
@@ -302,6 +311,7 @@ export class OpenFlowDriver implements SwitchDriver {
 
   stop(): Promise<void> {
     this.#isStopped = true;
+    for (const end of [...this.#endWaits]) end();
     clearTimeout(this.#retryTimer);
     this.#alarm.set(Infinity, now());
     this.#stateFile.flush();
