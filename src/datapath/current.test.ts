@@ -10,7 +10,10 @@ function setUp() {
   const attempts: { resolve: () => void; reject: (error: Error) => void }[] = [];
   const told: (number | 'status')[] = [];
   const reporter = new CurrentReporter(
-    { settled: () => new Promise((resolve, reject) => attempts.push({ resolve, reject })) },
+    {
+      settled: () => new Promise((resolve, reject) => attempts.push({ resolve, reject })),
+      hurry: () => undefined,
+    },
     {
       flushStatus: () => Promise.resolve(void told.push('status')),
       setCurrent: (nextCfg) => Promise.resolve(void told.push(nextCfg)),

@@ -7,18 +7,21 @@ const PAUSE_MS = 1_000;
 
 export class CurrentReporter {
   #reading: Reading | null = null;
+  /** The `next_cfg` that was reported last: clients that wait make it another one. */
+  #reported: number | null = null;
   #isReporting = false;
   #isStopped = false;
   #endPause: () => void = () => undefined;
 
   constructor(
-    private readonly orchestrator: Pick<Orchestrator, 'settled'>,
+    private readonly orchestrator: Pick<Orchestrator, 'settled' | 'hurry'>,
     private readonly configuration: Pick<Configuration, 'flushStatus' | 'setCurrent'>,
   ) {}
 
   /** A configuration that the orchestrator has just been given. */
   follow(reading: Reading): void {
     this.#reading = reading;
+    if (reading.nextCfg !== this.#reported) this.orchestrator.hurry();
     if (!this.#isReporting) void this.#report();
   }
 
@@ -36,6 +39,7 @@ export class CurrentReporter {
         // Whoever waits finds port numbers and errors.
         await this.configuration.flushStatus();
         await this.configuration.setCurrent(reading.nextCfg);
+        this.#reported = reading.nextCfg;
         if (this.#reading === reading) this.#reading = null;
       } catch {
         // A switch is away; it is waited for.

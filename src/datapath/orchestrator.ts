@@ -101,7 +101,7 @@ export class Orchestrator {
         this.#faults.clear();
         this.#retryMs = FIRST_RETRY_MS;
         options.onEvent?.({ kind: 'connected' });
-        this.#hurry();
+        this.hurry();
         this.#wake();
       },
       disconnected: (because) => {
@@ -144,6 +144,7 @@ export class Orchestrator {
    */
   async synced(timeoutMs: number, bridge?: string, port?: string): Promise<void> {
     const endMs = performance.now() + timeoutMs;
+    this.hurry();
     const bridges = (this.#reading?.network.bridges ?? []).filter(({ name }) => bridge === undefined || name === bridge);
     if (bridge === undefined || bridges.length === 0 || bridges.some(isOurs)) await this.#brought(endMs);
     await Promise.all(
@@ -156,8 +157,8 @@ export class Orchestrator {
   }
 
   /**
-   * Like {@link synced} of all bridges, except that a bridge that cannot be made does not count: its own interface has
-   * been given the error, as an interface has that cannot be attached.
+   * Like {@link synced} of all bridges, except that it does not {@link hurry}, and that a bridge that cannot be made does
+   * not count: its own interface has been given the error, as an interface has that cannot be attached.
    * @throws Error that says what is missing, after `timeoutMs` or as soon as it is clear
    */
   async settled(timeoutMs: number): Promise<void> {
@@ -179,10 +180,15 @@ export class Orchestrator {
     );
   }
 
+  /** Somebody waits: what is due is done at once. */
+  hurry(): void {
+    if (this.#isDue) this.#isUrgent = true;
+    this.#endPause?.();
+  }
+
   /** Resolves when the datapath has taken the present desired state, but for what it refuses. */
   async #brought(endMs: number): Promise<void> {
     const wanted = this.#wanted;
-    this.#hurry();
     while (this.#done < wanted) {
       const fault = this.#client.isConnected ? this.#faults.get('') : undefined;
       if (fault !== undefined) throw new Error(fault);
@@ -237,12 +243,6 @@ export class Orchestrator {
       for (const wake of [...this.#waiters]) wake();
     }
     this.#working = null;
-  }
-
-  /** Somebody waits: what is due is done at once. */
-  #hurry(): void {
-    if (this.#isDue) this.#isUrgent = true;
-    this.#endPause?.();
   }
 
   async #pause(): Promise<void> {
