@@ -1,0 +1,132 @@
+//! The fast path is the pipeline: for generated rules, changes and frames the same leaves by the same ports, and the counters
+//! agree. The frames go through the kernel's real program on real devices; what it leaves to user space, a pipeline treats
+//! that hands its translations over. Needs root; says so and passes where there is none.
+//!
+//! `WEFT_FASTPATH_CASES` says how many rule sets; each gets some hundred frames.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../../../pipeline/tests/common/mod.rs"]
+mod common;
+mod lab;
+mod rules;
+
+use lab::{Lab, Left, Sent};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rules::{Change, Choice, Rule};
+use weft_openflow::group_no;
+use weft_pipeline::{FlowCursor, FlowFilter, Pipeline};
+
+/// Rule sets in an ordinary run.
+const CASES: u32 = 40;
+/// How often each frame is sent: the first time it is the pipeline's, then the kernel's.
+const TIMES: usize = 3;
+
+/// Packets and bytes of every flow, group, bucket and table, and all drops.
+fn counters(bridge: &mut Pipeline) -> impl PartialEq + std::fmt::Debug {
+    let mut flows = Vec::new();
+    let mut cursor = FlowCursor::default();
+    let show = |view: &weft_pipeline::FlowView<'_>| {
+        let stats = view.stats();
+        flows.push((view.id, stats.packet_count, stats.byte_count));
+    };
+    bridge
+        .flows(&FlowFilter::all(), &mut cursor, usize::MAX, 0, show)
+        .unwrap();
+    let groups: Vec<_> = bridge
+        .groups(group_no::ALL, 0)
+        .iter()
+        .map(|view| {
+            (
+                view.group_id,
+                view.packets,
+                view.bytes,
+                view.bucket_counters.to_vec(),
+            )
+        })
+        .collect();
+    (flows, groups, bridge.table_stats(), *bridge.drops())
+}
+
+fn sorted(mut left: Left) -> Left {
+    left.retain(|_, frames| !frames.is_empty());
+    // A port's copies of one frame have no order among themselves that anybody was promised.
+    left.values_mut().for_each(|frames| frames.sort());
+    left
+}
+
+type Case = (Vec<Rule>, Vec<(Option<Change>, Vec<Choice>)>);
+
+fn cases() -> impl Strategy<Value = Case> {
+    let stage = (
+        prop::option::weighted(0.8, rules::change()),
+        prop::collection::vec(rules::choice(), 4..16),
+    );
+    (rules::rules(), prop::collection::vec(stage, 4..12))
+}
+
+fn check(lab: &mut Lab, (rules, stages): &Case) -> Result<(), TestCaseError> {
+    let mut plain = Pipeline::new(Default::default());
+    let mut fast = Pipeline::new(Default::default());
+    fast.set_fast_path(Some(lab.path()));
+    for bridge in [&mut plain, &mut fast] {
+        rules::prepare(bridge);
+        rules.iter().for_each(|rule| rule.add(bridge));
+    }
+    for (change, choices) in stages {
+        for bridge in [&mut plain, &mut fast] {
+            change.iter().for_each(|change| change.make(bridge));
+        }
+        for _ in 0..TIMES {
+            for choice in choices {
+                let packet = choice.packet();
+                let mut expected = Left::default();
+                let mut sink = Sent(&mut expected);
+                plain.process_uncached(&mut packet.clone(), choice.in_port, 0, &mut sink);
+                let count = expected.values().map(Vec::len).sum();
+                let found = lab.pass(&mut fast, choice.in_port, &packet, 0, count);
+                let (found, expected) = (sorted(found), sorted(expected));
+                if found != expected {
+                    let trace = plain.trace(packet.bytes(), choice.in_port, 0);
+                    let flows: Vec<_> = fast.cached_flows().collect();
+                    let told = format!("{choice:?}\n{trace:#?}\n{flows:#?}");
+                    prop_assert_eq!(found, expected, "{}", told);
+                }
+            }
+        }
+        prop_assert_eq!(counters(&mut fast), counters(&mut plain));
+    }
+    fast.set_fast_path(None);
+    Ok(())
+}
+
+#[test]
+fn kernel_equals_pipeline() {
+    if !lab::may_run() {
+        return;
+    }
+    let Some(mut lab) = Lab::new() else {
+        return;
+    };
+    let cases_wanted = std::env::var("WEFT_FASTPATH_CASES").ok();
+    // Each step towards a smaller case costs the time that frames are waited for.
+    let shrinking = if cases_wanted.is_some() { 60 } else { 0 };
+    let config = Config {
+        cases: cases_wanted.and_then(|n| n.parse().ok()).unwrap_or(CASES),
+        failure_persistence: None,
+        max_shrink_iters: shrinking,
+        ..Config::default()
+    };
+    let lab = std::cell::RefCell::new(&mut lab);
+    let result = TestRunner::new(config).run(&cases(), |case| {
+        let mut lab = lab.borrow_mut();
+        lab.rest();
+        check(&mut lab, &case)
+    });
+    let lab = lab.into_inner();
+    let by_kernel = lab.sent - lab.by_user;
+    println!("{} frames, {by_kernel} by the kernel", lab.sent);
+    println!("{:?} {:?}", lab.kernel().statistics(), lab.kernel().refused());
+    result.unwrap();
+    assert!(by_kernel > lab.sent / 5, "the kernel did next to nothing");
+}
