@@ -370,6 +370,11 @@ impl Agent {
         self.pipeline.forget_translations();
     }
 
+    /// Forgets the cached flows of a port, as when the fast path has come to know it.
+    pub fn forget_translations_from(&mut self, in_port: u32) {
+        self.pipeline.forget_translations_from(in_port);
+    }
+
     /// The cached flows, and the cache's counters.
     pub fn cached_flows(&self) -> (Vec<CachedFlow>, CacheStats) {
         (

@@ -1,7 +1,6 @@
 /* The fast path: what the switch has decided for a flow, done in the kernel.
  *
- * One program at the ingress of each port (TCX or clsact), one at the egress of internal interfaces, where the host
- * sends. A frame's headers are read into a key; each mask in use is tried on it, most used first; the flow that is found
+ * The program sits at the ingress of each port (TCX) and at the egress of internal interfaces, where the host sends. A frame's headers are read into a key; each mask in use is tried on it, most used first; the flow that is found
  * is counted and its operations are carried out. Everything else goes to user space whole: from ports by way of the punt
  * device, marked with the interface it came in by; from internal interfaces as the tap delivers it.
  *
@@ -12,7 +11,7 @@
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct config); } CONFIG SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct count); } COUNTS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct flow); } FLOWS SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct punt); } PUNTS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4096); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct port); } PUNTS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct program); } PROGRAMS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, STATS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, u64); } STATISTICS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, u32); __type(value, u32); } PORTS SEC(".maps");
@@ -180,7 +179,12 @@ static inline_always int read_network(struct __sk_buff *skb, struct frame *frame
   }
 }
 
-static inline_always const struct flow *find_short(const struct config *config, const struct frame *frame, u32 *index) {
+/* The finders and what carries flows out are verified by themselves: inlined, their paths would multiply. They give the
+ * number of the flow's record, or -1. */
+__attribute__((noinline)) s64 find_short(const struct frame *frame) {
+  u32 zero = 0;
+  const struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
+  if (!config || !frame) return -1;
   for (u32 i = 0; i < MAX_SHORT_MASKS; i++) {
     if (i >= config->n_short) break;
     u32 id = config->short_order[i] & (MAX_SHORT_MASKS - 1);
@@ -188,16 +192,19 @@ static inline_always const struct flow *find_short(const struct config *config, 
     struct short_key key = {.word = {frame->word[0] | id, frame->word[1] & mask[1], frame->word[2] & mask[2], frame->word[3] & mask[3]}};
     u32 *number = bpf_map_lookup_elem(&SHORT_KEYS, &key);
     if (!number) continue;
-    *index = *number;
-    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, index);
+    u32 index = *number;
+    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &index);
     if (flow && flow->key[0] == key.word[0] && flow->key[1] == key.word[1] && flow->key[2] == key.word[2] &&
         flow->key[3] == key.word[3])
-      return flow;
+      return index;
   }
-  return 0;
+  return -1;
 }
 
-static inline_always const struct flow *find_full(const struct config *config, const struct frame *frame, u32 *index) {
+__attribute__((noinline)) s64 find_full(const struct frame *frame) {
+  u32 zero = 0;
+  const struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
+  if (!config || !frame) return -1;
   for (u32 i = 0; i < MAX_FULL_MASKS; i++) {
     if (i >= config->n_full) break;
     u32 id = config->full_order[i] & (MAX_FULL_MASKS - 1);
@@ -208,15 +215,15 @@ static inline_always const struct flow *find_full(const struct config *config, c
     for (u32 w = 1; w < FULL_WORDS; w++) key.word[w] = frame->word[w] & mask[w];
     u32 *number = bpf_map_lookup_elem(&FULL_KEYS, &key);
     if (!number) continue;
-    *index = *number;
-    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, index);
+    u32 index = *number;
+    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &index);
     if (!flow) continue;
     u64 differs = 0;
 #pragma unroll
     for (u32 w = 0; w < FULL_WORDS; w++) differs |= flow->key[w] ^ key.word[w];
-    if (!differs) return flow;
+    if (!differs) return index;
   }
-  return 0;
+  return -1;
 }
 
 struct work {
@@ -277,6 +284,9 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, cons
     if (bpf_skb_vlan_pop(skb)) return -1;
     return bpf_skb_vlan_push(skb, proto, (op->word & 0xffff) | kept);
   }
+  case OP_QUEUE:
+    skb->priority = op->word;
+    return 0;
   case OP_SET_ETH: {
     struct op copy = *op;
     return bpf_skb_store_bytes(skb, op->flags ? 6 : 0, &copy.small, 6, 0);
@@ -301,22 +311,29 @@ static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, 
   return TC_ACT_SHOT;
 }
 
-/* A program that does not fit the record. Verified by itself: inlined, its paths would multiply with those before it. */
-__attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n, struct work *work) {
-  struct program *program = bpf_map_lookup_elem(&PROGRAMS, &number);
+__attribute__((noinline)) int run_short(struct __sk_buff *skb, u32 number, const struct work *work) {
+  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  if (!flow || !work) return TC_ACT_SHOT;
+  return run(skb, flow->op, flow->n_ops, INLINE_OPS, work);
+}
+
+/* A program that does not fit the record. */
+__attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n, const struct work *work) {
+  const struct program *program = bpf_map_lookup_elem(&PROGRAMS, &number);
   if (!program || !work) return TC_ACT_SHOT;
   return run(skb, program->op, n, MAX_OPS, work);
 }
 
-/* To user space, unless too many frames of this port are on their way there: no port may fill the queue of all. */
-static inline_always int punt(struct __sk_buff *skb, const struct config *config, int is_ingress, u32 why) {
-  note(why);
-  if (!is_ingress) return TC_ACT_UNSPEC;
+/* To user space, unless too many frames of this port are on their way there: no port may fill the queue of all. What comes
+ * by a device that is no port (not yet, or not any more) is not ours. */
+static inline_always int punt(struct __sk_buff *skb, const struct config *config, u32 why) {
   u32 ifindex = skb->ifindex;
   u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
-  if (!slot) return TC_ACT_SHOT;
-  struct punt *port = bpf_map_lookup_elem(&PUNTS, slot);
-  if (!port) return TC_ACT_SHOT;
+  if (!slot) return TC_ACT_UNSPEC;
+  struct port *port = bpf_map_lookup_elem(&PUNTS, slot);
+  if (!port) return TC_ACT_UNSPEC;
+  note(why);
+  if (port->internal) return TC_ACT_UNSPEC;
   if ((s64)(port->sent - port->taken) > (s64)config->punt_limit) {
     __sync_fetch_and_add(&port->dropped, 1);
     note(STAT_PUNT_DROP);
@@ -327,20 +344,20 @@ static inline_always int punt(struct __sk_buff *skb, const struct config *config
   return bpf_redirect(config->punt_ifindex, 0);
 }
 
-static inline_always int forward(struct __sk_buff *skb, int is_ingress) {
+SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   u32 zero = 0;
-  struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
+  const struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
   if (!config) return TC_ACT_SHOT;
   struct frame frame = {};
-  if (read_ethernet(skb, &frame)) return punt(skb, config, is_ingress, STAT_DEEP);
+  if (read_ethernet(skb, &frame)) return punt(skb, config, STAT_DEEP);
   frame.word[0] = (u64)skb->ifindex << 32;
-  u32 number = 0;
-  const struct flow *flow = find_short(config, &frame, &number);
-  if (!flow && config->n_full) {
-    if (read_network(skb, &frame)) return punt(skb, config, is_ingress, STAT_DEEP);
-    flow = find_full(config, &frame, &number);
+  s64 found = find_short(&frame);
+  if (found < 0 && config->n_full) {
+    if (read_network(skb, &frame)) return punt(skb, config, STAT_DEEP);
+    found = find_full(&frame);
   }
-  if (!flow) return punt(skb, config, is_ingress, STAT_MISS);
+  if (found < 0) return punt(skb, config, STAT_MISS);
+  u32 number = found;
   struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci};
   work.counter = bpf_get_smp_processor_id() * config->flows + number;
   struct count *count = bpf_map_lookup_elem(&COUNTS, &work.counter);
@@ -349,12 +366,13 @@ static inline_always int forward(struct __sk_buff *skb, int is_ingress) {
     count->packets += 1;
     count->bytes += frame.bytes;
   }
+  /* Which queue a frame leaves by is the switch's to say, not the sender's. */
+  skb->priority = 0;
+  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  if (!flow) return TC_ACT_SHOT;
   u32 n = flow->n_ops;
-  if (n <= INLINE_OPS) return run(skb, flow->op, n, INLINE_OPS, &work);
+  if (n <= INLINE_OPS) return run_short(skb, number, &work);
   return run_long(skb, flow->program, n, &work);
 }
-
-SEC("classifier/weft_ingress") int weft_ingress(struct __sk_buff *skb) { return forward(skb, 1); }
-SEC("classifier/weft_egress") int weft_egress(struct __sk_buff *skb) { return forward(skb, 0); }
 
 char _license[] SEC("license") = "Apache-2.0";

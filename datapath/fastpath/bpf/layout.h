@@ -29,7 +29,8 @@ enum op_code {
   OP_POP_VLAN = 2, /* small: 1: what is padded is counted */
   OP_PUSH_VLAN = 3,/* small: TPID; word: TCI | kept bits of the first tag's << 16 */
   OP_SET_VLAN = 4, /* word: TCI | kept bits << 16 */
-  OP_SET_ETH = 5,  /* flags: 0 destination, 6 source; six bytes from small on */
+  OP_SET_ETH = 5,  /* flags: 0 destination, 1 source; six bytes from small on */
+  OP_QUEUE = 6,    /* word: skb->priority, which chooses a class of the device's queueing discipline */
 };
 enum op_flags { OUT_LAST = 1, OUT_PEER = 2, OUT_INGRESS = 4, PUSH_RESTORE = 1 };
 
@@ -51,7 +52,7 @@ struct program { struct op op[MAX_OPS]; };
 
 struct count { u64 packets, bytes, padding; };
 
-/* Frames of one port on their way to user space. */
-struct punt { u64 sent, dropped, taken, reserved; };
+/* A port. Frames on their way to user space are counted; those of an internal interface go there by themselves. */
+struct port { u64 sent, dropped, taken, internal; };
 
 enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STATS = 16 };

@@ -35,6 +35,7 @@ pub mod op_code {
     pub const POP_VLAN: u8 = 2;
     pub const PUSH_VLAN: u8 = 3;
     pub const SET_ETH: u8 = 5;
+    pub const QUEUE: u8 = 6;
 }
 
 /// `enum op_flags`
@@ -82,14 +83,14 @@ pub struct Count {
     pub padding: u64,
 }
 
-/// `struct punt`
+/// `struct port`
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Punt {
+pub struct Port {
     pub sent: u64,
     pub dropped: u64,
     pub taken: u64,
-    pub reserved: u64,
+    pub internal: u64,
 }
 
 /// `enum stat`
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(size_of::<Op>(), 8);
         assert_eq!(size_of::<Flow>(), 128);
         assert_eq!(size_of::<Count>(), 24);
-        assert_eq!(size_of::<Punt>(), 32);
+        assert_eq!(size_of::<Port>(), 32);
         let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
         assert_eq!(
             size_of::<Config>(),

@@ -5,6 +5,7 @@
 //! redirects as the flow says. Whatever it finds nothing for goes to user space whole.
 //!
 //! * [`Kernel`]: the program and its maps, one for all bridges of a process.
+//! * [`Linker`]: puts the program on devices.
 //! * [`BridgePath`]: what a bridge's pipeline hands its cached translations to.
 //!
 //! # What keeps it right
@@ -14,16 +15,20 @@
 //! is the same in both worlds; a mask with others is not handed over.
 
 mod adopt;
+mod flows;
 mod kernel;
 mod keys;
 mod layout;
+mod linker;
 mod masks;
 mod path;
 mod pins;
+mod ports;
 mod program;
 mod records;
 mod shared;
 
 pub use kernel::{Error, Kernel, PortCounts, Statistics};
+pub use linker::{Link, Linker};
 pub use path::BridgePath;
 pub use program::{Target, Way};

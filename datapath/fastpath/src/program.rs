@@ -76,12 +76,15 @@ struct State {
     /// `None`: as it came.
     eth_dst: Option<u64>,
     eth_src: Option<u64>,
+    /// `SO_PRIORITY`, by which a device's queue is chosen.
+    priority: u32,
 }
 
 struct Compiler<'a, R> {
     key: &'a FlowKey,
     mask: &'a FlowMask,
     resolve: R,
+    priority_of: fn(Option<u32>) -> u32,
     origin: State,
     /// As the frame is now.
     present: State,
@@ -91,7 +94,8 @@ struct Compiler<'a, R> {
     compiled: Compiled,
 }
 
-/// Writes the program for a translation of a packet with this key. `resolve` tells where a port's frames go.
+/// Writes the program for a translation of a packet with this key. `resolve` tells where a port's frames go, `priority_of`
+/// which `SO_PRIORITY` leads to a queue.
 ///
 /// # Errors
 /// Why the kernel cannot do it, in a few words.
@@ -101,16 +105,19 @@ pub fn compile(
     mask: &FlowMask,
     at_ingress: bool,
     resolve: impl Fn(u32) -> Option<Target>,
+    priority_of: fn(Option<u32>) -> u32,
 ) -> Result<Compiled, &'static str> {
     let origin = State {
         tags: tags_of(key),
         eth_dst: None,
         eth_src: None,
+        priority: 0,
     };
     let mut compiler = Compiler {
         key,
         mask,
         resolve,
+        priority_of,
         present: origin.clone(),
         origin: origin.clone(),
         popped: false,
@@ -188,10 +195,10 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
             actions = rest;
             match action {
                 DpAction::Apply(op) => self.want(op, &mut wanted)?,
-                DpAction::Output {
-                    queue_id: Some(_), ..
-                } => return Err("queue"),
-                DpAction::Output { port_no, .. } => self.output(*port_no, &wanted)?,
+                DpAction::Output { port_no, queue_id } => {
+                    wanted.priority = (self.priority_of)(*queue_id);
+                    self.output(*port_no, &wanted)?;
+                }
                 DpAction::Controller(_) => return Err("packet-in"),
                 DpAction::Fork(count) => {
                     let (branch, after) = rest.split_at((*count as usize).min(rest.len()));
@@ -333,6 +340,14 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 flags: if restores { op_flags::RESTORE } else { 0 },
                 small: tag.tpid,
                 word: u32::from(tag.tci) | u32::from(tag.kept) << 16,
+            })?;
+        }
+        if self.present.priority != wanted.priority {
+            self.present.priority = wanted.priority;
+            self.push(Op {
+                code: op_code::QUEUE,
+                word: wanted.priority,
+                ..Op::default()
             })?;
         }
         for (source, field) in [(false, field::ETH_DST), (true, field::ETH_SRC)] {

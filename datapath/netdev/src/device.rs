@@ -9,7 +9,7 @@ use weft_frame::Packet;
 use crate::counters::Counters;
 use crate::receive::RxBatch;
 use crate::shaping::priority_of;
-use crate::socket::{PacketSocket, Use};
+use crate::socket::{PacketSocket, Stopped, Use};
 use crate::tap::Tap;
 use crate::transmit::{self, TxQueue};
 
@@ -67,6 +67,14 @@ impl Device {
         match &self.handle {
             Handle::Socket(socket, _) => batch.receive_socket(socket.as_fd(), &mut self.counters),
             Handle::Tap(tap) => batch.receive_tap(tap.as_fd(), &mut self.counters),
+        }
+    }
+
+    /// Lets no more frames in by this way; `None` for a tap, whose frames have no other.
+    pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Option<Stopped>> {
+        match &self.handle {
+            Handle::Socket(socket, _) => socket.stop_receiving(ifindex).map(Some),
+            Handle::Tap(_) => Ok(None),
         }
     }
 

@@ -82,7 +82,7 @@ pub struct QueueCounters {
 }
 
 /// The value of `SO_PRIORITY` that leads to a queue; 0: no queue asked for.
-pub(crate) fn priority_of(queue_id: Option<u32>) -> u32 {
+pub fn priority_of(queue_id: Option<u32>) -> u32 {
     match queue_id {
         Some(id) if id < QUEUE_LIMIT => u32::from(MAJOR) << 16 | (id + 1),
         _ => 0,

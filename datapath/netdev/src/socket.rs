@@ -27,6 +27,20 @@ pub enum Use {
     Marked,
 }
 
+/// A packet socket that takes nothing any more.
+#[derive(Debug)]
+pub struct Stopped {
+    fd: OwnedFd,
+    ifindex: u32,
+}
+
+impl Stopped {
+    /// Takes the socket out of the device's way, too. It waits for an RCU grace period, so it is for a thread that may.
+    pub fn end(self) -> io::Result<()> {
+        sys::bind_packet(&self.fd, self.ifindex, 0)
+    }
+}
+
 /// A packet socket on one device, in promiscuous mode.
 #[derive(Debug)]
 pub struct PacketSocket {
@@ -79,6 +93,14 @@ impl PacketSocket {
     /// Ends the socket without waiting for it. Frames that still arrive are lost.
     pub fn close_aside(self) {
         closer::close_aside(self.fd);
+    }
+
+    /// Lets no more frames in; those that wait already can still be received. The kernel goes on offering them to the
+    /// socket until [`Stopped::end`].
+    pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Stopped> {
+        sys::accept_nothing(&self.fd)?;
+        let fd = self.fd.try_clone()?;
+        Ok(Stopped { fd, ifindex })
     }
 
     /// Frames lost since the last call because the receive buffer was full.

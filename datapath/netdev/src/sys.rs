@@ -65,6 +65,22 @@ pub(crate) fn bind_packet(fd: &OwnedFd, ifindex: u32, protocol: u16) -> io::Resu
     check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) }).map(drop)
 }
 
+/// Attaches a filter to a socket that accepts nothing.
+pub(crate) fn accept_nothing(fd: &OwnedFd) -> io::Result<()> {
+    let mut instruction = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut instruction,
+    };
+    // (The kernel copies the instruction within the call, for which the pointer is valid.)
+    set_option(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
 /// Sets a socket option to a plain value.
 ///
 /// `T` must be the type the kernel expects for that option; a shorter one is refused by the kernel (`EINVAL`).

@@ -16,7 +16,7 @@ use crate::slab::{FlowId, Slab};
 use crate::{drops::DropReason, trace};
 use serde::Serialize;
 use weft_classifier::Classifier;
-use weft_frame::field::FIRST_PACKET_WORD;
+use weft_frame::field::{FIRST_PACKET_WORD, IN_PORT};
 use weft_frame::{FlowKey, WORDS};
 
 /// Most distinct masks: beyond, lookups would cost more than a walk of few tables.
@@ -271,6 +271,12 @@ impl Cache {
         let all = self.looks_too_often();
         let concerned = |entry: &Entry| all || ids.iter().any(|id| entry.uses_flow(*id));
         self.forget_those(concerned, credit);
+    }
+
+    /// Forgets what came in by a port.
+    pub fn forget_from(&mut self, in_port: u32, credit: impl FnMut(&Entry)) {
+        let from = |entry: &Entry| entry.key.get64(IN_PORT) == u64::from(in_port);
+        self.forget_those(from, credit);
     }
 
     /// Forgets everything.

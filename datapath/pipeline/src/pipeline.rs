@@ -352,6 +352,11 @@ impl Pipeline {
         self.invalidate();
     }
 
+    /// Forgets the cached translations of packets that came in by a port, as when the fast path has come to know the port.
+    pub fn forget_translations_from(&mut self, in_port: u32) {
+        self.on_cache(|cache, credit| cache.forget_from(in_port, credit));
+    }
+
     /// Hands the counters of cached packets over to rules, tables and groups.
     pub(crate) fn credit(&mut self) {
         self.on_cache(|cache, credit| cache.credit(credit));

@@ -166,6 +166,11 @@ impl CommandQueue {
         }
     }
 
+    /// What other threads write a number to, to wake the switch thread up.
+    pub fn waker(&self) -> Arc<OwnedFd> {
+        self.wake.clone()
+    }
+
     /// Wakes up again at once: there was more than could be taken.
     pub fn again(&self) {
         // Fails only when the counter is full, in which case it wakes anyway.

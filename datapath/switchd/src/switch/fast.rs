@@ -1,16 +1,19 @@
 //! The fast path within the switch: ports known to the kernel, frames it does not know what to do with, counters.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_fastpath::{BridgePath, Kernel, Target};
-use weft_netdev::{Counters, PuntDevice, RX_BATCH, Rtnl};
+use weft_netdev::{Counters, PuntDevice, RX_BATCH, Rtnl, priority_of};
 
 use super::Switch;
 use super::bridge::Bridge;
+use super::linking::{self, Linked, Task};
 
 /// Batches taken from the punt device in one round.
 const BATCHES: usize = 4;
@@ -29,6 +32,8 @@ pub struct Fast {
     pub path: FastPath,
     /// Where frames come from that it leaves to us.
     pub punt: PuntDevice,
+    /// Devices that have got the program.
+    linked: Receiver<Linked>,
     next_tick: Instant,
     /// When orphans are looked for.
     orphans_at: Option<Instant>,
@@ -36,34 +41,52 @@ pub struct Fast {
 
 /// A handle on the kernel's part.
 #[derive(Clone)]
-pub struct FastPath(Arc<Mutex<Kernel>>);
+pub struct FastPath {
+    kernel: Arc<Mutex<Kernel>>,
+    tasks: Sender<Task>,
+}
 
 impl FastPath {
     fn kernel(&self) -> MutexGuard<'_, Kernel> {
         // Every call leaves it whole, also one that failed.
-        self.0.lock().unwrap_or_else(|error| error.into_inner())
+        self.kernel
+            .lock()
+            .unwrap_or_else(|error| error.into_inner())
     }
 
     /// What a bridge's pipeline hands its flows to.
     pub fn of_bridge(&self, id: u32) -> Box<dyn weft_pipeline::FastPath> {
-        Box::new(BridgePath::new(self.0.clone(), id))
+        Box::new(BridgePath::new(self.kernel.clone(), id))
     }
 
-    /// Puts the program on a device; whether that worked.
-    pub fn attach(&self, ifindex: u32, name: &str, is_internal: bool) -> bool {
-        match self.kernel().attach(ifindex, name, is_internal) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(port = name, %error, "no fast path for the port");
-                false
-            }
+    /// Goes on with a device that a process before us had in the kernel; whether there was one.
+    pub fn adopt(&self, ifindex: u32, is_internal: bool) -> bool {
+        let mut kernel = self.kernel();
+        let Some(link) = kernel.adopt_link(ifindex) else {
+            return false;
+        };
+        kernel.hook(ifindex, link, is_internal).is_ok()
+    }
+
+    /// Asks for the program on a device: see [`Switch::take_links`].
+    pub fn ask_for(&self, ifindex: u32, name: &str, is_internal: bool) {
+        self.order(Task::Link {
+            ifindex,
+            name: name.to_owned(),
+            is_internal,
+        });
+    }
+
+    fn order(&self, task: Task) {
+        if self.tasks.send(task).is_err() {
+            tracing::error!("the fast path's thread has ended");
         }
     }
 
     /// Takes the program off a device. What it counted is added to the port's counters.
     pub fn detach(&self, ifindex: u32, counters: &mut Counters) {
         let mut kernel = self.kernel();
-        kernel.detach(ifindex);
+        kernel.unhook(ifindex);
         add(kernel.take_port_counts(ifindex), counters);
     }
 
@@ -88,20 +111,31 @@ fn add(more: weft_fastpath::PortCounts, counters: &mut Counters) {
 
 impl Fast {
     /// Loads the fast path; where that is not possible, says why and that user space forwards.
-    pub fn start(rtnl: &mut Rtnl, rundir: &Path) -> Option<Fast> {
-        let start = |rtnl: &mut Rtnl| -> Result<Fast, Box<dyn std::error::Error>> {
+    pub fn start(rtnl: &mut Rtnl, rundir: &Path, wake: Arc<OwnedFd>) -> Option<Fast> {
+        type Failure = Box<dyn std::error::Error>;
+        let start = |rtnl: &mut Rtnl| -> Result<Fast, Failure> {
             let name = name_of(rundir);
             let punt = PuntDevice::open(rtnl, &name)?;
-            match Kernel::load(punt.ifindex(), Some(&name)) {
-                Ok(kernel) => Ok(Fast {
-                    path: FastPath(Arc::new(Mutex::new(kernel))),
+            let loaded = Kernel::load(punt.ifindex(), Some(&name)).map_err(Failure::from);
+            let started = loaded.and_then(|(mut kernel, linker)| {
+                kernel.set_queues(priority_of);
+                let (tasks, linked) = linking::start(linker, wake)?;
+                Ok((kernel, tasks, linked))
+            });
+            match started {
+                Ok((kernel, tasks, linked)) => Ok(Fast {
+                    path: FastPath {
+                        kernel: Arc::new(Mutex::new(kernel)),
+                        tasks,
+                    },
                     punt,
+                    linked,
                     next_tick: Instant::now() + INTERVAL,
                     orphans_at: Some(Instant::now() + ORPHANED),
                 }),
                 Err(error) => {
                     let _ = punt.remove(rtnl);
-                    Err(error.into())
+                    Err(error)
                 }
             }
         };
@@ -150,6 +184,15 @@ pub fn flush(rundir: &Path) -> std::io::Result<bool> {
     let mut rtnl = Rtnl::new()?;
     let device = PuntDevice::remove_left(&mut rtnl, &name)?;
     Ok(pins || device)
+}
+
+/// Without the fast path: what a process before us has left in the kernel must not go on by itself.
+pub fn leave(rundir: &Path) {
+    match flush(rundir) {
+        Ok(true) => tracing::info!("the fast path of the process before us is removed"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "a fast path of the process before us may go on"),
+    }
 }
 
 /// Flows of an earlier life that a bridge has to vouch for or give up.
@@ -247,6 +290,54 @@ impl Switch {
         }
     }
 
+    /// Devices that have got the program become the kernel's: what it does not know comes by the punt device from here on.
+    pub(super) fn take_links(&mut self) {
+        let Some(fast) = &self.fast else {
+            return;
+        };
+        while let Ok(Linked {
+            ifindex,
+            is_internal,
+            result,
+        }) = fast.linked.try_recv()
+        {
+            let place = self.devices.get(&ifindex).copied();
+            let bridge = place.and_then(|(index, _)| self.bridges.get_mut(index)?.as_mut());
+            let port = bridge.and_then(|bridge| {
+                let port = bridge.io.port(place?.1)?;
+                let attached = port.attached.as_ref()?;
+                let here = attached.link.ifindex == ifindex;
+                here.then_some((&mut bridge.agent, port.ofport, &attached.device))
+            });
+            let mut kernel = fast.path.kernel();
+            let (link, (agent, ofport, device)) = match (result, port) {
+                (Ok(link), Some(port)) if kernel.has_room() => (link, port),
+                (Ok(link), _) => {
+                    // The port has gone meanwhile, or there are too many.
+                    kernel.drop_link(ifindex, Some(link));
+                    continue;
+                }
+                (Err(error), _) => {
+                    tracing::warn!(ifindex, %error, "no fast path for the port");
+                    continue;
+                }
+            };
+            // The other way round a frame might come by both ways.
+            match device.stop_receiving(ifindex) {
+                Ok(stopped) => stopped
+                    .into_iter()
+                    .for_each(|stopped| fast.path.order(Task::End(stopped))),
+                Err(error) => tracing::error!(ifindex, %error, "frames come twice"),
+            }
+            if let Err(error) = kernel.hook(ifindex, link, is_internal) {
+                tracing::error!(ifindex, %error, "the port is deaf");
+            }
+            drop(kernel);
+            // Its flows can be the kernel's now.
+            agent.forget_translations_from(ofport);
+        }
+    }
+
     /// `fastpath.show`
     pub(super) fn show_fast_path(&mut self) -> Value {
         let now = self.now();
@@ -277,6 +368,7 @@ impl Switch {
             "active": true,
             "flows": flows,
             "masks": masks,
+            "ports": kernel.n_ports(),
             "statistics": kernel.statistics(),
             "refused": kernel.refused(),
             "puntsLost": lost,

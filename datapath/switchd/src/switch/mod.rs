@@ -7,6 +7,7 @@
 
 mod bridge;
 mod fast;
+mod linking;
 mod links;
 mod policer;
 mod port;
@@ -104,7 +105,12 @@ impl Switch {
             epoll::EventFlags::IN,
         )?;
         let mut rtnl = Rtnl::new()?;
-        let fast = fast_path.then(|| Fast::start(&mut rtnl, &rundir)).flatten();
+        let fast = if fast_path {
+            Fast::start(&mut rtnl, &rundir, queue.waker())
+        } else {
+            fast::leave(&rundir);
+            None
+        };
         if let Some(fast) = &fast {
             epoll::add(
                 &epoll,
@@ -180,6 +186,7 @@ impl Switch {
                 self.drain_links();
             }
             if commands {
+                self.take_links();
                 self.take_commands(budget);
             }
             self.resume_replies();

@@ -53,10 +53,11 @@ pub struct Attached {
 
 impl Attached {
     /// How the kernel gets a frame to the device.
-    fn target(&self, device_type: DeviceType, policed: bool) -> Target {
+    fn target(&self, device_type: DeviceType, policed: bool, shaped: bool) -> Target {
         let way = match device_type {
             DeviceType::Internal => Way::Receive,
-            DeviceType::System if self.link.peer_elsewhere => Way::Peer,
+            // What is received by the peer at once sees no queue.
+            DeviceType::System if self.link.peer_elsewhere && !shaped => Way::Peer,
             DeviceType::System => Way::Transmit,
         };
         // As for the Linux bridge: an Ethernet header and a tag beside what the MTU speaks of.
@@ -318,7 +319,8 @@ impl Port {
     /// Where the kernel may send the port's frames.
     pub fn target(&self) -> Option<Target> {
         let attached = self.attached.as_ref()?;
-        Some(attached.target(self.spec.device_type, self.policer.is_some()))
+        let (policed, shaped) = (self.policer.is_some(), self.shaping.is_some());
+        Some(attached.target(self.spec.device_type, policed, shaped))
     }
 
     /// As controllers are to see it; none while the device is away.
@@ -395,18 +397,14 @@ fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Resu
         tracing::debug!(port = name, %error, "large receive offload not changed");
     }
     let speed = link_speed(name).ok();
-    if fast.is_some_and(|fast| fast.attach(link.ifindex, name, false)) {
-        // The program leaves nothing to the host, so no shield is needed.
-        let device = Device::attach_for_sending(link.ifindex)?;
-        let attached = Attached {
-            device,
-            link,
-            speed,
-            shield: None,
-        };
-        return Ok((attached, None));
-    }
-    let device = Device::attach(link.ifindex)?;
+    let adopted = fast.is_some_and(|fast| fast.adopt(link.ifindex, false));
+    let device = if adopted {
+        Device::attach_for_sending(link.ifindex)?
+    } else {
+        let device = Device::attach(link.ifindex)?;
+        fast.inspect(|fast| fast.ask_for(link.ifindex, name, false));
+        device
+    };
     let (shield, warning) = match Shield::attach(rtnl, link.ifindex) {
         Ok(shield) => (Some(shield), None),
         Err(error) => {
@@ -446,9 +444,11 @@ fn open_internal(
     });
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
     let speed = link_speed(&spec.name).ok();
-    if let Some(fast) = fast {
+    if let Some(fast) = fast
+        && !fast.adopt(link.ifindex, true)
+    {
         // Without the program all of it comes by the tap.
-        fast.attach(link.ifindex, &spec.name, true);
+        fast.ask_for(link.ifindex, &spec.name, true);
     }
     Ok((
         Attached {

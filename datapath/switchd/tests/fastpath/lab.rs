@@ -18,7 +18,7 @@ const INTERNAL: u32 = 5;
 /// Number of the bridge within the fast path.
 const BRIDGE: u32 = 1;
 /// How long a frame may take on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longer than the fast path leaves alone what a program may still be at.
 const REST: Duration = Duration::from_millis(210);
@@ -124,8 +124,8 @@ impl Lab {
         let ports: Vec<Port> = ports.collect();
         let mut rtnl = Rtnl::new().unwrap();
         let punt = PuntDevice::open(&mut rtnl, "punt").unwrap();
-        let mut kernel = match Kernel::load(punt.ifindex(), None) {
-            Ok(kernel) => kernel,
+        let (mut kernel, mut linker) = match Kernel::load(punt.ifindex(), None) {
+            Ok(loaded) => loaded,
             Err(error) => {
                 eprintln!("skipped: no fast path here: {error}");
                 return None;
@@ -133,9 +133,9 @@ impl Lab {
         };
         for (port, number) in ports.iter().zip(1..) {
             let internal = number == INTERNAL;
-            kernel
-                .attach(port.link.ifindex, &port.link.name, internal)
-                .unwrap();
+            let ifindex = port.link.ifindex;
+            let link = linker.link(ifindex, &port.link.name, internal).unwrap();
+            kernel.hook(ifindex, link, internal).unwrap();
             let way = match number {
                 INTERNAL => Way::Receive,
                 3 | 4 => Way::Peer,
@@ -219,7 +219,10 @@ impl Lab {
                 return left;
             }
             if Instant::now() > end {
-                eprintln!("not seen to the end: port {in_port}, {:02x?}", &frame.bytes()[..frame.len().min(64)]);
+                eprintln!(
+                    "not seen to the end: port {in_port}, {:02x?}",
+                    &frame.bytes()[..frame.len().min(64)]
+                );
                 return left;
             }
         }

@@ -66,7 +66,9 @@ fn field(choice: u8, value: u8) -> Match {
         10 => ip().with_masked(OxmField::Ipv4Src, 0x0a00_0000u32, 0xff00_0000u32),
         11 => ip().with(OxmField::IpProto, 6u8).with(OxmField::TcpDst, v),
         12 => ip().with(OxmField::IpProto, 17u8).with(OxmField::UdpDst, v),
-        13 => ip().with(OxmField::IpProto, 1u8).with(OxmField::Icmpv4Type, v),
+        13 => ip()
+            .with(OxmField::IpProto, 1u8)
+            .with(OxmField::Icmpv4Type, v),
         14 => any().with(OxmField::Metadata, v),
         15 => any()
             .with(OxmField::EthType, 0x0806u16)
@@ -80,7 +82,9 @@ fn field(choice: u8, value: u8) -> Match {
         18 => any()
             .with(OxmField::EthType, 0x8847u16)
             .with(OxmField::MplsLabel, v),
-        19 => any().with(OxmField::EthType, 0x0806u16).with(OxmField::ArpSha, v),
+        19 => any()
+            .with(OxmField::EthType, 0x0806u16)
+            .with(OxmField::ArpSha, v),
         _ => ip().with(OxmField::IpDscp, v),
     }
 }
@@ -221,11 +225,7 @@ fn regroup(bridge: &mut Pipeline, command: GroupModCommand, id: u8, actions: &[(
         bucket.watch_port = n as u32 + 1;
         bucket
     });
-    let kind = [
-        GroupType::All,
-        GroupType::Select,
-        GroupType::FastFailover,
-    ][usize::from(id)];
+    let kind = [GroupType::All, GroupType::Select, GroupType::FastFailover][usize::from(id)];
     let mut request = group(u32::from(id) + 1, kind, buckets.collect());
     request.command = command;
     // A bucket whose actions do not go together is refused, and the group stays as it was.
@@ -318,10 +318,17 @@ impl Choice {
     pub fn packet(&self) -> Packet {
         let Choice { kind, value, .. } = *self;
         let v = value & 3;
-        let tags: Vec<(u16, u16)> = self.tags.iter().map(|(service, vid, upper)| {
-            // Priority and drop eligible indicator, too.
-            (if *service { 0x88a8 } else { 0x8100 }, vid | u16::from(*upper) << 12)
-        }).collect();
+        let tags: Vec<(u16, u16)> = self
+            .tags
+            .iter()
+            .map(|(service, vid, upper)| {
+                // Priority and drop eligible indicator, too.
+                (
+                    if *service { 0x88a8 } else { 0x8100 },
+                    vid | u16::from(*upper) << 12,
+                )
+            })
+            .collect();
         let padding = vec![0x5a; usize::from(self.padding) * usize::from(kind & 1)];
         let l3 = 14 + 4 * tags.len();
         let v4 = |proto: u8, segment: &[u8], options: &[u8], fragment: u16| {

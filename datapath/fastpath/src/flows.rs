@@ -1,0 +1,310 @@
+//! Flows of the pipeline as records, keys, masks and programs in the maps.
+
+use std::mem::offset_of;
+use std::time::Instant;
+
+use aya::maps::MapError;
+use weft_frame::{FlowKey, field};
+use weft_pipeline::{Counts, Translation};
+
+use crate::kernel::{Installed, Kernel, RECORDS};
+use crate::keys::{self, Kind};
+use crate::layout::{
+    Config, Count, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program, SHORT_WORDS,
+};
+use crate::masks::Added;
+use crate::program::compile;
+
+impl Kernel {
+    /// See [`weft_pipeline::FastPath::install`].
+    pub fn install(
+        &mut self,
+        bridge: u32,
+        key: &FlowKey,
+        translation: &Translation,
+    ) -> Result<u32, &'static str> {
+        let result = self.try_install(bridge, key, translation);
+        if let Err(why) = result {
+            *self.refused.entry(why).or_default() += 1;
+        }
+        result
+    }
+
+    fn try_install(
+        &mut self,
+        bridge: u32,
+        key: &FlowKey,
+        translation: &Translation,
+    ) -> Result<u32, &'static str> {
+        let in_port = key.get64(field::IN_PORT) as u32;
+        let source = *self
+            .targets
+            .get(&(bridge, in_port))
+            .ok_or("port without a device")?;
+        let hook = self
+            .hooks
+            .get(&source.ifindex)
+            .ok_or("port without the program")?;
+        if source.policed {
+            return Err("ingress policing");
+        }
+        let kind = keys::kind(&translation.mask).ok_or("match field")?;
+        let targets = &self.targets;
+        let resolve = |port: u32| targets.get(&(bridge, port)).copied();
+        let compiled = compile(
+            &translation.actions,
+            key,
+            &translation.mask,
+            !hook.is_internal,
+            resolve,
+            self.priority_of,
+        )?;
+        let now = Instant::now();
+        let number = self.records.take(now).ok_or("records in use")?;
+        let mask_words = keys::words(&translation.mask, kind);
+        let Some(mask) = self.add_mask(kind, &mask_words, now) else {
+            self.records.free(number, now);
+            return Err("too many masks");
+        };
+        let mut words = keys::words(key, kind);
+        for (word, mask) in words.iter_mut().zip(&mask_words) {
+            *word &= mask;
+        }
+        words[0] = u64::from(source.ifindex) << 32 | u64::from(mask);
+        let mut installed = Installed {
+            kind,
+            mask,
+            key: words,
+            in_ifindex: source.ifindex,
+            compiled,
+            long: None,
+            seen: self.count(number),
+        };
+        let result = self.write(number, &mut installed, now);
+        if let Err(why) = result {
+            self.release(number, &installed, now);
+            return Err(why);
+        }
+        let slot = number as usize;
+        if self.installed.len() <= slot {
+            self.installed.resize_with(slot + 1, || None);
+        }
+        self.installed[slot] = Some(installed);
+        self.n_installed += 1;
+        Ok(number)
+    }
+
+    /// Writes the record, then the key that leads to it.
+    fn write(
+        &mut self,
+        number: u32,
+        installed: &mut Installed,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let ops = &installed.compiled.ops;
+        let mut flow = Flow {
+            n_ops: ops.len() as u16,
+            ..Flow::default()
+        };
+        if ops.len() <= INLINE_OPS {
+            flow.op[..ops.len()].copy_from_slice(ops);
+        } else {
+            let long = self
+                .long_program(ops, now)
+                .ok_or("too many long programs")?;
+            installed.long = Some(long);
+            flow.program = long as u16;
+        }
+        flow.key[..installed.key.len()].copy_from_slice(&installed.key);
+        self.flows.set(number as usize, flow);
+        self.insert_key(installed, number).map_err(|_| "map full")
+    }
+
+    fn insert_key(&mut self, installed: &Installed, number: u32) -> Result<(), MapError> {
+        match installed.kind {
+            Kind::Short => self.short_keys.insert(array(&installed.key), number, 0),
+            Kind::Full => self.full_keys.insert(array(&installed.key), number, 0),
+        }
+    }
+
+    fn add_mask(&mut self, kind: Kind, words: &[u64], now: Instant) -> Option<u32> {
+        let masks = match kind {
+            Kind::Short => &mut self.short_masks,
+            Kind::Full => &mut self.full_masks,
+        };
+        let (id, added) = masks.add(words, now)?;
+        if added == Added::New {
+            let at = id as usize;
+            match kind {
+                Kind::Short => self.config.set_part(
+                    0,
+                    offset_of!(Config, short_mask) + at * 8 * SHORT_WORDS,
+                    array::<SHORT_WORDS>(words),
+                ),
+                Kind::Full => self.config.set_part(
+                    0,
+                    offset_of!(Config, full_mask) + at * 8 * FULL_WORDS,
+                    array::<FULL_WORDS>(words),
+                ),
+            }
+            self.publish_masks(kind);
+        }
+        Some(id)
+    }
+
+    /// Tells the program which masks to try, in which order.
+    pub(crate) fn publish_masks(&mut self, kind: Kind) {
+        let config = &mut self.config;
+        match kind {
+            Kind::Short => {
+                for (place, id) in self.short_masks.order().iter().enumerate() {
+                    config.set_part(0, offset_of!(Config, short_order) + place * 4, *id);
+                }
+                let n = self.short_masks.order().len() as u32;
+                config.set_part(0, offset_of!(Config, n_short), n);
+            }
+            Kind::Full => {
+                for (place, id) in self.full_masks.order().iter().enumerate() {
+                    config.set_part(0, offset_of!(Config, full_order) + place * 4, *id);
+                }
+                let n = self.full_masks.order().len() as u32;
+                config.set_part(0, offset_of!(Config, n_full), n);
+            }
+        }
+    }
+
+    fn long_program(&mut self, ops: &[Op], now: Instant) -> Option<u32> {
+        if let Some((number, users)) = self.long.numbers.get_mut(ops) {
+            *users += 1;
+            return Some(*number);
+        }
+        let number = self.long_records.take(now)?;
+        let mut program = Program {
+            op: [Op::default(); MAX_OPS],
+        };
+        program.op[..ops.len()].copy_from_slice(ops);
+        self.programs.set(number as usize, program);
+        self.long.numbers.insert(ops.to_vec(), (number, 1));
+        Some(number)
+    }
+
+    /// Takes back what a flow used, its key being out of the map.
+    pub(crate) fn release(&mut self, number: u32, installed: &Installed, now: Instant) {
+        let masks = match installed.kind {
+            Kind::Short => &mut self.short_masks,
+            Kind::Full => &mut self.full_masks,
+        };
+        if masks.remove(installed.mask, now) {
+            self.publish_masks(installed.kind);
+        }
+        if installed.long.is_some()
+            && let Some((long, users)) = self.long.numbers.get_mut(&installed.compiled.ops)
+        {
+            *users -= 1;
+            if *users == 0 {
+                let long = *long;
+                self.long.numbers.remove(&installed.compiled.ops);
+                self.long_records.free(long, now);
+            }
+        }
+        self.records.free(number, now);
+    }
+
+    /// See [`weft_pipeline::FastPath::remove`].
+    pub fn remove(&mut self, handle: u32) -> Counts {
+        let Some(mut installed) = self.lift(handle) else {
+            return Counts::default();
+        };
+        self.n_installed -= 1;
+        // It fails only if the key is not there, which is what is wanted.
+        let _ = match installed.kind {
+            Kind::Short => self.short_keys.remove(&array(&installed.key)),
+            Kind::Full => self.full_keys.remove(&array(&installed.key)),
+        };
+        let counts = self.take_new(handle, &mut installed);
+        self.release(handle, &installed, Instant::now());
+        counts
+    }
+
+    /// See [`weft_pipeline::FastPath::take_counts`].
+    pub fn take_counts(&mut self, handle: u32) -> Counts {
+        let Some(mut installed) = self.lift(handle) else {
+            return Counts::default();
+        };
+        let counts = self.take_new(handle, &mut installed);
+        self.installed[handle as usize] = Some(installed);
+        counts
+    }
+
+    /// Takes a flow's key out of its map, unless the key leads to another record by now.
+    pub(crate) fn remove_key_of(&mut self, installed: &Installed, number: u32) {
+        // It fails only if the key is not there, which is what is wanted.
+        let _ = match installed.kind {
+            Kind::Short => {
+                let key = array(&installed.key);
+                match self.short_keys.get(&key, 0) {
+                    Ok(there) if there != number => Ok(()),
+                    _ => self.short_keys.remove(&key),
+                }
+            }
+            Kind::Full => {
+                let key = array(&installed.key);
+                match self.full_keys.get(&key, 0) {
+                    Ok(there) if there != number => Ok(()),
+                    _ => self.full_keys.remove(&key),
+                }
+            }
+        };
+    }
+
+    fn lift(&mut self, handle: u32) -> Option<Installed> {
+        self.installed.get_mut(handle as usize)?.take()
+    }
+
+    /// The counters of a record, all CPUs together.
+    pub(crate) fn count(&self, number: u32) -> Count {
+        let mut sum = Count::default();
+        for cpu in 0..self.cpus {
+            let index = cpu as usize * RECORDS as usize + number as usize;
+            let count = self.counts.get(index).unwrap_or_default();
+            sum.packets = sum.packets.wrapping_add(count.packets);
+            sum.bytes = sum.bytes.wrapping_add(count.bytes);
+            sum.padding = sum.padding.wrapping_add(count.padding);
+        }
+        sum
+    }
+
+    /// What is new since last time, which ports are credited with at once.
+    fn take_new(&mut self, number: u32, installed: &mut Installed) -> Counts {
+        let now = self.count(number);
+        let seen = std::mem::replace(&mut installed.seen, now);
+        let packets = now.packets.wrapping_sub(seen.packets);
+        let bytes = now.bytes.wrapping_sub(seen.bytes);
+        let padding = now.padding.wrapping_sub(seen.padding);
+        if packets == 0 {
+            return Counts::default();
+        }
+        match installed.kind {
+            Kind::Short => self.short_masks.hit(installed.mask, packets),
+            Kind::Full => self.full_masks.hit(installed.mask, packets),
+        }
+        let port = self.port_counts.entry(installed.in_ifindex).or_default();
+        port.rx_packets += packets;
+        port.rx_bytes += bytes;
+        for output in &installed.compiled.outputs {
+            let port = self.port_counts.entry(output.ifindex).or_default();
+            port.tx_packets += packets;
+            port.tx_bytes = (port.tx_bytes + bytes)
+                .wrapping_add_signed(output.growth.wrapping_mul(packets as i64));
+            if output.padded {
+                port.tx_bytes += padding;
+            }
+        }
+        Counts { packets, bytes }
+    }
+}
+
+/// Words of a key of that kind.
+fn array<const N: usize>(words: &[u64]) -> [u64; N] {
+    std::array::from_fn(|i| words.get(i).copied().unwrap_or_default())
+}

@@ -1,0 +1,139 @@
+//! Devices that are ports: the program on them, what they have under way to user space, what passed them.
+
+use std::mem::offset_of;
+
+use aya::programs::tc::SchedClassifierLink;
+
+use crate::kernel::{Error, Hook, Kernel, PortCounts};
+use crate::layout::Port;
+use crate::linker::Link;
+
+impl Kernel {
+    /// The link that a process before us has left on a device, if there is one and it still holds.
+    pub fn adopt_link(&mut self, ifindex: u32) -> Option<Link> {
+        let program = self.program.as_mut()?;
+        let left = self.pins.as_ref()?.link(ifindex)?;
+        // The program there is this one already; replacing it by itself shows whether the device is still there.
+        let taken = SchedClassifierLink::try_from(left)
+            .map_err(|error| Error(error.to_string()))
+            .and_then(|link| Ok(program.attach_to_link(link)?))
+            .and_then(|id| Ok(program.take_link(id)?));
+        match taken {
+            Ok(link) => Some(Link(link)),
+            Err(error) => {
+                tracing::debug!(ifindex, %error, "a link of an earlier life is void");
+                self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+                None
+            }
+        }
+    }
+
+    /// Makes a device that has the program a port: from here on its frames are the switch's.
+    ///
+    /// # Errors
+    /// There are too many ports.
+    pub fn hook(&mut self, ifindex: u32, link: Link, is_internal: bool) -> Result<(), Error> {
+        let known = self.ports.get(&ifindex, 0).ok();
+        let slot = known
+            .or_else(|| self.slots.pop())
+            .ok_or_else(|| Error("too many ports".to_owned()))?;
+        if known.is_none() {
+            let port = Port {
+                internal: u64::from(is_internal),
+                ..Port::default()
+            };
+            self.punts.set(slot as usize, port);
+            if let Err(error) = self.ports.insert(ifindex, slot, 0) {
+                self.slots.push(slot);
+                self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+                return Err(error.into());
+            }
+        }
+        let hook = Hook {
+            slot,
+            is_internal,
+            _link: link.0,
+        };
+        self.hooks.insert(ifindex, hook);
+        Ok(())
+    }
+
+    /// Takes the program off a device, which may be gone already.
+    pub fn unhook(&mut self, ifindex: u32) {
+        if let Some(hook) = self.hooks.remove(&ifindex) {
+            let dropped = self
+                .punts
+                .get(hook.slot as usize)
+                .map_or(0, |port| port.dropped);
+            self.port_counts.entry(ifindex).or_default().rx_dropped += dropped;
+            let _ = self.ports.remove(&ifindex);
+            self.slots.push(hook.slot);
+            self.drop_link(ifindex, Some(Link(hook._link)));
+        }
+    }
+
+    /// Removes a link. The pin goes last: then the kernel does it by and by, and nobody waits.
+    pub fn drop_link(&self, ifindex: u32, link: Option<Link>) {
+        drop(link);
+        self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+    }
+
+    /// Whether one more port can be hooked.
+    pub fn has_room(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Whether a device is a port.
+    pub fn is_hooked(&self, ifindex: u32) -> bool {
+        self.hooks.contains_key(&ifindex)
+    }
+
+    /// Frames of a device that user space has taken from the punt device.
+    pub fn punted(&mut self, ifindex: u32, frames: u64) {
+        if let Some(hook) = self.hooks.get(&ifindex) {
+            let slot = hook.slot as usize;
+            if let Some(punt) = self.punts.get(slot) {
+                self.punts
+                    .set_part(slot, offset_of!(Port, taken), punt.taken + frames);
+            }
+        }
+    }
+
+    /// Frames sent to user space so far, by port: taken before the punt device is emptied, see [`Kernel::drained`].
+    pub fn punt_marks(&self) -> Vec<(u32, u64)> {
+        let sent = |slot: u32| self.punts.get(slot as usize).map_or(0, |punt| punt.sent);
+        self.hooks
+            .iter()
+            .map(|(ifindex, hook)| (*ifindex, sent(hook.slot)))
+            .collect()
+    }
+
+    /// The punt device was empty after those marks were taken: what was sent before and did not arrive was lost.
+    pub fn drained(&mut self, marks: &[(u32, u64)]) {
+        for (ifindex, sent) in marks {
+            if let Some(hook) = self.hooks.get(ifindex) {
+                let slot = hook.slot as usize;
+                if self.punts.get(slot).is_some_and(|punt| punt.taken < *sent) {
+                    self.punts.set_part(slot, offset_of!(Port, taken), *sent);
+                }
+            }
+        }
+    }
+
+    /// What passed a device in the kernel, as far as pipelines have asked for their counts.
+    pub fn port_counts(&self, ifindex: u32) -> PortCounts {
+        let mut counts = self.port_counts.get(&ifindex).copied().unwrap_or_default();
+        if let Some(hook) = self.hooks.get(&ifindex) {
+            counts.rx_dropped += self
+                .punts
+                .get(hook.slot as usize)
+                .map_or(0, |punt| punt.dropped);
+        }
+        counts
+    }
+
+    /// Forgets the counters of a device that is gone.
+    pub fn take_port_counts(&mut self, ifindex: u32) -> PortCounts {
+        self.port_counts.remove(&ifindex).unwrap_or_default()
+    }
+}
