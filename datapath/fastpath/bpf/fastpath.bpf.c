@@ -255,6 +255,46 @@ static inline_always int too_long(const struct __sk_buff *skb, const struct op *
   return skb->len > op->small && !skb->gso_size;
 }
 
+/* Writes into a network or transport header and brings checksums up to date, as frame/src/set_field.rs does. What is left to
+ * the device (CHECKSUM_PARTIAL) holds the sum of the pseudo-header, which the helpers know. */
+__attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 code, u32 flags, u32 small, u32 word) {
+  u32 at = small & 0xff, sum_at = small >> 8, size = flags & WRITE_SIZE, bytes = size == 2 ? 4 : 2;
+  u32 from = 0, to = word, start = at;
+  if (size == 2) {
+    if (bpf_skb_load_bytes(skb, start, &from, 4)) return -1;
+  } else {
+    u16 old = 0;
+    start = at & ~1; /* headers begin at even places */
+    if (bpf_skb_load_bytes(skb, start, &old, 2)) return -1;
+    from = old;
+    if (size == 0) {
+      u32 shift = (at & 1) * 8;
+      to = (old & ~((word >> 8 & 0xff) << shift)) | (word & 0xff) << shift;
+    }
+    to &= 0xffff;
+  }
+  if (from == to) return 0;
+  int summed = code >= OP_WRITE_IPV4 || flags & WRITE_TRANSPORT;
+  if (size == 2) {
+    if (bpf_skb_store_bytes(skb, start, &to, 4, summed ? 0 : BPF_F_RECOMPUTE_CSUM)) return -1;
+  } else {
+    u16 new = to;
+    if (bpf_skb_store_bytes(skb, start, &new, 2, summed ? 0 : BPF_F_RECOMPUTE_CSUM)) return -1;
+  }
+  if (code >= OP_WRITE_IPV4) {
+    u32 header = start - (code - OP_WRITE_IPV4) * 4;
+    if (bpf_l3_csum_replace(skb, header + 10, from, to, bytes)) return -1;
+  }
+  if (flags & WRITE_TRANSPORT) {
+    u64 how = bytes;
+    if (flags & WRITE_PSEUDO) how |= BPF_F_PSEUDO_HDR;
+    if (flags & WRITE_UDP) how |= BPF_F_MARK_MANGLED_0;
+    if (flags & WRITE_ALWAYS) how |= BPF_F_MARK_ENFORCE;
+    if (bpf_l4_csum_replace(skb, sum_at, from, to, how)) return -1;
+  }
+  return 0;
+}
+
 /* One operation other than the last output; nonzero: it failed. */
 static inline_always long apply(struct __sk_buff *skb, const struct op *op, const struct work *work) {
   u32 kept;
@@ -291,8 +331,8 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, cons
     struct op copy = *op;
     return bpf_skb_store_bytes(skb, op->flags ? 6 : 0, &copy.small, 6, 0);
   }
+  default: return write_header(skb, op->code, op->flags, op->small, op->word);
   }
-  return -1;
 }
 
 static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, u32 limit, const struct work *work) {

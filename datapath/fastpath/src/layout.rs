@@ -36,6 +36,9 @@ pub mod op_code {
     pub const PUSH_VLAN: u8 = 3;
     pub const SET_ETH: u8 = 5;
     pub const QUEUE: u8 = 6;
+    pub const WRITE: u8 = 7;
+    /// And as many words further as the piece is into the header.
+    pub const WRITE_IPV4: u8 = 8;
 }
 
 /// `enum op_flags`
@@ -44,6 +47,14 @@ pub mod op_flags {
     pub const PEER: u8 = 2;
     pub const INGRESS: u8 = 4;
     pub const RESTORE: u8 = 1;
+}
+
+/// `enum write_flags`
+pub mod write_flags {
+    pub const TRANSPORT: u8 = 4;
+    pub const PSEUDO: u8 = 8;
+    pub const UDP: u8 = 16;
+    pub const ALWAYS: u8 = 32;
 }
 
 /// `struct op`

@@ -16,6 +16,7 @@
 
 mod adopt;
 mod flows;
+mod headers;
 mod kernel;
 mod keys;
 mod layout;

@@ -4,6 +4,7 @@
 //! So the frame's state is followed here, tag by tag: as it is, and as the branch at hand wants it. Operations are only
 //! written where the frame is sent, and just those that lead from the one to the other.
 
+use crate::headers::{Headers, Pieces};
 use crate::layout::{MAX_OPS, Op, op_code, op_flags};
 use weft_frame::field::{self, Field};
 use weft_frame::{FlowKey, FlowMask};
@@ -76,6 +77,8 @@ struct State {
     /// `None`: as it came.
     eth_dst: Option<u64>,
     eth_src: Option<u64>,
+    /// What was written to the headers behind Ethernet.
+    pieces: Pieces,
     /// `SO_PRIORITY`, by which a device's queue is chosen.
     priority: u32,
 }
@@ -111,6 +114,7 @@ pub fn compile(
         tags: tags_of(key),
         eth_dst: None,
         eth_src: None,
+        pieces: Pieces::new(),
         priority: 0,
     };
     let mut compiler = Compiler {
@@ -160,6 +164,18 @@ fn finish(
     if at_ingress && actions.iter().any(is_peer) {
         op.flags |= op_flags::PEER;
     }
+}
+
+/// Whether a field is of the Ethernet header or a VLAN tag.
+fn is_ethernet(field: Field) -> bool {
+    let fields = [
+        field::ETH_DST,
+        field::ETH_SRC,
+        field::VLAN_VID,
+        field::VLAN_PCP,
+        field::VLAN_TCI,
+    ];
+    fields.contains(&field)
 }
 
 fn tags_of(key: &FlowKey) -> Vec<Tag> {
@@ -235,8 +251,15 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 Ok(())
             }
             HeaderOp::PopVlan => wanted.tags.pop().map(|_| ()).ok_or("no tag"),
+            HeaderOp::SetField { field, value, mask } if !is_ethernet(field) => {
+                let op = HeaderOp::SetField { field, value, mask };
+                Headers::new(self.key, self.mask).want(&op, &mut wanted.pieces)
+            }
             HeaderOp::SetField { field, value, mask } => self.set(field, value, mask, wanted),
             HeaderOp::Meter { .. } => Err("meter"),
+            HeaderOp::SetIpTtl(_) | HeaderOp::DecIpTtl => {
+                Headers::new(self.key, self.mask).want(op, &mut wanted.pieces)
+            }
             _ => Err("header edit"),
         }
     }
@@ -341,6 +364,11 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 small: tag.tpid,
                 word: u32::from(tag.tci) | u32::from(tag.kept) << 16,
             })?;
+        }
+        if self.present.pieces != wanted.pieces {
+            let from = std::mem::replace(&mut self.present.pieces, wanted.pieces.clone());
+            let (key, mask, tags) = (self.key, self.mask, self.present.tags.len());
+            Headers::new(key, mask).lead(&from, &wanted.pieces, tags, |op| self.push(op))?;
         }
         if self.present.priority != wanted.priority {
             self.present.priority = wanted.priority;
