@@ -6,6 +6,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -299,6 +300,22 @@ export class Lab {
   /** The database is fine and every switch is connected and holds what it should. */
   async isHealthy(): Promise<boolean> {
     return ((await this.rest('GET', '/healthz')).body as { status?: string }).status === 'ok';
+  }
+
+  /** A request to the datapath's control channel, on a connection of its own. */
+  async datapath(method: string, params: object): Promise<unknown> {
+    const socket = createConnection(`${this.rundir}/weft-datapath.sock`);
+    try {
+      socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`);
+      for await (const line of createInterface({ input: socket })) {
+        const { result, error } = JSON.parse(line) as { result?: unknown; error?: { message: string } };
+        if (error) throw new Error(error.message);
+        return result;
+      }
+      throw new Error(`${method}: no answer`);
+    } finally {
+      socket.destroy();
+    }
   }
 
   async stopWeft(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {

@@ -230,12 +230,13 @@ struct work {
   u32 bytes;       /* of the frame as it came in */
   u32 first_tci;   /* of its outermost tag */
   u32 counter;     /* number of the flow's counters on this CPU */
+  u32 l3;          /* where the network header is now: a tag beside the frame takes no room in it */
 };
 
 static inline_always u32 length_of(const struct __sk_buff *skb) { return skb->len + (skb->vlan_present ? 4 : 0); }
 
 /* A frame of legal length leaves with legal length, as in pipeline/src/execute.rs. */
-static inline_always long pad(struct __sk_buff *skb, const struct work *work, u32 counted) {
+static inline_always long pad(struct __sk_buff *skb, struct work *work, u32 counted) {
   u32 length = length_of(skb);
   if (length >= MIN_FRAME || work->bytes < MIN_FRAME) return 0;
   if (counted) {
@@ -257,8 +258,9 @@ static inline_always int too_long(const struct __sk_buff *skb, const struct op *
 
 /* Writes into a network or transport header and brings checksums up to date, as frame/src/set_field.rs does. What is left to
  * the device (CHECKSUM_PARTIAL) holds the sum of the pseudo-header, which the helpers know. */
-__attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 code, u32 flags, u32 small, u32 word) {
-  u32 at = small & 0xff, sum_at = small >> 8, size = flags & WRITE_SIZE, bytes = size == 2 ? 4 : 2;
+__attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 l3, u32 how, u32 small, u32 word) {
+  u32 code = how & 0xff, flags = how >> 8;
+  u32 at = l3 + (small & 0xff), sum_at = l3 + (small >> 8), size = flags & WRITE_SIZE, bytes = size == 2 ? 4 : 2;
   u32 from = 0, to = word, start = at;
   if (size == 2) {
     if (bpf_skb_load_bytes(skb, start, &from, 4)) return -1;
@@ -286,17 +288,17 @@ __attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 code, u32 
     if (bpf_l3_csum_replace(skb, header + 10, from, to, bytes)) return -1;
   }
   if (flags & WRITE_TRANSPORT) {
-    u64 how = bytes;
-    if (flags & WRITE_PSEUDO) how |= BPF_F_PSEUDO_HDR;
-    if (flags & WRITE_UDP) how |= BPF_F_MARK_MANGLED_0;
-    if (flags & WRITE_ALWAYS) how |= BPF_F_MARK_ENFORCE;
-    if (bpf_l4_csum_replace(skb, sum_at, from, to, how)) return -1;
+    u64 replace = bytes;
+    if (flags & WRITE_PSEUDO) replace |= BPF_F_PSEUDO_HDR;
+    if (flags & WRITE_UDP) replace |= BPF_F_MARK_MANGLED_0;
+    if (flags & WRITE_ALWAYS) replace |= BPF_F_MARK_ENFORCE;
+    if (bpf_l4_csum_replace(skb, sum_at, from, to, replace)) return -1;
   }
   return 0;
 }
 
 /* One operation other than the last output; nonzero: it failed. */
-static inline_always long apply(struct __sk_buff *skb, const struct op *op, const struct work *work) {
+static inline_always long apply(struct __sk_buff *skb, const struct op *op, struct work *work) {
   u32 kept;
   switch (op->code) {
   case OP_OUTPUT:
@@ -309,9 +311,11 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, cons
     return 0;
   case OP_POP_VLAN:
     if (bpf_skb_vlan_pop(skb)) return -1;
+    if (work->l3 > 14) work->l3 -= 4;
     return pad(skb, work, op->small);
   case OP_PUSH_VLAN:
     kept = work->first_tci & op->word >> 16;
+    if (skb->vlan_present) work->l3 += 4;
     if (bpf_skb_vlan_push(skb, htons(op->small), (op->word & 0xffff) | kept)) return -1;
     if (op->flags & PUSH_RESTORE) {
       u32 length = length_of(skb);
@@ -331,11 +335,11 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, cons
     struct op copy = *op;
     return bpf_skb_store_bytes(skb, op->flags ? 6 : 0, &copy.small, 6, 0);
   }
-  default: return write_header(skb, op->code, op->flags, op->small, op->word);
+  default: return write_header(skb, work->l3, op->code | op->flags << 8, op->small, op->word);
   }
 }
 
-static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, u32 limit, const struct work *work) {
+static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, u32 limit, struct work *work) {
   for (u32 i = 0; i < limit; i++, op++) {
     if (i >= n) break;
     if (op->code == OP_OUTPUT && op->flags & OUT_LAST) {
@@ -351,14 +355,14 @@ static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, 
   return TC_ACT_SHOT;
 }
 
-__attribute__((noinline)) int run_short(struct __sk_buff *skb, u32 number, const struct work *work) {
+__attribute__((noinline)) int run_short(struct __sk_buff *skb, u32 number, struct work *work) {
   const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
   if (!flow || !work) return TC_ACT_SHOT;
   return run(skb, flow->op, flow->n_ops, INLINE_OPS, work);
 }
 
 /* A program that does not fit the record. */
-__attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n, const struct work *work) {
+__attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n, struct work *work) {
   const struct program *program = bpf_map_lookup_elem(&PROGRAMS, &number);
   if (!program || !work) return TC_ACT_SHOT;
   return run(skb, program->op, n, MAX_OPS, work);
@@ -398,7 +402,7 @@ SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   }
   if (found < 0) return punt(skb, config, STAT_MISS);
   u32 number = found;
-  struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci};
+  struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci, .l3 = frame.at};
   work.counter = bpf_get_smp_processor_id() * config->flows + number;
   struct count *count = bpf_map_lookup_elem(&COUNTS, &work.counter);
   if (count) {

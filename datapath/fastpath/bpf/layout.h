@@ -31,8 +31,8 @@ enum op_code {
   OP_SET_VLAN = 4, /* word: TCI | kept bits << 16 */
   OP_SET_ETH = 5,  /* flags: 0 destination, 1 source; six bytes from small on */
   OP_QUEUE = 6,    /* word: skb->priority, which chooses a class of the device's queueing discipline */
-  OP_WRITE = 7,    /* flags: log2 of the bytes, write_flags; small: offset | that of the transport checksum << 8; word: as in the
-                      frame; of a byte the value | bits to write << 8 */
+  OP_WRITE = 7,    /* flags: log2 of the bytes, write_flags; small: offset | that of the transport checksum << 8, both from
+                      the network header on; word: as in the frame; of a byte the value | bits to write << 8 */
   OP_WRITE_IPV4 = 8, /* up to 12: the same in an IPv4 header, so many words from its begin */
 };
 enum op_flags { OUT_LAST = 1, OUT_PEER = 2, OUT_INGRESS = 4, PUSH_RESTORE = 1 };

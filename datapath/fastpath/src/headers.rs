@@ -82,7 +82,7 @@ impl<'a> Headers<'a> {
     }
 
     /// Bytes of the network header.
-    fn l3_bytes(&self) -> u32 {
+    fn l3_bytes(&self) -> u8 {
         if self.kind() == ethertype::IPV6 {
             40
         } else {
@@ -221,7 +221,7 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// The operations that lead from one state of the headers to another, of a frame that has so many tags now.
+    /// The operations that lead from one state of the headers to another.
     ///
     /// # Errors
     /// Why the program cannot do it.
@@ -229,7 +229,6 @@ impl<'a> Headers<'a> {
         &self,
         from: &Pieces,
         to: &Pieces,
-        tags: usize,
         mut push: impl FnMut(Op) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
         let mut pieces: Vec<&Piece> = from.keys().chain(to.keys()).collect();
@@ -251,16 +250,15 @@ impl<'a> Headers<'a> {
                 value |= original & restore;
                 mask |= restore;
             }
-            push(self.op(piece, value, mask, tags)?)?;
+            push(self.op(piece, value, mask))?;
         }
         Ok(())
     }
 
-    fn op(&self, piece: &Piece, value: u32, mask: u32, tags: usize) -> Result<Op, &'static str> {
-        // The kernel keeps the outermost tag beside the frame.
-        let l3 = 14 + 4 * tags.saturating_sub(1) as u32;
-        let l4 = l3 + self.l3_bytes();
-        let at = if piece.transport { l4 } else { l3 } + u32::from(piece.at);
+    fn op(&self, piece: &Piece, value: u32, mask: u32) -> Op {
+        // From the network header on: where that begins only the program knows, as nobody may have looked at the tags.
+        let l4 = self.l3_bytes();
+        let at = if piece.transport { l4 } else { 0 } + piece.at;
         let pseudo = matches!(piece.sums, Sums::HeaderAndPseudo | Sums::Pseudo);
         let sum = match self.proto() {
             _ if !(pseudo || piece.sums == Sums::Transport) || !self.has(present::L4) => None,
@@ -290,14 +288,13 @@ impl<'a> Headers<'a> {
             Sums::Header | Sums::HeaderAndPseudo => op_code::WRITE_IPV4 + (piece.at & !1) / 4,
             _ => op_code::WRITE,
         };
-        let place = |at: u32| u8::try_from(at).map_err(|_| "header far behind");
-        let sum = place(sum.map_or(0, |sum| l4 + sum))?;
-        Ok(Op {
+        let sum = sum.map_or(0, |sum| l4 + sum);
+        Op {
             code: header,
             flags: size | transport | udp,
-            small: u16::from(place(at)?) | u16::from(sum) << 8,
+            small: u16::from(at) | u16::from(sum) << 8,
             word,
-        })
+        }
     }
 }
 

@@ -367,8 +367,8 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
         }
         if self.present.pieces != wanted.pieces {
             let from = std::mem::replace(&mut self.present.pieces, wanted.pieces.clone());
-            let (key, mask, tags) = (self.key, self.mask, self.present.tags.len());
-            Headers::new(key, mask).lead(&from, &wanted.pieces, tags, |op| self.push(op))?;
+            let headers = Headers::new(self.key, self.mask);
+            headers.lead(&from, &wanted.pieces, |op| self.push(op))?;
         }
         if self.present.priority != wanted.priority {
             self.present.priority = wanted.priority;

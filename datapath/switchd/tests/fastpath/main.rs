@@ -126,11 +126,10 @@ fn kernel_equals_pipeline() {
     let lab = lab.into_inner();
     let by_kernel = lab.sent - lab.by_user;
     println!("{} frames, {by_kernel} by the kernel", lab.sent);
-    println!(
-        "{:?} {:?}",
-        lab.kernel().statistics(),
-        lab.kernel().refused()
-    );
+    {
+        let kernel = lab.kernel();
+        println!("{:?} {:?}", kernel.statistics(), kernel.refused());
+    }
     result.unwrap();
     assert!(by_kernel > lab.sent / 5, "the kernel did next to nothing");
 }
