@@ -58,7 +58,7 @@ export class FakeDatapath {
     const bridge = this.bridges.get(String(params['bridge']));
     switch (method) {
       case 'version':
-        return { name: 'weft-datapath', version: '0', api: 1, pid: 1, startedAtMs: 0 };
+        return { name: 'weft-datapath', version: '0', api: 1, pid: 1, startedAtMs: 0, forwarding: 'user-space' };
       case 'bridge.list':
         return [...this.bridges.values()].map((each) => each.params);
       case 'bridge.ensure': {

@@ -154,6 +154,8 @@ export interface VersionInfo {
   readonly api: number;
   readonly pid: number;
   readonly startedAtMs: number;
+  /** Who forwards known flows. */
+  readonly forwarding: 'kernel' | 'user-space';
 }
 
 export interface PortChanged {

@@ -38,15 +38,30 @@ impl Linker {
         Linker { pinned, bpf, pins }
     }
 
+    /// Tries whether the kernel has TCX at all, on a device that is no port.
+    ///
+    /// # Errors
+    /// It has not (before Linux 6.6), or we may not.
+    pub fn probe(&mut self, name: &str) -> Result<(), Error> {
+        let program = self.program()?;
+        let order = TcAttachOptions::TcxOrder(LinkOrder::default());
+        let id = program.attach_with_options(name, TcAttachType::Egress, order)?;
+        Ok(program.detach(id)?)
+    }
+
+    fn program(&mut self) -> Result<&mut SchedClassifier, Error> {
+        match &mut self.pinned {
+            Some(program) => Ok(program),
+            None => program(&mut self.bpf),
+        }
+    }
+
     /// Puts the program on a device, where it stays until the link is removed ([`crate::Kernel::unhook`]).
     ///
     /// # Errors
     /// Of the kernel, as when the device is gone.
     pub fn link(&mut self, ifindex: u32, name: &str, is_internal: bool) -> Result<Link, Error> {
-        let program = match &mut self.pinned {
-            Some(program) => program,
-            None => program(&mut self.bpf)?,
-        };
+        let program = self.program()?;
         let order = TcAttachOptions::TcxOrder(LinkOrder::default());
         let id = program.attach_with_options(name, hook_of(is_internal), order)?;
         let link = program.take_link(id)?;

@@ -22,6 +22,7 @@ const MTU: u32 = 65_535;
 pub struct PuntDevice {
     socket: PacketSocket,
     ifindex: u32,
+    near: String,
     counters: Counters,
     lost: u64,
     /// Keeps the host's stack from taking the frames for its own.
@@ -53,6 +54,7 @@ impl PuntDevice {
         Ok(PuntDevice {
             socket,
             ifindex: near.ifindex,
+            near: near.name,
             counters: Counters::default(),
             lost: 0,
             _shield: shield,
@@ -62,6 +64,11 @@ impl PuntDevice {
     /// Where the fast path puts frames.
     pub fn ifindex(&self) -> u32 {
         self.ifindex
+    }
+
+    /// The name of that device.
+    pub fn name(&self) -> &str {
+        &self.near
     }
 
     /// Receives what waits, at most a batch; see [`crate::Device::receive`]. Marks are interface indices.

@@ -90,11 +90,11 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
-    let switch = start_switch(queue, rundir.path(), options.wants_fast_path())?;
+    let (switch, fast_path) = start_switch(queue, rundir.path(), options.wants_fast_path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(control(options, handle, &rundir, tls));
+    let result = runtime.block_on(control(options, handle, &rundir, tls, fast_path));
     // Connections and their sockets first, so that nobody finds a switch that is half gone.
     runtime.shutdown_timeout(Duration::from_millis(200));
     let stopped = switch.join();
@@ -128,15 +128,20 @@ fn check_privileges() -> Result<(), Failure> {
     .into())
 }
 
+type SwitchThread = JoinHandle<std::io::Result<()>>;
+
+/// Starts the switch thread; whether it has the fast path.
 fn start_switch(
     queue: CommandQueue,
     rundir: &Path,
     fast_path: bool,
-) -> Result<JoinHandle<std::io::Result<()>>, Failure> {
+) -> Result<(SwitchThread, bool), Failure> {
     let switch = Switch::new(queue, rundir.to_owned(), fast_path)?;
-    Ok(std::thread::Builder::new()
+    let has_fast_path = switch.has_fast_path();
+    let thread = std::thread::Builder::new()
         .name("switch".to_owned())
-        .spawn(move || switch.run())?)
+        .spawn(move || switch.run())?;
+    Ok((thread, has_fast_path))
 }
 
 async fn control(
@@ -144,10 +149,17 @@ async fn control(
     switch: SwitchHandle,
     rundir: &Rundir,
     tls: Option<Tls>,
+    fast_path: bool,
 ) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let control = Control::new(switch.clone(), rundir.path(), tls, options.keep_interfaces);
+    let control = Control::new(
+        switch.clone(),
+        rundir.path(),
+        tls,
+        options.keep_interfaces,
+        fast_path,
+    );
     let work = async {
         let _socket = control.listen()?;
         for bridge in &options.bridges {

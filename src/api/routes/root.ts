@@ -41,6 +41,7 @@ export function rootRoutes(app: App, services: Services): void {
           lastError: datapath.lastError,
           pid: datapath.version?.pid ?? null,
           version: datapath.version?.version ?? null,
+          forwarding: datapath.version?.forwarding ?? null,
         },
         switches: list,
         faults: reading.faults.map(({ table, name, column, message }) => ({ table, name, column, message })),

@@ -14,7 +14,16 @@ export const HealthView = component(
       bytes: orNull(Type.Integer()),
       error: orNull(Type.String()),
     }),
-    datapath: Type.Object({ ...health, pid: orNull(Type.Integer()), version: orNull(Type.String()) }),
+    datapath: Type.Object({
+      ...health,
+      pid: orNull(Type.Integer()),
+      version: orNull(Type.String()),
+      forwarding: orNull(
+        Type.Union([Type.Literal('kernel'), Type.Literal('user-space')], {
+          description: 'Who forwards known flows: the kernel by eBPF, or weft-datapath itself',
+        }),
+      ),
+    }),
     switches: Type.Array(Type.Object({ bridge: Type.String(), inSync: Type.Boolean(), ...health })),
     faults: Type.Array(
       Type.Object({

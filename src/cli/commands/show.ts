@@ -15,6 +15,7 @@ interface Health {
     readonly lastError: string | null;
     readonly pid: number | null;
     readonly version: string | null;
+    readonly forwarding?: string | null;
   };
   readonly faults: readonly Note[];
 }
@@ -71,7 +72,7 @@ function headOf(
 ): string {
   const colour = { ok: style.good, degraded: style.warn, failed: style.bad }[status];
   const path = datapath.connected
-    ? `datapath ${datapath.version ?? ''} (pid ${datapath.pid ?? '?'})`
+    ? `datapath ${datapath.version ?? ''} (pid ${datapath.pid ?? '?'})${datapath.forwarding ? `, known flows in ${datapath.forwarding === 'kernel' ? 'the kernel' : 'user space'}` : ''}`
     : style.bad(`no datapath${datapath.lastError === null ? '' : `: ${datapath.lastError}`}`);
   const trouble = database.error === null ? '' : `, ${style.bad(`database: ${database.error}`)}`;
   return `${style.bold(`weftd ${version}`)} at ${address}: ${colour(status)}, ${path}${trouble}`;

@@ -49,6 +49,8 @@ struct Inner {
     /// By the name of the program that each stands for.
     pid_files: Mutex<BTreeMap<String, PidFile>>,
     started_at_ms: u64,
+    /// The kernel forwards what it can.
+    fast_path: bool,
 }
 
 /// What a bridge's connections are to be, and those that keep them so.
@@ -66,6 +68,7 @@ impl Control {
         rundir: &Path,
         tls: Option<Tls>,
         keep_interfaces: bool,
+        fast_path: bool,
     ) -> Control {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -82,6 +85,7 @@ impl Control {
                 keep_interfaces: Mutex::new(keep_interfaces),
                 pid_files: Mutex::default(),
                 started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+                fast_path,
             }),
         }
     }
@@ -133,6 +137,7 @@ impl Control {
                 "api": 1,
                 "pid": std::process::id(),
                 "startedAtMs": self.inner.started_at_ms,
+                "forwarding": if self.inner.fast_path { "kernel" } else { "user-space" },
             })),
             Request::EnsureBridge(spec) => self.ensure_bridge(spec).await,
             Request::RemoveBridge(name) => self.remove_bridge(name).await,

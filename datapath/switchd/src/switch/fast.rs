@@ -117,7 +117,8 @@ impl Fast {
             let name = name_of(rundir);
             let punt = PuntDevice::open(rtnl, &name)?;
             let loaded = Kernel::load(punt.ifindex(), Some(&name)).map_err(Failure::from);
-            let started = loaded.and_then(|(mut kernel, linker)| {
+            let started = loaded.and_then(|(mut kernel, mut linker)| {
+                linker.probe(punt.name())?;
                 kernel.set_queues(priority_of);
                 let (tasks, linked) = linking::start(linker, wake)?;
                 Ok((kernel, tasks, linked))

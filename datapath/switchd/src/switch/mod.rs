@@ -140,6 +140,11 @@ impl Switch {
         })
     }
 
+    /// Whether the kernel forwards what it can.
+    pub fn has_fast_path(&self) -> bool {
+        self.fast.is_some()
+    }
+
     /// Works until told to stop, or until the control thread is gone; then gives all devices back.
     pub fn run(mut self) -> io::Result<()> {
         // As Open vSwitch's own start script does: hosts that keep the machine busy must not starve their switch.
