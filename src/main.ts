@@ -337,6 +337,12 @@ async function main(options: Options, log: Logger): Promise<void> {
   // Servers of their own see to the managers that their database names.
   if (!servers) managers.start();
   for (const target of remotes) listeners.push(await Listener.open(ovsdb, target, tls));
+  // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up, nor must
+  // the API, which nothing at boot asks.
+  const announced = orchestrator
+    .synced(READY_TIMEOUT_MS)
+    .catch((error: Error) => log.warn(error.message))
+    .then(() => notifyService('READY=1'));
   await orchestrator.synced(HEAD_START_MS).catch(() => undefined);
 
   const { startApi } = await import('./api/start.js');
@@ -357,9 +363,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     { http: late.api.listeners.map(({ url }) => url).join(' '), db: options.db, rundir: options.rundir },
     'ready',
   );
-  // Whatever is ordered after us finds its interfaces; a bridge that cannot be helped must not hold the boot up.
-  await orchestrator.synced(READY_TIMEOUT_MS).catch((error: Error) => log.warn(error.message));
-  await notifyService('READY=1');
+  await announced;
 }
 
 interface OpenDatabase {

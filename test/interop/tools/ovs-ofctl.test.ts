@@ -39,13 +39,15 @@ async function must(whose: 'ovs' | 'weft', line: string): Promise<string> {
 
 /** What differs from call to call: transaction ids, times. */
 function normalized(text: string): string {
-  return text
-    .replaceAll(/\(xid=0x[0-9a-f]+\)/g, '(xid)')
-    .replaceAll(/duration[:=][\d.]+s/g, 'duration')
-    .replaceAll(/(idle|hard)_age=\d+/g, '$1_age')
-    // Actions that Open vSwitch's tool has no names for.
-    .replaceAll(' push_pbb pop_pbb copy_ttl_out copy_ttl_in', '')
-    .trim();
+  return (
+    text
+      .replaceAll(/\(xid=0x[0-9a-f]+\)/g, '(xid)')
+      .replaceAll(/duration[:=][\d.]+s/g, 'duration')
+      .replaceAll(/(idle|hard)_age=\d+/g, '$1_age')
+      // Actions that Open vSwitch's tool has no names for.
+      .replaceAll(' push_pbb pop_pbb copy_ttl_out copy_ttl_in', '')
+      .trim()
+  );
 }
 
 beforeAll(async () => {
