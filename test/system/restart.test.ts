@@ -56,7 +56,9 @@ test('kill -9 of weftd: no packet of a known flow lost, nothing that is right is
   // The first pings may have been flooded before their senders were learned.
   const before = await until('both hosts are learned', async () => {
     const flows = await dump();
-    return flows.filter((flow) => flow.includes('dl_src') && flow.includes('idle_timeout')).length >= 2 && flows;
+    return (
+      flows.filter((flow) => flow.includes('dl_src') && flow.includes('idle_timeout')).length >= 2 && flows
+    );
   });
   const pinging = a.ping('10.99.0.2', 1500, 0.002);
   const old = await killed('weftd');
