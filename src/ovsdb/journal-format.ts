@@ -79,7 +79,8 @@ function rowToRecord(table: TableSchema, old: Row | null, row: Row | null): Json
     if (column.ephemeral) continue;
     const now = row.fields[column.name];
     const before = old ? old.fields[column.name] : column.defaultDatum;
-    if (now && now !== before && !(before && equalDatums(now, before))) fields[column.name] = datumToJson(now, column.type);
+    if (now && now !== before && !(before && equalDatums(now, before)))
+      fields[column.name] = datumToJson(now, column.type);
   }
   return old && Object.keys(fields).length === 0 ? undefined : fields;
 }
