@@ -79,6 +79,7 @@ export class Orchestrator {
   /** Counts desired states, and which of them the datapath has. */
   #wanted = 0;
   #done = 0;
+  #drivenTo = 0;
   #isDue = false;
   #working: Promise<void> | null = null;
   /** Somebody waits for what is due. */
@@ -147,6 +148,7 @@ export class Orchestrator {
     this.hurry();
     const bridges = (this.#reading?.network.bridges ?? []).filter(({ name }) => bridge === undefined || name === bridge);
     if (bridge === undefined || bridges.length === 0 || bridges.some(isOurs)) await this.#brought(endMs);
+    else await this.#driven(endMs);
     await Promise.all(
       bridges.map(async ({ name }) => {
         const fault = this.#faults.get(name) ?? this.#portFaults.get(port ?? '');
@@ -194,6 +196,16 @@ export class Orchestrator {
       if (fault !== undefined) throw new Error(fault);
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) throw new Error(this.#client.isConnected ? 'weft-datapath is not done yet' : 'weft-datapath is not connected');
+      await this.#nextTurn(leftMs);
+    }
+  }
+
+  /** Resolves when the drivers of switches that are not ours know of the present desired state. */
+  async #driven(endMs: number): Promise<void> {
+    const wanted = this.#wanted;
+    while (this.#drivenTo < wanted) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error('weftd is not done yet with what came before');
       await this.#nextTurn(leftMs);
     }
   }
@@ -247,7 +259,7 @@ export class Orchestrator {
 
   async #pause(): Promise<void> {
     const leftMs = this.#notBeforeMs - performance.now();
-    // Who waits for a switch that is not ours asks its driver alone, which must know of the change by then.
+    // A switch that is not ours is told at once.
     const isFree = this.#reading?.network.bridges.every(isOurs) !== true;
     if (this.#isUrgent || isFree || leftMs <= 0) return;
     await new Promise<void>((resolve) => {
@@ -269,6 +281,8 @@ export class Orchestrator {
     try {
       await this.#drive(bridges.filter((bridge) => !isOurs(bridge)));
       await this.#dropDrivers(bridges);
+      this.#drivenTo = wanted;
+      for (const wake of [...this.#waiters]) wake();
     } catch (error) {
       this.options.log.error({ err: error }, 'a switch that is not ours could not be driven');
       this.#retryLater();
