@@ -22,6 +22,9 @@ impl Sink for Log {
     }
 }
 
+/// Nicira's vendor number and the subtype of `learn`.
+const LEARN: [u8; 6] = [0, 0, 0x23, 0x20, 0, 16];
+
 const PORTS: [u32; 4] = [1, 2, 3, weft_openflow::port_no::LOCAL];
 
 fn apply(pipeline: &mut Pipeline, message: &Message, metered: &mut bool) {
@@ -65,6 +68,8 @@ fuzz_target!(|bytes: &[u8]| {
         );
     }
     let mut metered = false;
+    // A frame that teaches a flow changes what becomes of the next one.
+    let learns = bytes.windows(LEARN.len()).any(|window| window == LEARN);
     let mut rest = bytes;
     while let Frame::Whole(length) = next_frame(rest) {
         let (message, tail) = rest.split_at(length);
@@ -83,7 +88,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let first = run(&mut pipeline);
     let second = run(&mut pipeline);
-    if !metered {
+    if !metered && !learns {
         assert_eq!(first, second, "from the tables, and from the cache");
     }
     let _ = pipeline.expire(10_000_000_000);
