@@ -43,8 +43,16 @@ export interface ActiveMirror {
   readonly destinations: ReadonlySet<LogicalPortId>;
 }
 
+const known = new WeakMap<Bridge, readonly ActiveMirror[]>();
+
 /** Those that have somewhere to copy to and something to copy, by name. */
 export function activeMirrors(bridge: Bridge): readonly ActiveMirror[] {
+  let list = known.get(bridge);
+  if (list === undefined) known.set(bridge, (list = findMirrors(bridge)));
+  return list;
+}
+
+function findMirrors(bridge: Bridge): ActiveMirror[] {
   const ids = new Map(portViews(bridge).map((view) => [view.port.name, view.id]));
   const idsOf = (names: readonly string[]) => new Set(names.flatMap((name) => ids.get(name) ?? []));
   const byName = [...bridge.mirrors].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

@@ -2,7 +2,7 @@
  * NetFlow version 5, as Cisco's "NetFlow Export Datagram Format" has it: IPv4 only, up to 30 records in a datagram.
  */
 import { bytesOf, layout, reserved, u16, u32, u8 } from '../layout.js';
-import type { FlowRecord, Observer } from './record.js';
+import { sinceBoot, type FlowRecord, type Observer } from './record.js';
 
 const Header = layout({
   version: u16,
@@ -59,7 +59,7 @@ export function encodeNetFlow5(
     Header.write(datagram, 0, {
       version: 5,
       count: some.length,
-      sysUptimeMs: sinceBoot(nowMs, observer),
+      sysUptimeMs: sinceBoot(nowMs, observer.bootMs),
       unixSeconds: Math.floor(nowMs / 1000),
       unixNanoseconds: Math.floor((nowMs % 1000) * 1e6),
       flowSequence: (sequence + from) >>> 0,
@@ -77,8 +77,8 @@ export function encodeNetFlow5(
         outputIfIndex: narrow(record.outputIfIndex),
         packets: Number(record.packets),
         octets: Number(record.octets),
-        firstMs: sinceBoot(record.firstMs, observer),
-        lastMs: sinceBoot(record.lastMs, observer),
+        firstMs: sinceBoot(record.firstMs, observer.bootMs),
+        lastMs: sinceBoot(record.lastMs, observer.bootMs),
       });
     datagrams.push(datagram);
   }
@@ -101,9 +101,4 @@ function withinCounters(record: FlowRecord): FlowRecord[] {
 /** ifIndex has 16 bits here; one that does not fit is said to be unknown rather than another's. */
 function narrow(ifIndex: number): number {
   return ifIndex > 0xffff ? 0 : ifIndex;
-}
-
-/** ms on the clock that starts at boot; wraps as 32 bits do. */
-function sinceBoot(unixMs: number, { bootMs }: Observer): number {
-  return Math.max(0, Math.round(unixMs - bootMs)) >>> 0;
 }

@@ -51,5 +51,10 @@ export interface Observer {
   readonly bootMs: number;
 }
 
+/** ms on the clock of NetFlow's records, which starts at boot; wraps as 32 bits do. */
+export function sinceBoot(unixMs: number, bootMs: number): number {
+  return Math.max(0, Math.round(unixMs - bootMs)) >>> 0;
+}
+
 /** Octets of UDP payload that reach a collector over Ethernet without fragments, even through a tunnel. */
 export const DATAGRAM_BYTES = 1400;

@@ -2,7 +2,7 @@
  * Templates of NetFlow v9 (RFC 3954 §5.2) and IPFIX (RFC 7011 §3.4): each field declared once, with its number in both
  * registries, its size, and where its value comes from.
  */
-import type { FlowRecord } from './record.js';
+import { sinceBoot, type FlowRecord } from './record.js';
 
 export type Version = 'netflow9' | 'ipfix';
 
@@ -27,8 +27,6 @@ const field = (
 /** The registries agree on most numbers (RFC 5102 took over NetFlow's). */
 const both = (name: string, number: number, bytes: number, value: Value) =>
   field(name, { netflow9: number, ipfix: number }, bytes, value);
-
-const sinceBoot = (unixMs: number, bootMs: number) => Math.max(0, Math.round(unixMs - bootMs)) >>> 0;
 
 /** What precedes the addresses, and what follows. */
 const FIELDS: readonly TemplateField[] = [
@@ -89,13 +87,18 @@ function template(
   return { id, fields: own, size: own.reduce((sum, { bytes }) => sum + bytes, 0), fits };
 }
 
-/** Template ids begin at 256 (RFC 7011 §3.4.1). */
-export function templatesOf(version: Version): readonly Template[] {
+function templatesOf(version: Version): readonly Template[] {
   return [
     template(256, version, [...IPV4, ...FIELDS, ICMP4], ({ source }) => source.length === 4),
     template(257, version, [...IPV6, ...FIELDS, ICMP6], ({ source }) => source.length === 16),
   ];
 }
+
+/** Template ids begin at 256 (RFC 7011 §3.4.1). */
+export const TEMPLATES: Readonly<Record<Version, readonly Template[]>> = {
+  netflow9: templatesOf('netflow9'),
+  ipfix: templatesOf('ipfix'),
+};
 
 /** Writes a record; `view` has {@link Template.size} bytes from `offset`. */
 export function writeRecord(

@@ -1,7 +1,7 @@
 /** Messages of NetFlow v9 (RFC 3954) and IPFIX (RFC 7011), which differ in their headers and in a few numbers. */
 import { layout, u16, u32 } from '../layout.js';
-import { DATAGRAM_BYTES, type FlowRecord, type Observer } from './record.js';
-import { templatesOf, writeRecord, type Template, type Version } from './template.js';
+import { DATAGRAM_BYTES, sinceBoot, type FlowRecord, type Observer } from './record.js';
+import { TEMPLATES, writeRecord, type Template, type Version } from './template.js';
 
 const NetFlow9Header = layout({
   version: u16,
@@ -102,7 +102,7 @@ export function encodeTemplated(
   nowMs: number,
   withTemplates: boolean,
 ): { datagrams: Uint8Array[]; sequence: Sequence } {
-  const templates = templatesOf(version);
+  const templates = TEMPLATES[version];
   const datagrams: Uint8Array[] = [];
   let { sent } = sequence;
   let sets: PackedSet[] = [];
@@ -158,7 +158,7 @@ function message(
     NetFlow9Header.write(datagram, 0, {
       version: 9,
       count: sets.reduce((sum, { records }) => sum + records, 0),
-      sysUptimeMs: Math.max(0, Math.round(nowMs - observer.bootMs)) >>> 0,
+      sysUptimeMs: sinceBoot(nowMs, observer.bootMs),
       unixSeconds: seconds,
       sequence,
       sourceId: observer.domainId,
