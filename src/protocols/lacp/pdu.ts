@@ -22,6 +22,18 @@ const ethernet = {
   _ethertype: constant(u16, SLOW_PROTOCOLS_ETHERTYPE),
 };
 
+/** Flags of a party's state, from the lowest bit up (§6.4.2.3, h). */
+export const LACP_STATE_BITS = [
+  'activity',
+  'timeout',
+  'aggregation',
+  'synchronized',
+  'collecting',
+  'distributing',
+  'defaulted',
+  'expired',
+] as const;
+
 /** Information about one side (§6.4.2.3, d to k). */
 const Party = layout({
   systemPriority: u16,
@@ -29,16 +41,7 @@ const Party = layout({
   key: u16,
   portPriority: u16,
   portId: u16,
-  state: bits(
-    'activity',
-    'timeout',
-    'aggregation',
-    'synchronized',
-    'collecting',
-    'distributing',
-    'defaulted',
-    'expired',
-  ),
+  state: bits(...LACP_STATE_BITS),
   _reserved: reserved(3),
 });
 

@@ -1,7 +1,8 @@
 /** `bond/…` and `lacp/…`: bonds and what their partners say. */
 import { BondError } from '../../programs/index.js';
 import type { BondCommand, BondStatus } from '../../programs/index.js';
-import type { LacpMemberStatus, LacpParty, LacpState, LacpStatus } from '../../protocols/index.js';
+import { LACP_STATE_BITS } from '../../protocols/index.js';
+import type { LacpMemberStatus, LacpParty, LacpStatus } from '../../protocols/index.js';
 import { CommandError, command } from '../command.js';
 import type { Command } from '../command.js';
 import type { SwitchView } from '../view.js';
@@ -144,19 +145,8 @@ function primaryText({ primary, members }: BondStatus): string {
   return members.some(({ name }) => name === primary) ? primary : `${primary} (no such member)`;
 }
 
-const STATE_WORDS: readonly (keyof LacpState)[] = [
-  'activity',
-  'timeout',
-  'aggregation',
-  'synchronized',
-  'collecting',
-  'distributing',
-  'defaulted',
-  'expired',
-];
-
 function partyText(who: 'actor' | 'partner', party: LacpParty): string[] {
-  const state = STATE_WORDS.filter((word) => party.state[word]).join(' ');
+  const state = LACP_STATE_BITS.filter((word) => party.state[word]).join(' ');
   return [
     `  ${who} sys_id: ${party.systemId}`,
     `  ${who} sys_priority: ${party.systemPriority}`,
