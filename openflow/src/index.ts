@@ -63,7 +63,7 @@ export {
 export { ipv4, ipv6, mac } from './codec/text.js';
 export { OpenFlowDecodeError, OpenFlowEncodeError, type ErrorAnswer, type Fault } from './codec/errors.js';
 export { errorCodes, type ErrorCodeName, type ErrorTypeName } from './codec/error-codes.js';
-export { fieldByName, fieldOfHeader, headerOf, oxmFields } from './oxm/fields.js';
+export { WEFT, fieldByName, fieldOfHeader, headerOf, oxmFields } from './oxm/fields.js';
 export type { OxmField, OxmFieldName, OxmValue, Prerequisite, StandardFieldName } from './oxm/fields.js';
 export { FieldHeader, Match, OxmId, type Masked } from './oxm/match.js';
 export { checkMatch, checkSetField, orderMatch, type CheckOptions, type MatchFault } from './oxm/check.js';

@@ -132,6 +132,10 @@ impl Agent {
             // Above, as its content is kept.
             Body::BundleAdd(_) => DONE,
             Body::Nicira(request) => self.nicira(conn, request),
+            Body::Weft(_) => Err(OfError::new(
+                ErrorCode::BadRequestBadExpType,
+                "no observers here",
+            )),
             Body::Experimenter(_) => Err(OfError::new(
                 ErrorCode::BadRequestBadExperimenter,
                 "experimenter or type not known",

@@ -19,6 +19,7 @@ use crate::message::{Body, Message};
 use crate::meter::{MeterBand, MeterMod, MeterModCommand};
 use crate::multipart::{MultipartRequest, MultipartRequestBody};
 use crate::nicira::NxAction;
+use crate::observers::WeftMessage;
 use crate::oxm::{OxmField, Prerequisite};
 use crate::packet::PacketOut;
 use crate::switch::SwitchConfig;
@@ -68,7 +69,8 @@ pub fn check(message: &Message) -> Check {
         | Body::BarrierReply
         | Body::QueueGetConfigReply(_)
         | Body::RoleReply(_)
-        | Body::GetAsyncReply(_) => refuse(
+        | Body::GetAsyncReply(_)
+        | Body::Weft(WeftMessage::Samples(_) | WeftMessage::FlowRecords(_)) => refuse(
             E::BadRequestBadType,
             format!(
                 "message type {} comes from switches only",
@@ -289,6 +291,11 @@ fn check_action(action: &Action, packet_out: bool) -> Check {
         Action::SetField { field } => check_set_field(field, false),
         Action::Nicira(NxAction::RegLoad2 { field }) => check_set_field(field, true),
         Action::Nicira(NxAction::Clone { actions }) => check_actions(actions, packet_out),
+        Action::Nicira(
+            NxAction::Sample { probability: 0, .. }
+            | NxAction::Sample2 { probability: 0, .. }
+            | NxAction::Sample3 { probability: 0, .. },
+        ) => refuse(E::BadActionBadArgument, "sample with a probability of 0"),
         Action::Unknown {
             code: SET_FIELD, ..
         } => refuse(

@@ -19,6 +19,8 @@ pub const OFP_DEFAULT_PRIORITY: u16 = 0x8000;
 pub const NICIRA_EXPERIMENTER: u32 = 0x0000_2320;
 /// Experimenter id of the Open Networking Foundation.
 pub const ONF_EXPERIMENTER: u32 = 0x4f4e_4600;
+/// Weft's own experimenter id: "WEFT".
+pub const WEFT_EXPERIMENTER: u32 = 0x5745_4654;
 
 /// Port numbers (§7.2.1, `ofp_port_no`).
 pub mod port_no {

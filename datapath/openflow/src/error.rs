@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::consts::{OFP_VERSION, ONF_EXPERIMENTER};
+use crate::consts::{OFP_VERSION, ONF_EXPERIMENTER, WEFT_EXPERIMENTER};
 use crate::wire::{Reader, Wire};
 
 macro_rules! error_codes {
     ($( $(#[$meta:meta])* $name:ident = ($kind:literal, $code:literal) $text:literal, )*) => {
-        /// Every error type and code of §7.4.4, and the bundle errors of ONF EXT-230.
+        /// Every error type and code of §7.4.4, the bundle errors of ONF EXT-230, and those of Weft's observers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $( #[doc = concat!("`", $text, "`, type ", stringify!($kind), ", code ", stringify!($code), ".")] $name, )*
@@ -17,14 +17,14 @@ macro_rules! error_codes {
             /// Every code there is.
             pub const ALL: &'static [ErrorCode] = &[$( ErrorCode::$name ),*];
 
-            /// Type and code as on the wire. For ONF's bundle errors type 0xffff and the `exp_type`.
+            /// Type and code as on the wire. For experimenters' errors type 0xffff and the `exp_type`.
             pub const fn numbers(self) -> (u16, u16) {
                 match self {
                     $( ErrorCode::$name => ($kind, $code), )*
                 }
             }
 
-            /// The code of these numbers (type 0xffff: of ONF's errors).
+            /// The code of these numbers (type 0xffff: of [`ErrorCode::experimenter`]'s errors).
             pub const fn from_numbers(kind: u16, code: u16) -> Option<ErrorCode> {
                 match (kind, code) {
                     $( ($kind, $code) => Some(ErrorCode::$name), )*
@@ -171,6 +171,19 @@ error_codes! {
     BundleFailedMsgFailed = (0xffff, 2313) "ONFBFC_MSG_FAILED",
     BundleFailedTimeout = (0xffff, 2314) "ONFBFC_TIMEOUT",
     BundleFailedBundleInProgress = (0xffff, 2315) "ONFBFC_BUNDLE_IN_PROGRESS",
+    ObserverBadArgument = (0xffff, 1) "WEFTOC_BAD_ARGUMENT",
+    ObserverTooMany = (0xffff, 2) "WEFTOC_TOO_MANY",
+}
+
+impl ErrorCode {
+    /// Whose error it is, for those of type 0xffff.
+    pub const fn experimenter(self) -> Option<u32> {
+        match self.numbers() {
+            (ErrorMessage::EXPERIMENTER, 2300..) => Some(ONF_EXPERIMENTER),
+            (ErrorMessage::EXPERIMENTER, _) => Some(WEFT_EXPERIMENTER),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ErrorCode {
@@ -215,8 +228,8 @@ impl OfError {
     pub fn to_message(&self) -> ErrorMessage {
         let (error_type, code) = self.code.numbers();
         let mut data = Vec::new();
-        if error_type == ErrorMessage::EXPERIMENTER {
-            data.extend_from_slice(&ONF_EXPERIMENTER.to_be_bytes());
+        if let Some(experimenter) = self.code.experimenter() {
+            data.extend_from_slice(&experimenter.to_be_bytes());
         }
         data.extend_from_slice(&self.data);
         ErrorMessage {
@@ -279,10 +292,8 @@ impl ErrorMessage {
 
     /// The error, if it is one that this library names.
     pub fn error_code(&self) -> Option<ErrorCode> {
-        if self.error_type == Self::EXPERIMENTER && self.experimenter() != Some(ONF_EXPERIMENTER) {
-            return None;
-        }
         ErrorCode::from_numbers(self.error_type, self.code)
+            .filter(|code| code.experimenter() == self.experimenter())
     }
 }
 

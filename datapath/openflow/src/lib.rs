@@ -34,6 +34,7 @@ pub mod message;
 pub mod meter;
 pub mod multipart;
 pub mod nicira;
+pub mod observers;
 pub mod oxm;
 pub mod packet;
 pub mod port;
@@ -66,6 +67,10 @@ pub use multipart::{
     MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartWriter,
 };
 pub use nicira::{ControllerProperty, NxAction};
+pub use observers::{
+    FlowEndReason, FlowRecord, FlowRecords, ObserverCommand, ObserverFlush, ObserverKind,
+    ObserverMod, ObserverStats, ObserverStatsRequest, Sample, Samples, WeftMessage,
+};
 pub use oxm::{OxmField, OxmInfo, Prerequisite};
 pub use packet::{PacketIn, PacketInReason, PacketOut};
 pub use port::{Port, PortMod, PortReason, PortStatus};

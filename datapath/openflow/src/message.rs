@@ -3,7 +3,9 @@
 use crate::asynchronous::{AsyncConfig, RoleMessage};
 use crate::bundle::{BundleAdd, BundleControl};
 use crate::check::check;
-use crate::consts::{OFP_HEADER_SIZE, OFP_MAX_MESSAGE, OFP_VERSION, ONF_EXPERIMENTER};
+use crate::consts::{
+    OFP_HEADER_SIZE, OFP_MAX_MESSAGE, OFP_VERSION, ONF_EXPERIMENTER, WEFT_EXPERIMENTER,
+};
 use crate::error::{DecodeError, EncodeError, ErrorCode, ErrorMessage, Fault};
 use crate::experimenter::{Experimenter, NxMessage};
 use crate::flow_mod::{FlowMod, FlowRemoved};
@@ -11,6 +13,7 @@ use crate::group::GroupMod;
 use crate::hello::{Hello, HelloElement};
 use crate::meter::MeterMod;
 use crate::multipart::{MultipartReply, MultipartRequest};
+use crate::observers::WeftMessage;
 use crate::packet::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
 use crate::queue::QueueGetConfigReply;
@@ -99,6 +102,8 @@ wire_union! {
         BundleAdd(BundleAdd),
         /// `OFPT_EXPERIMENTER` of Nicira.
         Nicira(NxMessage),
+        /// `OFPT_EXPERIMENTER` of Weft.
+        Weft(WeftMessage),
         /// `OFPT_EXPERIMENTER` of others.
         Experimenter(Experimenter),
     }
@@ -133,6 +138,11 @@ impl Body {
                     return Ok(Body::Nicira(message));
                 }
             }
+            (WEFT_EXPERIMENTER, exp_type) => {
+                if let Some(message) = WeftMessage::read_body(exp_type, r)? {
+                    return Ok(Body::Weft(message));
+                }
+            }
             _ => {}
         }
         Ok(Body::Experimenter(Experimenter {
@@ -158,6 +168,11 @@ impl Body {
             }
             Body::Nicira(message) => {
                 NxMessage::EXPERIMENTER.write(w);
+                message.known_code().unwrap_or_default().write(w);
+                message.write_body(w);
+            }
+            Body::Weft(message) => {
+                WEFT_EXPERIMENTER.write(w);
                 message.known_code().unwrap_or_default().write(w);
                 message.write_body(w);
             }

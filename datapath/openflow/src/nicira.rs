@@ -148,6 +148,17 @@ wire_union! {
             /// How many bits.
             n_bits: u16 [fill],
         },
+        /// Shows the packet to an observer ([`crate::observers`]).
+        Sample = 29 {
+            /// So many packets in 65,536 are shown, 65535: all. Not 0.
+            probability: u16,
+            /// The observer's id.
+            collector_set_id: u32,
+            /// Observation domain to report.
+            obs_domain_id: u32,
+            /// Observation point to report.
+            obs_point_id: u32,
+        },
         /// Outputs to the port whose number is in a field.
         OutputReg2 = 32 {
             /// Which bits.
@@ -172,12 +183,40 @@ wire_union! {
             /// What.
             properties: Vec<ControllerProperty>,
         },
+        /// As [`NxAction::Sample`], with the port that stands for the tunnel of the packet.
+        Sample2 = 38 {
+            /// So many packets in 65,536 are shown, 65535: all. Not 0.
+            probability: u16,
+            /// The observer's id.
+            collector_set_id: u32,
+            /// Observation domain to report.
+            obs_domain_id: u32,
+            /// Observation point to report.
+            obs_point_id: u32,
+            /// Port, 16 bits wide.
+            sampling_port: u16 [pad 6],
+        },
         /// Outputs at most so many bytes.
         OutputTrunc = 39 {
             /// Port, 16 bits wide.
             port: u16,
             /// Bytes.
             max_len: u32,
+        },
+        /// As [`NxAction::Sample2`], with a direction.
+        Sample3 = 41 {
+            /// So many packets in 65,536 are shown, 65535: all. Not 0.
+            probability: u16,
+            /// The observer's id.
+            collector_set_id: u32,
+            /// Observation domain to report.
+            obs_domain_id: u32,
+            /// Observation point to report.
+            obs_point_id: u32,
+            /// Port, 16 bits wide.
+            sampling_port: u16,
+            /// 0: not said, 1: on its way in, 2: on its way out.
+            direction: u8 [pad 5],
         },
         /// Forgets the connection-tracking state.
         CtClear = 43 [pad 6],

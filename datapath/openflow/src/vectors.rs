@@ -127,12 +127,12 @@ fn bytes_survive_decoding_and_encoding() {
     }
 }
 
-/// `Nicira(RegMove { … })` → `NX_REG_MOVE`, `Output { … }` → `OUTPUT`.
+/// `Nicira(RegMove { … })` → `NX_REG_MOVE`, `Weft(Samples(…))` → `WEFT_SAMPLES`, `Output { … }` → `OUTPUT`.
 fn type_name(debug: &str) -> String {
-    let (debug, mut name) = match debug.strip_prefix("Nicira(") {
-        Some(inner) => (inner, "NX".to_owned()),
-        None => (debug, String::new()),
-    };
+    let (debug, mut name) = [("Nicira(", "NX"), ("Weft(", "WEFT")]
+        .into_iter()
+        .find_map(|(prefix, name)| Some((debug.strip_prefix(prefix)?, name.to_owned())))
+        .unwrap_or((debug, String::new()));
     for c in debug.chars().take_while(|c| c.is_alphanumeric()) {
         if c.is_uppercase() && !name.is_empty() {
             name.push('_');

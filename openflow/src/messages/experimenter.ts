@@ -5,7 +5,7 @@ import { withDefault, type Codec } from '../codec/codec.js';
 import { constant, enumeration, flags, pad, selfLength, u16, u32, u64, u8 } from '../codec/numbers.js';
 import { struct, tagged, type Fields } from '../codec/struct.js';
 import { bytes } from '../codec/text.js';
-import { NICIRA, ONF } from '../oxm/fields.js';
+import { NICIRA, ONF, WEFT } from '../oxm/fields.js';
 import { OxmList } from '../oxm/match.js';
 import { PacketInReason } from './constants.js';
 import { message } from './header.js';
@@ -14,8 +14,18 @@ import { message } from './header.js';
 export const NICIRA_MESSAGE = 0x1_0000;
 /** Keys of ONF's messages: this plus the type. */
 export const ONF_MESSAGE = 0x2_0000;
+/** Keys of Weft's own messages: this plus the type. */
+export const WEFT_MESSAGE = 0x3_0000;
 
-function extension<const T extends string, const F extends Fields>(
+/** Where the keys of an experimenter's messages start; 0: none are declared. */
+export function messageKeys(experimenter: number): number {
+  if (experimenter === NICIRA) return NICIRA_MESSAGE;
+  if (experimenter === ONF) return ONF_MESSAGE;
+  return experimenter === WEFT ? WEFT_MESSAGE : 0;
+}
+
+/** Declares an experimenter's message: header, experimenter, type, then its fields. */
+export function extension<const T extends string, const F extends Fields>(
   type: T,
   experimenter: number,
   subtype: number,
@@ -25,7 +35,7 @@ function extension<const T extends string, const F extends Fields>(
 ) {
   const head = { _experimenter: constant(32, experimenter), _subtype: constant(32, subtype) };
   const [, codec] = message(type, 4, clause, doc, { ...head, ...fields });
-  return [(experimenter === NICIRA ? NICIRA_MESSAGE : ONF_MESSAGE) + subtype, codec] as const;
+  return [messageKeys(experimenter) + subtype, codec] as const;
 }
 
 /** An experimenter's message without a declaration here. */

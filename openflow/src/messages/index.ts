@@ -8,6 +8,7 @@ import type * as groups from './groups.js';
 import type * as handshake from './handshake.js';
 import type * as meters from './meters.js';
 import type * as multipart from './multipart.js';
+import type * as observers from './observers.js';
 import type * as packets from './packets.js';
 import type * as ports from './ports.js';
 import type * as queues from './queues.js';
@@ -94,6 +95,17 @@ export {
   type MultipartRequestBodyInput,
 } from './multipart.js';
 export {
+  FlowRecord,
+  OBSERVER_ALL,
+  ObserverErrorCode,
+  ObserverFlowRecords,
+  ObserverFlush,
+  ObserverMod,
+  ObserverSample,
+  ObserverSamples,
+  ObserverStats,
+} from './observers.js';
+export {
   BundleErrorCode,
   BundleProperty,
   Experimenter,
@@ -165,5 +177,13 @@ export type MultipartRequest = Static<typeof multipart.MultipartRequest>;
 export type MultipartRequestInput = Input<typeof multipart.MultipartRequest>;
 export type MultipartReply = Static<typeof multipart.MultipartReply>;
 export type MultipartReplyInput = Input<typeof multipart.MultipartReply>;
+export type FlowRecord = Static<typeof observers.FlowRecord>;
+export type ObserverSample = Static<typeof observers.ObserverSample>;
+export type ObserverStats = Static<typeof observers.ObserverStats>;
+export type ObserverMod = Static<typeof observers.ObserverMod>;
+export type ObserverModInput = Input<typeof observers.ObserverMod>;
+export type ObserverFlush = Static<typeof observers.ObserverFlush>;
+export type ObserverSamples = Static<typeof observers.ObserverSamples>;
+export type ObserverFlowRecords = Static<typeof observers.ObserverFlowRecords>;
 export type Experimenter = Static<typeof experimenter.Experimenter>;
 export type BundleProperty = Static<typeof experimenter.BundleProperty>;

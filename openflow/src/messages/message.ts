@@ -3,14 +3,13 @@
 import { union, type Case, type InputOf, type StaticOf } from '../codec/collections.js';
 import type { AnyCodec, Codec } from '../codec/codec.js';
 import type { Reader } from '../codec/reader.js';
-import { NICIRA, ONF } from '../oxm/fields.js';
 import { ErrorMessage, ExperimenterError } from './errors.js';
 import {
   BundleControl,
   bundleAddMessage,
   Experimenter,
   flowMonitorMessages,
-  NICIRA_MESSAGE,
+  messageKeys,
   niciraMessages,
   ONF_MESSAGE,
 } from './experimenter.js';
@@ -30,6 +29,7 @@ import {
 } from './handshake.js';
 import { MeterMod } from './meters.js';
 import { MultipartReply, MultipartRequest } from './multipart.js';
+import { observerMessages } from './observers.js';
 import { PacketIn, PacketOut } from './packets.js';
 import { PortMod, PortStatus } from './ports.js';
 import { QueueGetConfigReply, QueueGetConfigRequest } from './queues.js';
@@ -73,6 +73,7 @@ const plain = [
   BundleControl,
   ...flowMonitorMessages,
   ...niciraMessages,
+  ...observerMessages,
 ] as const;
 
 type PlainCodec = (typeof plain)[number][1];
@@ -85,8 +86,7 @@ const known = new Set<number>([...plain.map(([key]) => key), ONF_MESSAGE + 2301]
 function peek(r: Reader): number {
   const type = r.peek(1, 1);
   if (type === 4) {
-    const experimenter = r.peek(4, 8);
-    const base = experimenter === NICIRA ? NICIRA_MESSAGE : experimenter === ONF ? ONF_MESSAGE : 0;
+    const base = messageKeys(r.peek(4, 8));
     const key = base + r.peek(4, 12);
     return base !== 0 && known.has(key) ? key : type;
   }

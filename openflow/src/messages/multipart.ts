@@ -2,12 +2,15 @@
 
 import { array, list, union, type InputOf, type StaticOf } from '../codec/collections.js';
 import { withDefault, type Codec } from '../codec/codec.js';
-import { anyTypeBefore, flags, pad, typeBefore, u32, u64, u8 } from '../codec/numbers.js';
+import { anyTypeBefore, constant, flags, pad, typeBefore, u32, u64, u8 } from '../codec/numbers.js';
 import { tagged, type Fields } from '../codec/struct.js';
+import type { Reader } from '../codec/reader.js';
 import { bytes, text } from '../codec/text.js';
+import { WEFT } from '../oxm/fields.js';
 import { Match } from '../oxm/match.js';
 import { Group, Meter, Port, Queue, Table } from './constants.js';
 import { message } from './header.js';
+import { OBSERVER_ALL, ObserverStats } from './observers.js';
 import { PortDesc } from './ports.js';
 import {
   FlowStats,
@@ -39,6 +42,24 @@ const experimenter = {
   experimenterType: u32,
   data: withDefault(bytes(), new Uint8Array(0)),
 };
+
+/** Keys of the bodies of Weft's own: this plus the type. */
+const WEFT_BODY = 0x1_0000;
+
+/** An experimenter's body that is declared. */
+function weftBody<const T extends string, const F extends Fields>(
+  type: T,
+  subtype: number,
+  doc: string,
+  fields: F,
+) {
+  const head = {
+    _type: typeBefore(BACK, 0xffff),
+    _experimenter: constant(32, WEFT),
+    _subtype: constant(32, subtype),
+  };
+  return [WEFT_BODY + subtype, tagged(type, { ...head, ...fields }, { clause: 'Weft', doc })] as const;
+}
 
 const UnknownBody = tagged(
   'unknown',
@@ -81,6 +102,10 @@ const requests = [
   }),
   body('PORT_DESC', 13, '7.3.5.7', 'Asks for the ports.', {}),
   body('EXPERIMENTER', 0xffff, '7.3.5.15', 'An experimenter’s request.', experimenter),
+  weftBody('WEFT_OBSERVER_STATS', 1, 'Asks for observers’ counters. `observerId`: `OBSERVER_ALL` for all.', {
+    observerId: withDefault(u32, OBSERVER_ALL),
+    _pad: pad(4),
+  }),
 ] as const;
 
 const GroupTypes = flags('GroupTypes', 32, { ALL: 1, SELECT: 2, INDIRECT: 4, FF: 8 });
@@ -158,6 +183,7 @@ const replies = [
   body('TABLE_FEATURES', 12, '7.3.5.5', 'What tables can do.', entries(TableFeatures)),
   body('PORT_DESC', 13, '7.3.5.7', 'Ports.', entries(PortDesc)),
   body('EXPERIMENTER', 0xffff, '7.3.5.15', 'An experimenter’s reply.', experimenter),
+  weftBody('WEFT_OBSERVER_STATS', 1, 'Observers’ counters.', entries(ObserverStats)),
 ] as const;
 
 type RequestBodyCodec = (typeof requests)[number][1] | typeof UnknownBody;
@@ -168,19 +194,24 @@ export type MultipartRequestBodyInput = InputOf<readonly RequestBodyCodec[]>;
 export type MultipartReplyBody = StaticOf<readonly ReplyBodyCodec[]>;
 export type MultipartReplyBodyInput = InputOf<readonly ReplyBodyCodec[]>;
 
+/** The type, or the key of an experimenter's that is declared. */
+function peek(r: Reader): number {
+  const type = r.peek(2, -BACK);
+  if (type !== 0xffff || r.peek(4, 0) !== WEFT) return type;
+  const key = WEFT_BODY + r.peek(4, 4);
+  return weftKeys.has(key) ? key : type;
+}
+const weftKeys = new Set<number>(requests.map(([key]) => key).filter((key) => key >= WEFT_BODY));
+
 /** The body of a multipart request, by type. */
 export const MultipartRequestBody: Codec<MultipartRequestBody, MultipartRequestBodyInput> = union(
   'multipart_request_body',
-  { peek: (r) => r.peek(2, -BACK), cases: requests, otherwise: UnknownBody },
+  { peek, cases: requests, otherwise: UnknownBody },
 );
 /** The body of a multipart reply, by type. */
 export const MultipartReplyBody: Codec<MultipartReplyBody, MultipartReplyBodyInput> = union(
   'multipart_reply_body',
-  {
-    peek: (r) => r.peek(2, -BACK),
-    cases: replies,
-    otherwise: UnknownBody,
-  },
+  { peek, cases: replies, otherwise: UnknownBody },
 );
 
 export const [, MultipartRequest] = message(

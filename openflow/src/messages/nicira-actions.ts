@@ -3,7 +3,18 @@
 import { list, union, type Case, type InputOf, type StaticOf } from '../codec/collections.js';
 import { withDefault, type Codec } from '../codec/codec.js';
 import type { Fault } from '../codec/errors.js';
-import { constant, flags, pad, padTo8, selfLength, u16, u32, u64, u8 } from '../codec/numbers.js';
+import {
+  constant,
+  enumeration,
+  flags,
+  pad,
+  padTo8,
+  selfLength,
+  u16,
+  u32,
+  u64,
+  u8,
+} from '../codec/numbers.js';
 import { tagged, type Fields } from '../codec/struct.js';
 import { bytes, paddedBytes } from '../codec/text.js';
 import { NICIRA } from '../oxm/fields.js';
@@ -90,6 +101,10 @@ export const ControllerProperty: Codec<ControllerProperty, ControllerPropertyInp
     otherwise: UnknownControllerProperty,
   },
 );
+
+const SampleDirection = enumeration('SampleDirection', 8, { DEFAULT: 0, INGRESS: 1, EGRESS: 2 });
+const sample = { probability: u16, collectorSetId: u32, obsDomainId: u32, obsPointId: u32 };
+const sampleDoc = 'Shows `probability` of 65,536 packets (65535: all) to observer `collectorSetId`';
 
 const LearnFlags = flags('LearnFlags', 16, { SEND_FLOW_REM: 1, DELETE_LEARNED: 2, WRITE_RESULT: 4 });
 
@@ -213,6 +228,7 @@ export const niciraActions = [
     { offset: withDefault(u16, 0), field: FieldHeader, bits: u16, _pad: padTo8 },
     'Pops into bits of a field.',
   ),
+  nicira('NX_SAMPLE', 29, sample, `${sampleDoc}.`),
   nicira(
     'NX_OUTPUT_REG2',
     32,
@@ -233,10 +249,22 @@ export const niciraActions = [
     'Sends the packet to a controller.',
   ),
   nicira(
+    'NX_SAMPLE2',
+    38,
+    { ...sample, samplingPort: u16, _pad: pad(6) },
+    `${sampleDoc}, with the port that stands for the packet’s tunnel.`,
+  ),
+  nicira(
     'NX_OUTPUT_TRUNC',
     39,
     { port: u16, maxLength: u32 },
     'Outputs at most `maxLength` bytes of the packet.',
+  ),
+  nicira(
+    'NX_SAMPLE3',
+    41,
+    { ...sample, samplingPort: u16, direction: SampleDirection, _pad: pad(5) },
+    `${sampleDoc}, with the port that stands for the packet’s tunnel and the direction.`,
   ),
   nicira('NX_CT_CLEAR', 43, { _pad: pad(6) }, 'Clears the connection-tracking state.'),
   nicira(

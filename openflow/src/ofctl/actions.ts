@@ -22,6 +22,8 @@ export function narrowPort(port: number): number | undefined {
 
 export const IN_PORT_16 = 0xfff8;
 export const SAME_TABLE = 0xff;
+/** OFPP_NONE of OpenFlow 1.0: no port. */
+export const NO_PORT_16 = 0xffff;
 
 export const MULTIPATH_FIELDS = [
   'eth_src',
@@ -94,6 +96,10 @@ export function formatAction(action: Action, names?: PortNames): string {
       return `output:${writeSubfield(unpackBits(action.source, action.offsetBits))}`;
     case 'NX_OUTPUT_TRUNC':
       return `output(port=${writePort(widenPort(action.port), names)},max_len=${action.maxLength})`;
+    case 'NX_SAMPLE':
+    case 'NX_SAMPLE2':
+    case 'NX_SAMPLE3':
+      return sample(action, names);
     case 'NX_STACK_PUSH':
       return `push:${writeSubfield(action)}`;
     case 'NX_STACK_POP':
@@ -212,6 +218,22 @@ function multipath(action: ActionOf<'NX_MULTIPATH'>): string {
     action.maxLink + 1,
     action.argument,
     writeSubfield(unpackBits(destination, action.offsetBits)),
+  ].join(',')})`;
+}
+
+function sample(
+  action: ActionOf<'NX_SAMPLE' | 'NX_SAMPLE2' | 'NX_SAMPLE3'>,
+  names: PortNames | undefined,
+): string {
+  const port = action.type === 'NX_SAMPLE' ? NO_PORT_16 : action.samplingPort;
+  const direction = action.type === 'NX_SAMPLE3' ? action.direction : 'DEFAULT';
+  return `sample(${[
+    `probability=${action.probability}`,
+    `collector_set_id=${action.collectorSetId}`,
+    `obs_domain_id=${action.obsDomainId}`,
+    `obs_point_id=${action.obsPointId}`,
+    ...(port === NO_PORT_16 ? [] : [`sampling_port=${writePort(widenPort(port), names)}`]),
+    ...(direction === 'DEFAULT' ? [] : [String(direction).toLowerCase()]),
   ].join(',')})`;
 }
 

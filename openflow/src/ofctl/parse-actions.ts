@@ -3,7 +3,14 @@
 import { MAX_LENGTH_NO_BUFFER, Port, VlanVid } from '../messages/constants.js';
 import type { ActionInput } from '../messages/actions.js';
 import type { Match } from '../oxm/match.js';
-import { IN_PORT_16, MULTIPATH_ALGORITHMS, MULTIPATH_FIELDS, SAME_TABLE, narrowPort } from './actions.js';
+import {
+  IN_PORT_16,
+  MULTIPATH_ALGORITHMS,
+  MULTIPATH_FIELDS,
+  NO_PORT_16,
+  SAME_TABLE,
+  narrowPort,
+} from './actions.js';
 import {
   fromBigint,
   onesOf,
@@ -200,6 +207,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     return { type: 'NX_CONJUNCTION', clause: clause - 1, clauses, id };
   },
   multipath: readMultipath,
+  sample: readSample,
   clone: (word, context) => ({
     type: 'NX_CLONE',
     actions: actionsOf(splitWords(word.value ?? '', word.valueAt), { ...context }),
@@ -344,6 +352,28 @@ function readResubmit(word: Word, { names }: ActionContext): ActionInput {
   if (table === '' && ct === undefined) return { type: 'NX_RESUBMIT', inPort };
   const number = table === '' ? SAME_TABLE : Number(integer(table, 8, word.valueAt, word.key));
   return { type: ct === undefined ? 'NX_RESUBMIT_TABLE' : 'NX_RESUBMIT_TABLE_CT', inPort, table: number };
+}
+
+/** The oldest form that says it all, as Open vSwitch sends it. */
+function readSample(word: Word, { names }: ActionContext): ActionInput {
+  const fields = { probability: 0, collectorSetId: 0, obsDomainId: 0, obsPointId: 0 };
+  let samplingPort: number | undefined = NO_PORT_16;
+  let direction: 'DEFAULT' | 'INGRESS' | 'EGRESS' = 'DEFAULT';
+  for (const part of splitWords(valueOf(word), word.valueAt)) {
+    if (part.key === 'probability') fields.probability = wordNumber(part, 16);
+    else if (part.key === 'collector_set_id') fields.collectorSetId = wordNumber(part, 32);
+    else if (part.key === 'obs_domain_id') fields.obsDomainId = wordNumber(part, 32);
+    else if (part.key === 'obs_point_id') fields.obsPointId = wordNumber(part, 32);
+    else if (part.key === 'sampling_port') samplingPort = narrowPort(portOf(valueOf(part), part, names));
+    else if (part.key === 'ingress') direction = 'INGRESS';
+    else if (part.key === 'egress') direction = 'EGRESS';
+    else throw new OfctlSyntaxError('unknown argument of sample', part.key, part.at);
+  }
+  if (fields.probability === 0) throw badValue(word, 'needs a probability of 1 to 65535');
+  if (samplingPort === undefined) throw badValue(word, 'sampling_port does not fit 16 bits');
+  if (direction !== 'DEFAULT') return { type: 'NX_SAMPLE3', ...fields, samplingPort, direction };
+  if (samplingPort !== NO_PORT_16) return { type: 'NX_SAMPLE2', ...fields, samplingPort };
+  return { type: 'NX_SAMPLE', ...fields };
 }
 
 function readMultipath(word: Word): ActionInput {

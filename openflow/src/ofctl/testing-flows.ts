@@ -56,6 +56,10 @@ export const FLOWS: readonly string[] = [
   'mpls,mpls_label=1048575,mpls_tc=3,mpls_bos=1,actions=set_mpls_label:4,set_mpls_tc:3,dec_mpls_ttl,pop_mpls:0x0800',
   'mplsm,actions=2',
   'ip,actions=push_mpls:0x8847,set_field:7->mpls_label',
+  // Sampling
+  'actions=sample(probability=65535,collector_set_id=7,obs_domain_id=2,obs_point_id=3),output:2',
+  'actions=sample(probability=1,collector_set_id=4294967295,sampling_port=5)',
+  'actions=sample(probability=0x10,collector_set_id=1,sampling_port=LOCAL,egress),sample(probability=5,ingress)',
   // Metadata, registers, tunnels, connection tracking
   'metadata=4/6,tun_id=0xffffffffffffffff,reg0=0,reg1=3/7,reg15=0xffffffff,pkt_mark=3,actions=drop',
   'tun_src=1.2.3.4,tun_dst=3.4.5.0/24,actions=set_tunnel:5,set_tunnel64:6',

@@ -41,6 +41,8 @@ export const OXM_CLASS_REGISTERS = 0x8001;
 export const OXM_CLASS_EXPERIMENTER = 0xffff;
 export const NICIRA = 0x0000_2320;
 export const ONF = 0x4f4e_4600;
+/** Weft’s own: "WEFT". */
+export const WEFT = 0x5745_4654;
 
 const u24: Codec<number> = {
   schema: { kind: 'uint', bits: 32 },
