@@ -30,7 +30,7 @@ pub struct Options {
     pub keep_interfaces: bool,
 
     /// Forward known flows in the kernel (eBPF). auto: if the kernel and our rights allow it
-    #[arg(long, value_enum, env = "WEFT_FASTPATH", default_value_t = FastPathMode::Off, value_name = "MODE")]
+    #[arg(long, value_enum, env = "WEFT_FASTPATH", default_value_t = FastPathMode::Auto, value_name = "MODE")]
     pub fastpath: FastPathMode,
 
     /// Remove the fast path that a weft-datapath of this run directory has left in the kernel, and exit
