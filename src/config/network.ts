@@ -27,6 +27,7 @@ import type { Database, Row } from '../ovsdb/index.js';
 import { bondSettings, lacpPortSettings, lacpSettings } from './bonds.js';
 import { unicast } from './addresses.js';
 import type { Report } from './addresses.js';
+import { readExports } from './exports.js';
 import { flagOf, mapOfTexts, numberOf, numbersOf, ofportOf, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
 import { readMirrors } from './mirrors.js';
@@ -180,6 +181,7 @@ class Reader {
       if (port) ports.push(port);
     }
     ports.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const exports = readExports(this.database, row, fault);
     return {
       name,
       uuid: row.uuid,
@@ -195,6 +197,7 @@ class Reader {
       ports,
       staticMacs: this.#staticMacs(other, ports, fault),
       mirrors: readMirrors(this.database, row, ports, fault),
+      ...(exports === undefined ? {} : { exports }),
     };
   }
 

@@ -30,6 +30,9 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     fail_mode: '*',
     flood_vlans: '*',
     mirrors: '*',
+    sflow: '*',
+    netflow: '*',
+    ipfix: '*',
     other_config: [
       'datapath-id',
       'hwaddr',
@@ -83,6 +86,20 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     ...{ name: '*', select_all: '*', select_src_port: '*', select_dst_port: '*', select_vlan: '*' },
     ...{ output_port: '*', output_vlan: '*' },
   },
+  sFlow: {
+    ...{ targets: '*', agent: '*', header: '*', polling: '*', sampling: '*' },
+    external_ids: ['datagrams-per-second'],
+  },
+  NetFlow: {
+    ...{ targets: '*', active_timeout: '*', engine_id: '*', engine_type: '*', add_id_to_interface: '*' },
+    external_ids: ['netflow-version', 'interface-numbers', 'sampling', 'datagrams-per-second'],
+  },
+  IPFIX: {
+    ...{ targets: '*', cache_active_timeout: '*', cache_max_flows: '*', sampling: '*' },
+    ...{ obs_domain_id: '*', obs_point_id: '*' },
+    external_ids: ['datagrams-per-second'],
+  },
+  Flow_Sample_Collector_Set: { id: '*', bridge: '*', ipfix: '*' },
   Controller: { target: '*' },
   Manager: { target: '*', inactivity_probe: '*', max_backoff: '*' },
 };

@@ -2,6 +2,7 @@
  * The desired state of every bridge, in the words and with the meaning of Open vSwitch's configuration
  * (ovs-vswitchd.conf.db(5)), validated: what stands here can be made into flows without further questions.
  */
+import type { Exports } from './exports.js';
 import type { Dpid, PortNumber, Vid } from './identifiers.js';
 import type { MacAddress } from './mac-address.js';
 import type { VlanSet } from './vlan-set.js';
@@ -38,6 +39,8 @@ export interface Bridge {
   readonly ports: readonly LogicalPort[];
   readonly staticMacs: readonly StaticMac[];
   readonly mirrors: readonly Mirror[];
+  /** Absent: nobody is told of the traffic. */
+  readonly exports?: Exports;
 }
 
 /**

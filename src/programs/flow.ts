@@ -19,7 +19,8 @@ export type PlainAction =
   | { readonly type: 'DEC_NW_TTL' }
   | RegisterMove
   | RegisterLoad
-  | Multipath;
+  | Multipath
+  | Sample;
 
 /** Copies `bits` bits of one field into another (Nicira's NXAST_REG_MOVE; `moveField` writes it). */
 export interface RegisterMove {
@@ -49,6 +50,18 @@ export interface Multipath {
   readonly argument: number;
   readonly offsetBits: number;
   readonly destination: 'metadata';
+}
+
+/**
+ * Hands the packet to the observer `collectorSetId`, with a probability of `probability` / 65535 (Nicira's NXAST_SAMPLE). The
+ * packet itself goes on as it is.
+ */
+export interface Sample {
+  readonly type: 'NX_SAMPLE';
+  readonly probability: number;
+  readonly collectorSetId: number;
+  readonly obsDomainId: number;
+  readonly obsPointId: number;
 }
 
 /** Copies the whole of a field of `bits` bits into another one. */

@@ -38,6 +38,7 @@ import {
 import { hashOf } from './metadata.js';
 import { isDestination, mirrorVlans, mirrorInFlows, mirrorOutFlows } from './mirrors.js';
 import { allPortViews, mergeViews, portViews, type PortView } from './ports.js';
+import { sampleActions, samplingFlows } from './sampling.js';
 import { BRIDGE_TABLES } from './tables.js';
 import { ingressFlows, vlanInFlows } from './vlan-in.js';
 
@@ -83,6 +84,7 @@ export const bridgeProgram = defineProgram<BridgeState>({
     'bond-hash',
     'bond-reflected',
     'mirror',
+    'sample',
   ],
 
   init(context, nowMs) {
@@ -254,12 +256,13 @@ const isOwn = (bridge: Bridge): boolean => bridge.connection.kind === 'weft';
 function inboundFlows(bridge: Bridge, bonds: Aggregations): FlowSet {
   const views = portViews(bridge);
   const slow = slowProtocolFlows(allPortViews(bridge), isOwn(bridge));
-  const mirrored = mirrorInFlows(bridge);
+  const mirrored = mirrorInFlows(bridge, sampleActions(bridge));
   const flows = [
     ...slow.flows,
     ...refusalFlows(views, bonds),
     ...ingressFlows(views, bridge.forwardBpdu),
     ...vlanInFlows(views),
+    ...samplingFlows(bridge),
     ...mirrored.flows,
     ...addressFlows(bridge, views, reflectingBonds(bridge, bonds)),
   ];

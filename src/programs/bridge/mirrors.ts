@@ -81,8 +81,11 @@ export function isDestination(bridge: Bridge): (view: PortView) => boolean {
   return ({ id }) => mirrors.some(({ destinations }) => destinations.has(id));
 }
 
-/** The rules of `ingress` and `observe`: what comes in by an output port is dropped; copies of what comes in elsewhere. */
-export function mirrorInFlows(bridge: Bridge): FlowSet {
+/**
+ * The rules of `ingress` and `observe`: what comes in by an output port is dropped; copies of what comes in elsewhere.
+ * @param before what is done with every frame in `observe` besides
+ */
+export function mirrorInFlows(bridge: Bridge, before: readonly Action[]): FlowSet {
   const mirrors = activeMirrors(bridge);
   const groups = new Groups();
   const flows: Flow[] = outputPorts(bridge).flatMap(refuse);
@@ -95,7 +98,7 @@ export function mirrorInFlows(bridge: Bridge): FlowSet {
           priority,
           match: { ...(from ? { metadata: matchIn(from.id) } : {}), vlan_vid: matchVids(block) },
           instructions: [
-            { type: 'APPLY_ACTIONS', actions: [groups.copyTo(some)] },
+            { type: 'APPLY_ACTIONS', actions: [...before, groups.copyTo(some)] },
             { type: 'GOTO_TABLE', table: 'eth_src' },
           ],
           kind: 'mirror',
