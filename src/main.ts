@@ -22,6 +22,7 @@ import {
   readMachineStatistics,
   readMirrorCounters,
 } from './observe/index.js';
+import { Exporting } from './exporting/index.js';
 import { ProgramFileError, loadProgramFiles, programsOf } from './extensions/program-file.js';
 import { openVSwitchSchema } from './ovsdb/index.js';
 import { Journal, JournalError } from './ovsdb/journal.js';
@@ -47,6 +48,8 @@ const READY_TIMEOUT_MS = 20_000;
  * API, which is most of what there is to load, waits until they are in order, or for so long.
  */
 const HEAD_START_MS = 1_000;
+/** For telling collectors, when weftd stops, of the flows that are open. */
+const EXPORT_MS = 2_000;
 const KEPT_EVENTS = 4_096;
 /** Asked to end by `ovs-appctl exit`: whoever keeps weftd alive should not start it again (supervisor.mjs). */
 const EXIT_FOR_GOOD = 3;
@@ -249,11 +252,18 @@ async function main(options: Options, log: Logger): Promise<void> {
         programs: programsOf(extensions, bridge.name),
       });
       driver.subscribe((event) => feed.ofSwitch(bridge, event));
+      driver.observations((observation) => exporting.observed(bridge.name, observation));
       return driver;
     },
     onStatus: (interfaces, bridges) => configuration.setStatus(interfaces, bridges),
     onConnected: () => void serveTools(),
     onEvent: (event) => feed.ofDatapath(event),
+  });
+  const exporting = new Exporting({
+    driver: (bridge) => orchestrator.driver(bridge),
+    port: (bridge, name) => orchestrator.port(bridge, name),
+    readCounters: async (bridge) => (await readCounters(orchestrator, bridge)).ports,
+    log,
   });
   const sampler = new Sampler({
     bridges: () => ownBridges(configuration.reading),
@@ -311,6 +321,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     managers,
     reporter,
     sampler,
+    exporting,
     orchestrator,
     configuration,
     log,
@@ -327,6 +338,7 @@ async function main(options: Options, log: Logger): Promise<void> {
 
   const configure = (reading: Reading) => {
     orchestrator.configure(reading);
+    exporting.configure(reading.network.bridges);
     feed.ofConfiguration(reading);
     reporter.follow(reading);
   };
@@ -350,6 +362,7 @@ async function main(options: Options, log: Logger): Promise<void> {
     configuration,
     switches: orchestrator,
     sampler,
+    exporting,
     events,
     version: VERSION,
     syncTimeoutMs: SYNC_TIMEOUT_MS,
@@ -425,6 +438,7 @@ interface Running {
   readonly managers: ManagerKeeper;
   readonly reporter: CurrentReporter;
   readonly sampler: Sampler;
+  readonly exporting: Exporting;
   readonly orchestrator: Orchestrator;
   readonly configuration: Configuration;
   readonly log: Logger;
@@ -435,6 +449,7 @@ function stopOnSignals(
   running: Running,
 ): (because: string, status: number, datapathToo?: boolean) => Promise<void> {
   const { api, listeners, sockets, managers, reporter, sampler, orchestrator, configuration, log } = running;
+  const { exporting } = running;
   let stopping = false;
   const stop = async (because: string, status: number, datapathToo = false): Promise<void> => {
     if (stopping) return;
@@ -443,7 +458,7 @@ function stopOnSignals(
     // Should a peer keep a connection from closing, the supervisor need not insist.
     setTimeout(() => process.exit(status), 4_000).unref();
     reporter.stop();
-    await sampler.stop();
+    await Promise.all([sampler.stop(), exporting.close(EXPORT_MS)]);
     await managers.stop();
     await Promise.all([api()?.close(), sockets.close(), ...listeners.map((listener) => listener.close())]);
     if (datapathToo) await orchestrator.ask('shutdown', {}).catch(() => undefined);

@@ -32,6 +32,8 @@ export class ProblemError extends Error {
 const INTENT_STATUS: Readonly<Record<IntentErrorCode, number>> = {
   'no-such-bridge': 404,
   'no-such-port': 404,
+  'no-such-mirror': 404,
+  'no-such-export': 404,
   'no-such-interface': 404,
   'no-such-entry': 404,
   'bridge-exists': 409,
@@ -42,6 +44,8 @@ const INTENT_STATUS: Readonly<Record<IntentErrorCode, number>> = {
 const TITLES: Readonly<Record<IntentErrorCode, string>> = {
   'no-such-bridge': 'No such bridge',
   'no-such-port': 'No such port',
+  'no-such-mirror': 'No such mirror',
+  'no-such-export': 'Nobody is told of the traffic that way',
   'no-such-interface': 'No such interface',
   'no-such-entry': 'No such entry',
   'bridge-exists': 'The bridge exists',

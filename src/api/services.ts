@@ -3,6 +3,7 @@ import type { Configuration, Revisions } from '../config/index.js';
 import type { DatapathStatus, Question } from '../datapath/orchestrator.js';
 import type { Methods, PortInfo } from '../datapath/protocol.js';
 import type { Bridge } from '../domain/index.js';
+import type { Exporting } from '../exporting/index.js';
 import type { EventHub, Sampler } from '../observe/index.js';
 import type { PlanSize } from '../reconcile/index.js';
 import type { SwitchDriver } from '../switches/driver.js';
@@ -22,6 +23,8 @@ export interface Services {
   readonly revisions: Revisions;
   readonly switches: Switches;
   readonly sampler: Sampler;
+  /** Who is told of the traffic, and the live view of it. */
+  readonly exporting: Pick<Exporting, 'status' | 'busiest'>;
   readonly events: EventHub;
   /** Clients of the database, and its transactions. */
   readonly ovsdb?: () => { sessions: number; transactions: number };

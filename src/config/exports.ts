@@ -132,7 +132,8 @@ function exporting(
 export function parseCollector(text: string, usualPort: number): Collector | undefined {
   const isAddress6 = (host: string) => /^[0-9a-fA-F:.]+(%\S+)?$/.test(host) && host.includes(':');
   if (isAddress6(text) && text.split(':').length > 2) return { host: text, port: usualPort };
-  const [, bracketed, plain, portText] = /^(?:\[([^[\]\s]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, bracketed, plain, portText] =
+    /^(?:\[([^[\]\s]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined || (bracketed !== undefined && !isAddress6(bracketed))) return undefined;
   const port = portText === undefined ? usualPort : Number(portText);

@@ -1,6 +1,7 @@
 /** The configuration: rows of the Open_vSwitch database on one side, the domain's network on the other. */
 export { Configuration } from './configuration.js';
 export type { ConfigurationLog, ConfigurationOptions, Prepared } from './configuration.js';
+export * from './export-specs.js';
 export * from './exports.js';
 export * from './fields.js';
 export * from './identity.js';

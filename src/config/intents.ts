@@ -17,7 +17,9 @@ export type IntentErrorCode =
   | 'port-exists'
   | 'is-local-port'
   | 'is-a-bond'
-  | 'no-such-interface';
+  | 'no-such-interface'
+  | 'no-such-mirror'
+  | 'no-such-export';
 
 export class IntentError extends Error {
   override readonly name = 'IntentError';

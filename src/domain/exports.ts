@@ -66,6 +66,8 @@ export interface Exports {
   readonly sampleSets?: readonly SampleSet[];
   /** Somebody looks at the flows as they are (`weft top`). */
   readonly isWatched?: boolean;
+  /** Ids of observers that the switch refused: left out. */
+  readonly withheld?: ReadonlySet<number>;
 }
 
 export type ExportName = 'sFlow' | 'NetFlow' | 'IPFIX' | 'live view';
@@ -108,7 +110,7 @@ const everyId = (given: SampleSet, i: number, all: readonly SampleSet[]): boolea
 /** In the order of their ids. */
 export function observersOf(exports: Exports | undefined): Observer[] {
   if (exports === undefined) return [];
-  const { sflow, netflow, ipfix, sampleSets = [], isWatched = false } = exports;
+  const { sflow, netflow, ipfix, sampleSets = [], isWatched = false, withheld } = exports;
   const account = { kind: 'account', headerBytes: 0, maxRecordsPerS: MAX_RECORDS_PER_S } as const;
   const observers: Observer[] = [];
   const ofIpfix = (id: number, settings: IpfixSettings, isForAll: boolean): Observer => ({
@@ -121,7 +123,8 @@ export function observersOf(exports: Exports | undefined): Observer[] {
     idleTimeoutMs: settings.idleTimeoutS * 1000,
     maxFlows: settings.maxFlows,
   });
-  for (const { id, ipfix: settings } of sampleSets.filter(everyId)) observers.push(ofIpfix(id, settings, false));
+  for (const { id, ipfix: settings } of sampleSets.filter(everyId))
+    observers.push(ofIpfix(id, settings, false));
   if (sflow !== undefined && sflow.sampling > 0)
     observers.push({
       id: SFLOW_OBSERVER,
@@ -158,5 +161,5 @@ export function observersOf(exports: Exports | undefined): Observer[] {
       idleTimeoutMs: LIVE.everyMs,
       maxFlows: LIVE.maxFlows,
     });
-  return observers;
+  return withheld ? observers.filter(({ id }) => !withheld.has(id)) : observers;
 }

@@ -2,9 +2,10 @@
  * What the rest of the controller sees of a switch. One driver per bridge: it keeps one OpenFlow connection,
  * makes the switch hold what the bridge's programs want, and answers questions about it.
  */
-import type { MessageInput, MultipartRequestBodyInput, TlsOptions } from 'node-openflow';
+import type { MessageInput, MultipartRequestBodyInput, ObserverStats, TlsOptions } from 'node-openflow';
 import type { Bridge, MacAddress, PortNumber, Vid } from '../domain/index.js';
 import type { PlanSize } from '../reconcile/index.js';
+import type { ObservationListener, ObserverStatus } from './observers.js';
 import type { LacpStatus } from '../protocols/index.js';
 import type {
   BondCommand,
@@ -56,6 +57,16 @@ export interface SwitchDriver {
    * groups and meters. @throws Error where there is no connection, ForeignSwitchError on a switch of somebody else
    */
   changeAsUser(messages: readonly MessageInput[]): Promise<readonly RefusedMessage[]>;
+  /** What samples and accounts for collectors and for the live view, and whether the switch does it. */
+  observers(): ObserverStatus[];
+  /** Calls `listener` with what observers have seen until the returned function is called. */
+  observations(listener: ObservationListener): () => void;
+  /** Has every flow accounted for the live view, or no longer. */
+  watchFlows(isWatched: boolean): void;
+  /** Has all open flows reported; resolves when the listeners have had them. At once while not connected. */
+  flushObservers(): Promise<void>;
+  /** Counters of the switch's observers. @throws Error while not connected */
+  observerStats(): Promise<readonly ObserverStats[]>;
   /** The switch's ports as it described them last. */
   ports(): SwitchPort[];
   /** Calls `listener` for every event until the returned function is called. */

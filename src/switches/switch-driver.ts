@@ -13,6 +13,7 @@ import {
   type Connection,
   type FlowRemoved,
   type MessageInput,
+  type ObserverStats,
   type PacketIn,
   type PortStatus,
 } from 'node-openflow';
@@ -63,6 +64,7 @@ import type {
 import { ForeignSwitchError } from './driver.js';
 import { flowDumps, groupDumps, meterDumps, ownerOf } from './dumps.js';
 import { changeAsUser, streamFlowStats } from './management.js';
+import { Observers, type ObservationListener, type ObserverStatus } from './observers.js';
 import { resolvePorts, samePorts } from './ports.js';
 import { ProgramRunner, type Consequence } from './runner.js';
 import { StateFile } from './state-file.js';
@@ -89,6 +91,7 @@ export class OpenFlowDriver implements SwitchDriver {
   readonly #alarm = new Alarm(() => this.#react(() => this.#runner.timer(now())));
   readonly #listeners = new Set<(event: SwitchEvent) => void>();
   readonly #ports = new Map<PortNumber, SwitchPort>();
+  readonly #observers = new Observers();
   readonly #sent: SentCounters = {
     flowAdds: 0,
     flowModifies: 0,
@@ -117,6 +120,8 @@ export class OpenFlowDriver implements SwitchDriver {
   #lastError: string | null = null;
   #inSync = false;
   #isCheckDue = false;
+  /** Nothing is known yet of the observers that the switch at the other end has. */
+  #isNew = false;
   /** When the packet-ins of this turn of the event loop began. */
   #sliceStartMs: number | undefined;
 
@@ -300,6 +305,27 @@ export class OpenFlowDriver implements SwitchDriver {
     return this.#isForeign ? this.target : `unix:${this.#options.rundir}/${this.bridge}.mgmt`;
   }
 
+  observers(): ObserverStatus[] {
+    return this.#observers.status(this.#desired);
+  }
+
+  observations(listener: ObservationListener): () => void {
+    return this.#observers.listen(listener);
+  }
+
+  watchFlows(isWatched: boolean): void {
+    if (this.#observers.watch(isWatched)) this.#schedule('configure');
+  }
+
+  async flushObservers(): Promise<void> {
+    const connection = this.#connection;
+    if (connection !== undefined) await this.#observers.flush(connection, this.#desired);
+  }
+
+  observerStats(): Promise<readonly ObserverStats[]> {
+    return this.#observers.stats(this.#requireConnection());
+  }
+
   ports(): SwitchPort[] {
     return [...this.#ports.values()];
   }
@@ -333,8 +359,9 @@ export class OpenFlowDriver implements SwitchDriver {
     return this.#isForeign ? 0 : OWN_FIRST_TABLE;
   }
 
-  /** {@link resolvePorts}, and for the same bridge with the same ports the same object. */
-  #resolve(bridge: Bridge): Bridge {
+  /** {@link resolvePorts} and the observers that there can be; for the same bridge with the same ports the same object. */
+  #resolve(desired: Bridge): Bridge {
+    const bridge = this.#observers.bridge(desired);
     const resolved = resolvePorts(bridge, this.#ports, this.#isForeign);
     if (this.#resolved?.from !== bridge || !samePorts(this.#resolved.to, resolved))
       this.#resolved = { from: bridge, to: resolved };
@@ -353,6 +380,7 @@ export class OpenFlowDriver implements SwitchDriver {
   #connected(connection: Connection): void {
     this.#connection = connection;
     this.#retryMs = RETRY_MS.first;
+    this.#isNew = true;
     connection.on('packetIn', (message) => this.#packetIn(message));
     connection.on('flowRemoved', (message) => this.#flowRemoved(message));
     connection.on('portStatus', (message) => this.#portStatus(message));
@@ -455,7 +483,11 @@ export class OpenFlowDriver implements SwitchDriver {
     const descriptions = await connection.multipart({ type: 'PORT_DESC' }, timeout);
     this.#ports.clear();
     for (const port of descriptions.entries.map(portOf)) this.#ports.set(port.ofport, port);
-    const bridge = this.#resolve(this.#desired);
+    if (this.#isNew) await this.#observers.connected(connection, this.#isForeign);
+    this.#isNew = false;
+    const desired = this.#desired;
+    await this.#observers.prepare(connection, desired);
+    const bridge = this.#resolve(desired);
     const firstTable = this.#firstTable;
     const meters = this.#isForeign ? await metersOf(connection) : PROGRAM_METERS;
     this.#runner.layOut(bridge, { firstTable, tableCount: connection.features?.nTables ?? 254 }, meters);
@@ -469,6 +501,7 @@ export class OpenFlowDriver implements SwitchDriver {
     // In one go, as what is learned from here on must not be undone by it.
     const rest = this.#runner.planRest(have);
     await Promise.all(rest.map((phase) => this.#send(connection, phase)));
+    await this.#observers.tidy(connection, desired);
     return [...first, ...rest];
   }
 
@@ -491,13 +524,16 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   async #reconfigure(connection: Connection): Promise<Phase[]> {
-    const bridge = this.#resolve(this.#desired);
+    const desired = this.#desired;
+    await this.#observers.prepare(connection, desired);
+    const bridge = this.#resolve(desired);
     const done: Phase[] = [];
     for (const { phases, consequence } of this.#runner.reconfigure(bridge, now())) {
       this.#carryOut(consequence);
       for (const phase of phases) await this.#send(connection, phase);
       done.push(...phases);
     }
+    await this.#observers.tidy(connection, desired);
     return done;
   }
 

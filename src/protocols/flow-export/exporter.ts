@@ -36,6 +36,11 @@ export class FlowExporter {
     return this.#counters;
   }
 
+  /** Templates come with the next records: somebody may not have heard them. */
+  renewTemplates(): void {
+    this.#templatesAtMs = -Infinity;
+  }
+
   /** The datagrams to send to each collector. None where there is nothing to say. @param nowMs Unix time */
   export(records: readonly FlowRecord[], nowMs: number): readonly Uint8Array[] {
     if (records.length === 0) return [];

@@ -37,6 +37,8 @@ export interface FlowRecord {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly endReason: FlowEndReason;
+  /** IPFIX: where in the observation domain; 0: not said. */
+  readonly pointId?: number;
 }
 
 /** Whose records they are, and how the flows were chosen. */

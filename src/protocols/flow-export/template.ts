@@ -49,6 +49,7 @@ const FIELDS: readonly TemplateField[] = [
   field('tcpControlBits', { ipfix: 6 }, 2, (it) => it.tcpFlags),
   both('ipVersion', 60, 1, (it) => (it.source.length === 4 ? 4 : 6)),
   field('flowEndReason', { ipfix: 136 }, 1, (it) => it.endReason),
+  field('observationPointId', { ipfix: 138 }, 4, (it) => it.pointId ?? 0),
 ];
 const IPV4: readonly TemplateField[] = [
   both('sourceIPv4Address', 8, 4, (it) => it.source),

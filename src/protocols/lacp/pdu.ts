@@ -10,7 +10,7 @@
  */
 import { macAddress, type MacAddress } from '../../domain/index.js';
 import { bits, constant, layout, mac, reserved, u16, u32, u8, type Layout } from '../layout.js';
-import type { LacpParty } from './status.js';
+import type { LacpParty, LacpState } from './status.js';
 
 /** Slow_Protocols_Multicast. */
 export const SLOW_PROTOCOLS_ADDRESS = macAddress('01:80:c2:00:00:02');
@@ -34,6 +34,15 @@ export const LACP_STATE_BITS = [
   'expired',
 ] as const;
 
+const State = bits(...LACP_STATE_BITS);
+
+/** A state as the octet that LACPDUs and IEEE8023-LAG-MIB have. */
+export function lacpStateByte(state: LacpState): number {
+  const byte = new Uint8Array(1);
+  State.write(byte, 0, state);
+  return byte[0] ?? 0;
+}
+
 /** Information about one side (§6.4.2.3, d to k). */
 const Party = layout({
   systemPriority: u16,
@@ -41,7 +50,7 @@ const Party = layout({
   key: u16,
   portPriority: u16,
   portId: u16,
-  state: bits(...LACP_STATE_BITS),
+  state: State,
   _reserved: reserved(3),
 });
 

@@ -14,6 +14,8 @@ export interface FlowSample {
   readonly header: Uint8Array;
   /** Of the whole frame as it came in, without FCS. */
   readonly frameLength: number;
+  /** Octets before `header` that are left out, beside the FCS; none where it is absent. */
+  readonly stripped?: number;
   readonly sourceVlan: number;
   readonly sourcePriority: number;
   readonly destinationVlan: number;
@@ -104,6 +106,7 @@ export class SflowAgent {
   /** `struct flow_sample` (sample_type 1). */
   #flowSample(sample: FlowSample): Uint8Array {
     const { inputIfIndex, outputIfIndexes, header, frameLength, samplingRate, samplePool, drops } = sample;
+    const stripped = FCS_BYTES + (sample.stripped ?? 0);
     const [first, ...others] = outputIfIndexes;
     const output =
       first === undefined ? DISCARDED : others.length > 0 ? (MULTIPLE | outputIfIndexes.length) >>> 0 : first;
@@ -116,7 +119,7 @@ export class SflowAgent {
       inputIfIndex,
       output,
     );
-    const records = [sampledHeader(header, frameLength + FCS_BYTES, FCS_BYTES), extendedSwitch(sample)];
+    const records = [sampledHeader(header, frameLength + FCS_BYTES, stripped), extendedSwitch(sample)];
     return dataOf(1, [fixed, ...recordsOf(records)]);
   }
 
