@@ -2,7 +2,14 @@
 import { Command, Option } from 'commander';
 import { DEFAULT_API } from './client.js';
 import { COMPLETE_COMMAND, SHELLS } from './completion/scripts.js';
-import { BRIDGE_SETTINGS, PORT_SETTINGS } from './settings.js';
+import {
+  BRIDGE_SETTINGS,
+  IPFIX_SETTINGS,
+  MIRROR_SETTINGS,
+  NETFLOW_SETTINGS,
+  PORT_SETTINGS,
+  SFLOW_SETTINGS,
+} from './settings.js';
 import { flag, group, leaf, settingOptions } from './tree.js';
 import { VERSION } from './version.js';
 
@@ -44,6 +51,8 @@ export function buildProgram(): Command {
   declareFdb(program);
   declareTables(program);
   declareObserving(program);
+  declareMirrors(program);
+  declareExports(program);
   declareConfig(program);
   declareRest(program);
   return program;
@@ -232,13 +241,16 @@ function declareObserving(program: Command): void {
     examples: ['weft drops br0', 'weft drops -w'],
   });
   leaf(program, 'top [bridge]', {
-    about: 'the busiest ports first; on a terminal again and again',
+    about: 'the busiest ports first, or flows or addresses; on a terminal again and again',
     options: [
-      flag('--sort <by>', 'busiest by').choices(['bits', 'packets', 'drops', 'total']).default('bits'),
-      flag('-n, --lines <n>', 'at most so many ports').default('30'),
+      flag('--by <what>', 'ports, flows, or senders (macs)')
+        .choices(['ports', 'flows', 'macs'])
+        .default('ports'),
+      flag('--sort <by>', 'busiest ports by').choices(['bits', 'packets', 'drops', 'total']).default('bits'),
+      flag('-n, --lines <n>', 'at most so many lines').default('30'),
     ],
     load: async () => (await import('./commands/top.js')).top,
-    examples: ['weft top', 'weft top br0 --sort drops'],
+    examples: ['weft top', 'weft top br0 --sort drops', 'weft top br0 --by flows'],
   });
   leaf(program, 'watch [kinds...]', {
     about: 'events as they come: port, link, learn, move, age, connect, config',
@@ -249,6 +261,70 @@ function declareObserving(program: Command): void {
     load: async () => (await import('./commands/watch.js')).watch,
     examples: ['weft watch', 'weft watch link move --json'],
   });
+}
+
+function declareMirrors(program: Command): void {
+  const mirror = group(program, 'mirror', 'copies of frames (SPAN, RSPAN): list, show, add, set, del');
+  const load = () => import('./commands/mirrors.js');
+  leaf(mirror, 'list [bridge]', {
+    about: 'mirrors of a bridge, or of all, and what they have copied',
+    isDefault: true,
+    load: async () => (await load()).list,
+  });
+  leaf(mirror, 'show <bridge> <mirror>', {
+    about: 'everything about one mirror',
+    load: async () => (await load()).show,
+  });
+  leaf(mirror, 'add <bridge> <name> [settings...]', {
+    about: `copy frames to a port or into a VLAN. ${SETTINGS_NOTE}`,
+    options: [...settingOptions(MIRROR_SETTINGS), mayExist],
+    load: async () => (await load()).add,
+    examples: [
+      'weft mirror add br0 m0 --select-all yes --to tap9',
+      'weft mirror add br0 m1 --src tap2 --dst tap2 --vlans 10 --to-vlan 999',
+    ],
+  });
+  leaf(mirror, 'set <bridge> <mirror> [settings...]', {
+    about: `change settings of a mirror; the others stay. ${SETTINGS_NOTE}`,
+    options: settingOptions(MIRROR_SETTINGS),
+    load: async () => (await load()).set,
+    examples: ['weft mirror set br0 m0 --vlans 10,20'],
+  });
+  leaf(mirror, 'del <bridge> <mirrors...>', {
+    about: 'remove mirrors; `remove` is the same',
+    options: [ifExists],
+    load: async () => (await load()).remove,
+    examples: ['weft mirror del br0 m0'],
+  }).alias('remove');
+}
+
+function declareExports(program: Command): void {
+  const kinds = [
+    ['sflow', 'sFlow', SFLOW_SETTINGS, '--target 192.0.2.1:6343 --sampling 400 --polling 20'],
+    ['netflow', 'NetFlow', NETFLOW_SETTINGS, '--target 192.0.2.1:2055 --active-timeout 60'],
+    ['ipfix', 'IPFIX', IPFIX_SETTINGS, '--target 192.0.2.1:4739 --sampling 1'],
+  ] as const;
+  for (const [kind, title, settings, example] of kinds) {
+    const parent = group(program, kind, `telling collectors of traffic by ${title}: show, set, del`);
+    const load = async () => (await import('./commands/exports.js')).exportCommands(kind, title, settings);
+    leaf(parent, 'show [bridge]', {
+      about: 'settings, and how the collectors are',
+      isDefault: true,
+      load: async () => (await load()).show,
+    });
+    leaf(parent, 'set <bridge> [settings...]', {
+      about: `begin to tell, or change settings; the others stay. ${SETTINGS_NOTE}`,
+      options: settingOptions(settings),
+      load: async () => (await load()).set,
+      examples: [`weft ${kind} set br0 ${example}`],
+    });
+    leaf(parent, 'del <bridge>', {
+      about: 'tell nobody any more; what is open is told first',
+      options: [ifExists],
+      load: async () => (await load()).remove,
+      examples: [`weft ${kind} del br0`],
+    }).alias('remove');
+  }
 }
 
 function declareConfig(program: Command): void {

@@ -110,9 +110,70 @@ export const PORT_SETTINGS: readonly Setting[] = [
   setting('mtu', 'mtuRequest', 'number', 'bytes', 'MTU that the device should have'),
 ];
 
+const targets = (port: number): Setting =>
+  setting('target', 'targets', 'texts', 'host:port', `collectors, by commas; without a port: ${port}`);
+const datagrams = setting('datagrams-per-second', 'datagramsPerS', 'number', 'n', 'most for each collector');
+
+export const SFLOW_SETTINGS: readonly Setting[] = [
+  targets(6343),
+  setting('agent', 'agent', 'text', 'interface|address', 'by which collectors know this switch'),
+  setting('sampling', 'sampling', 'number', 'n', 'one frame in so many, at random; 0: none'),
+  setting('polling', 'pollingS', 'number', 'seconds', 'between samples of the ports’ counters; 0: none'),
+  setting('header', 'headerBytes', 'number', 'bytes', 'most of a frame that is sent'),
+  datagrams,
+];
+export const NETFLOW_SETTINGS: readonly Setting[] = [
+  targets(2055),
+  setting('netflow-version', 'version', 'number', '5|9', 'of NetFlow', ['5', '9']),
+  setting('active-timeout', 'activeTimeoutS', 'number', 'seconds', 'long flows are told of so often'),
+  setting('engine-id', 'engineId', 'number', 'n', '0 to 255'),
+  setting('engine-type', 'engineType', 'number', 'n', '0 to 255'),
+  setting(
+    'add-id-to-interface',
+    'addIdToInterface',
+    'flag',
+    'yes|no',
+    'the engine’s id in interface numbers',
+    yesNo,
+  ),
+  setting('interface-numbers', 'interfaceNumbers', 'text', 'which', 'how interfaces are told', [
+    'openflow',
+    'ifindex',
+  ]),
+  setting('sampling', 'sampling', 'number', 'n', 'one packet in so many is accounted, at random'),
+  datagrams,
+];
+export const IPFIX_SETTINGS: readonly Setting[] = [
+  targets(4739),
+  setting('sampling', 'sampling', 'number', 'n', 'one packet in so many is accounted, at random'),
+  setting(
+    'cache-active-timeout',
+    'activeTimeoutS',
+    'number',
+    'seconds',
+    'long flows are told of so often; 0: every second',
+  ),
+  setting('cache-max-flows', 'maxFlows', 'number', 'n', 'flows that are watched at once; 0: the usual'),
+  setting('obs-domain-id', 'domainId', 'number', 'n', 'observation domain'),
+  setting('obs-point-id', 'pointId', 'number', 'n', 'observation point'),
+  datagrams,
+];
+export const MIRROR_SETTINGS: readonly Setting[] = [
+  setting('select-all', 'selectAll', 'flag', 'yes|no', 'every frame that comes in', yesNo),
+  setting('src', 'sourcePorts', 'texts', 'ports', 'frames that come in by these ports, by commas'),
+  setting('dst', 'destinationPorts', 'texts', 'ports', 'frames that go out by these ports, by commas'),
+  setting('vlans', 'vlans', 'numbers', 'vlans', 'only frames of these VLANs: 10,20-29'),
+  setting('to', 'outputPort', 'text', 'port', 'the port that gets the copies, and nothing else (SPAN)'),
+  setting('to-vlan', 'outputVlan', 'number', 'vlan', 'the VLAN that the copies go into (RSPAN)'),
+  setting('snaplen', 'snaplen', 'number', 'bytes', 'most of a copy'),
+];
+
 /** Member of a body → option, for messages. */
 export const SETTING_OF_PATH: ReadonlyMap<string, string> = new Map(
-  [...BRIDGE_SETTINGS, ...PORT_SETTINGS].map(({ member, option }) => [member, option]),
+  [
+    ...[...BRIDGE_SETTINGS, ...PORT_SETTINGS, ...SFLOW_SETTINGS, ...NETFLOW_SETTINGS, ...IPFIX_SETTINGS],
+    ...MIRROR_SETTINGS,
+  ].map(({ member, option }) => [member, option]),
 );
 
 /** The word that takes a setting back to its default. */
@@ -162,6 +223,12 @@ const ALIASES: Readonly<Record<string, string>> = {
   vlan_mode: 'mode',
   ofport_request: 'ofport',
   mtu_request: 'mtu',
+  targets: 'target',
+  select_src_port: 'src',
+  select_dst_port: 'dst',
+  select_vlan: 'vlans',
+  output_port: 'to',
+  output_vlan: 'to-vlan',
 };
 
 function readValue({ option, kind }: Setting, text: string): unknown {

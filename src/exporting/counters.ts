@@ -1,6 +1,6 @@
 /** Counter samples of a bridge's interfaces, as sFlow has them. Pure. */
 import type { PortCounters, PortInfo } from '../datapath/protocol.js';
-import { macAddressBytes, type LogicalPort, type MacAddress } from '../domain/index.js';
+import { macAddressBytes, type LogicalPort } from '../domain/index.js';
 import {
   counters,
   lacpStateByte,

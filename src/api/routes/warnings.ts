@@ -18,7 +18,8 @@ const WarningsView = Type.Object({
   }),
 });
 
-export function warningRoutes(app: App, { configuration }: Services): void {
+export function warningRoutes(app: App, services: Services): void {
+  const { configuration } = services;
   app.get(
     '/v1/warnings',
     {
@@ -29,13 +30,28 @@ export function warningRoutes(app: App, { configuration }: Services): void {
       },
     },
     () => ({
-      warnings: readWarnings(configuration.database),
+      warnings: [...readWarnings(configuration.database), ...exportNotes(services)],
       faults: configuration.reading.faults.map(({ table, name, column, message }) => ({
         table,
         name,
         column,
         message,
       })),
+    }),
+  );
+}
+
+/** What switches will not observe, and collectors that cannot be reached. */
+function exportNotes({ configuration, exporting }: Services) {
+  return configuration.reading.network.bridges.flatMap(({ name }) =>
+    exporting.status(name).flatMap((each) => {
+      const column = each.name.toLowerCase();
+      const note = (value: string, message: string) => ({ table: 'Bridge', name, column, value, message });
+      const refused = each.refused === null ? [] : [note(each.name, `comes to nothing: ${each.refused}`)];
+      const collectors = each.collectors.flatMap(({ target, error }) =>
+        error === null ? [] : [note(target, `does not get what it should: ${error}`)],
+      );
+      return [...refused, ...collectors];
     }),
   );
 }
