@@ -1,19 +1,35 @@
 /**
- * Keeps a child process alive: restarts it with a backoff when it dies, until told to stop.
- * The backoff starts short, since traffic may depend on it, and is forgotten after a while of good running.
+ * Keeps a child process alive: restarts it when it dies, until told to stop. Nearly at once, since traffic may depend on
+ * it; ever later, if it keeps dying as soon as it is there.
  */
 import { spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 
 const firstDelayMs = 50;
 const lastDelayMs = 5_000;
-const goodRunMs = 10_000;
+/** A first run that ends sooner with an error status has failed to start. */
+const startMs = 10_000;
+/**
+ * A daemon that has run for so long was in order. Well below the time between two deaths of one that is killed again and
+ * again: a partner in LACP with the short timeout must not notice the last of them either.
+ */
+const goodRunMs = 2_000;
 /** The exit status of a daemon that was asked to end by `ovs-appctl exit`: it is not started again. */
 const exitForGood = 3;
 /**
  * Daemons go before other load: they use little time, and a partner in LACP gives up on who is silent for three seconds.
  */
 const nice = -10;
+
+/**
+ * How long to wait before a daemon is started again, and before the next start if it ends as soon again.
+ * @param {number} ranMs how long it ran
+ * @param {number} delayMs what the start before has left to wait
+ */
+export function restartDelays(ranMs, delayMs) {
+  const nowMs = ranMs > goodRunMs ? firstDelayMs : delayMs;
+  return { nowMs, nextMs: Math.min(nowMs * 2, lastDelayMs) };
+}
 
 export class Supervisor {
   /** @type {import('node:child_process').ChildProcess | null} */
@@ -65,7 +81,7 @@ export class Supervisor {
       this.#child = null;
       this.log(`${this.name} cannot be started: ${error.message}`);
       if (failed) failed(1);
-      else if (!this.#stopping) this.#restartLater();
+      else if (!this.#stopping) this.#restartLater(0);
     });
     child.once('exit', (code, signal) => {
       this.#child = null;
@@ -75,16 +91,21 @@ export class Supervisor {
         return this.#ended();
       }
       const ranMs = Date.now() - startedAtMs;
-      if (failed && code && ranMs < goodRunMs) return failed(code);
-      if (ranMs > goodRunMs) this.#delayMs = firstDelayMs;
-      this.log(`${this.name} ended (${signal ?? `exit status ${code}`}), restarting in ${this.#delayMs} ms`);
-      this.#restartLater();
+      if (failed && code && ranMs < startMs) return failed(code);
+      const delayMs = this.#restartLater(ranMs);
+      this.log(`${this.name} ended (${signal ?? `exit status ${code}`}), restarting in ${delayMs} ms`);
     });
   }
 
-  #restartLater() {
-    this.#timer = setTimeout(() => this.#run(null), this.#delayMs);
-    this.#delayMs = Math.min(this.#delayMs * 2, lastDelayMs);
+  /**
+   * @param {number} ranMs
+   * @returns {number} milliseconds until then
+   */
+  #restartLater(ranMs) {
+    const { nowMs, nextMs } = restartDelays(ranMs, this.#delayMs);
+    this.#timer = setTimeout(() => this.#run(null), nowMs);
+    this.#delayMs = nextMs;
+    return nowMs;
   }
 
   /** Asks the child to stop, insists after five seconds, resolves when it is gone. */

@@ -1,7 +1,7 @@
 /**
  * Bonds and LACP with Debian's Open vSwitch as the partner: every combination of modes, members pulled one after another,
  * a partner that falls silent, and the controller started anew. Prints for how long traffic stood still each time.
- * `--quick`: a few combinations only.
+ * `--quick`: a few combinations only. `--kills=N`: nothing but weftd killed every five seconds, N times.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BondLab } from '../system/bond-lab.js';
@@ -22,7 +22,15 @@ export default async function bonds(options: readonly string[] = []): Promise<vo
     rows.push({ what, value });
     process.stdout.write(`${what.padEnd(78)} ${value}\n`);
   };
+  const kills = Number(options.find((each) => each.startsWith('--kills='))?.split('=')[1] ?? 0);
   try {
+    if (kills > 0) {
+      const fast = ['other_config:lacp-time=fast', 'bond_mode=balance-tcp'];
+      await lab.set(['lacp=active', ...fast], ['lacp=active', ...fast]);
+      await lab.up();
+      print(`active/active fast: weftd killed ${kills} times, every 5 s`, await restarted(lab, kills));
+      return;
+    }
     for (const { name, ours, theirs } of combinations(isQuick)) {
       await lab.set(ours, theirs);
       const started = performance.now();
@@ -108,24 +116,34 @@ async function silenced(lab: BondLab): Promise<number> {
   return longest;
 }
 
-/** kill -9 of the controller: what the partner and the traffic noticed. */
-async function restarted(lab: BondLab): Promise<string> {
+const KILL_PERIOD_S = 5;
+
+async function killOnce(lab: BondLab): Promise<void> {
+  const old = await lab.lab.pidOf('weftd');
+  if (old === null) throw new Error('no weftd');
+  process.kill(old, 'SIGKILL');
+  await until(
+    'weftd is back',
+    async () => {
+      const pid = await lab.lab.pidOf('weftd');
+      return pid !== null && pid !== old && (await lab.lab.isHealthy());
+    },
+    30_000,
+  );
+}
+
+/** kill -9 of the controller, every few seconds: what the partner and the traffic noticed. */
+async function restarted(lab: BondLab, kills = 1): Promise<string> {
   const before = await lab.partner.appctl('lacp/show-stats', 'pb');
   const gap = await lab.longestGap(
     async () => {
-      const old = await lab.lab.pidOf('weftd');
-      if (old === null) throw new Error('no weftd');
-      process.kill(old, 'SIGKILL');
-      await until(
-        'weftd is back',
-        async () => {
-          const pid = await lab.lab.pidOf('weftd');
-          return pid !== null && pid !== old && (await lab.lab.isHealthy());
-        },
-        30_000,
-      );
+      for (let kill = 0; kill < kills; kill++) {
+        const next = sleep(kill + 1 < kills ? KILL_PERIOD_S * 1000 : 0);
+        await killOnce(lab);
+        await next;
+      }
     },
-    6,
+    KILL_PERIOD_S * kills + 1,
     5,
   );
   const after = await lab.partner.appctl('lacp/show-stats', 'pb');
