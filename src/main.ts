@@ -280,7 +280,7 @@ async function main(options: Options, log: Logger): Promise<void> {
       const bridges = await orchestrator.ask('bridge.list', {});
       return new Map(bridges.map(({ name, controllers = [] }) => [name, controllers]));
     },
-    devices: (names) => devices.read(names),
+    devices: (states) => devices.read(states),
     bonds: () =>
       ownBridges(configuration.reading)
         .flatMap((bridge) => orchestrator.driver(bridge)?.bonds() ?? [])

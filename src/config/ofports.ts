@@ -52,17 +52,41 @@ function newNumbers(database: Database, reserved: Map<string, number>): [Row, nu
   return found;
 }
 
+/** The interfaces of a bridge. */
+function interfacesOf(database: Database, bridge: Row): Row[] {
+  const found: Row[] = [];
+  for (const port of textsOf(bridge, 'ports')) {
+    const row = database.row('Port', port);
+    for (const uuid of row ? textsOf(row, 'interfaces') : []) {
+      const each = database.row('Interface', uuid);
+      if (each) found.push(each);
+    }
+  }
+  return found;
+}
+
+/** Whether each has a number of its own already, and none asks for another: the quick answer for most changes. */
+function haveNumbers(interfaces: readonly Row[], bridge: string | undefined): boolean {
+  const taken = new Set<number>([LOCAL_OFPORT]);
+  return interfaces.every((row) => {
+    const ofport = numberOf(row, 'ofport');
+    if (ofport === undefined || ofport < 1) return false;
+    if (ofport === LOCAL_OFPORT) return textOf(row, 'name') === bridge;
+    const request = numberOf(row, 'ofport_request');
+    return (request === undefined || request === ofport) && taken.size < taken.add(ofport).size;
+  });
+}
+
 function assignOnBridge(
   database: Database,
   bridge: Row,
   reserved: ReadonlyMap<string, number>,
 ): Map<Row, number> {
   const name = textOf(bridge, 'name');
-  const interfaces = textsOf(bridge, 'ports')
-    .flatMap((uuid) => textsOf(database.row('Port', uuid) ?? bridge, 'interfaces'))
-    .map((uuid) => database.row('Interface', uuid))
-    .filter((row) => row !== undefined)
-    .sort((a, b) => ((textOf(a, 'name') ?? '') < (textOf(b, 'name') ?? '') ? -1 : 1));
+  const unordered = interfacesOf(database, bridge);
+  if (haveNumbers(unordered, name)) return new Map();
+  const named = unordered.map((row) => ({ row, name: textOf(row, 'name') ?? '' }));
+  const interfaces = named.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ row }) => row);
   const assigned = new Map<Row, number>();
   const taken = new Set<number>();
   const take = (row: Row, ofport: number | undefined): void => {

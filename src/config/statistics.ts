@@ -55,6 +55,13 @@ export function statisticsOperations(
   });
 }
 
+/** A text that is another one when an interface has another device, or its link is another one. */
+export function deviceState(database: Database, name: string): string {
+  const row = database.find('Interface', 'name', name);
+  const columns = ['ifindex', 'link_state', 'link_speed', 'admin_state', 'link_resets'];
+  return columns.map((column) => String(row?.fields[column]?.keys[0] ?? '')).join(' ');
+}
+
 /** Brings `Interface.status` and `Interface.duplex` up to date. @param devices by name */
 export function deviceOperations(database: Database, devices: ReadonlyMap<string, DeviceFacts>): Json[] {
   return [...devices].flatMap(([name, { driver, duplex }]) => {

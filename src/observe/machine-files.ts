@@ -51,36 +51,46 @@ async function readFileSystem(mountPoint: string): Promise<FileSystem[]> {
   return [{ mountPoint, totalKb, usedKb }];
 }
 
-/** What drivers say of devices. A name is asked for anew when it belongs to another device. */
-export class Devices {
-  /** By name: its ifindex and its driver. */
-  readonly #drivers = new Map<string, { ifindex: string; driver: string | null }>();
+interface KnownDevice {
+  readonly state: string;
+  readonly facts: DeviceFacts;
+}
 
-  /** @returns devices that exist, by name */
-  async read(names: readonly string[]): Promise<Map<string, DeviceFacts>> {
-    const found = new Map<string, DeviceFacts>();
-    const virtual = new Map<string, string>();
-    for (const name of this.#drivers.keys()) if (!names.includes(name)) this.#drivers.delete(name);
-    for (const name of names) {
+/** What drivers say of devices. It is read again when the state of a device is another one: a thousand devices are many files. */
+export class Devices {
+  /** By name; null for one that was not there. */
+  readonly #known = new Map<string, KnownDevice | null>();
+
+  /**
+   * @param states by name, whatever changes with the device and its link
+   * @returns devices that exist, by name
+   */
+  async read(states: ReadonlyMap<string, string>): Promise<Map<string, DeviceFacts>> {
+    for (const name of this.#known.keys()) if (!states.has(name)) this.#known.delete(name);
+    const virtual: string[] = [];
+    for (const [name, state] of states) {
+      const before = this.#known.get(name);
+      if (before?.state === state) continue;
       const folder = join('/sys/class/net', name);
-      const ifindex = await read(join(folder, 'ifindex'));
-      if (ifindex === '') continue;
-      if (this.#drivers.get(name)?.ifindex !== ifindex) {
-        const driver = await driverOf(folder);
-        if (driver === null) virtual.set(name, ifindex);
-        this.#drivers.set(name, { ifindex, driver });
+      if ((await read(join(folder, 'ifindex'))) === '') {
+        this.#known.set(name, null);
+        continue;
       }
+      const driver = await driverOf(folder);
+      if (driver === null) virtual.push(name);
       const duplex = (await read(join(folder, 'duplex'))).trim();
-      found.set(name, { driver: null, duplex: duplex === 'half' || duplex === 'full' ? duplex : null });
+      const facts = { driver, duplex: duplex === 'half' || duplex === 'full' ? duplex : null } as const;
+      this.#known.set(name, { state, facts });
     }
-    if (virtual.size > 0) {
+    if (virtual.length > 0) {
       const kinds = await readKinds();
-      for (const [name, ifindex] of virtual)
-        this.#drivers.set(name, { ifindex, driver: kinds.get(name) ?? null });
+      for (const name of virtual) {
+        const known = this.#known.get(name);
+        const driver = kinds.get(name) ?? null;
+        if (known) this.#known.set(name, { ...known, facts: { ...known.facts, driver } });
+      }
     }
-    for (const [name, { duplex }] of found)
-      found.set(name, { driver: this.#drivers.get(name)?.driver ?? null, duplex });
-    return found;
+    return new Map([...this.#known].flatMap(([name, known]) => (known ? [[name, known.facts]] : [])));
   }
 }
 

@@ -55,5 +55,14 @@ it('this machine: numbers in the right places, daemons by their pid files, devic
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  expect([...(await new Devices().read(['lo', 'not-there'])).keys()]).toEqual(['lo']);
+  expect([
+    ...(
+      await new Devices().read(
+        new Map([
+          ['lo', '1 up'],
+          ['not-there', ''],
+        ]),
+      )
+    ).keys(),
+  ]).toEqual(['lo']);
 });

@@ -3,6 +3,7 @@ import {
   bondOperations,
   controllerOperations,
   deviceOperations,
+  deviceState,
   mirrorOperations,
   statisticsIntervalMs,
   statisticsOperations,
@@ -25,8 +26,8 @@ export interface PublisherOptions {
   readonly sampler: Pick<Sampler, 'known'>;
   /** The controllers of each bridge. @throws Error while the datapath does not answer */
   readonly controllers: () => Promise<ReadonlyMap<string, readonly ControllerStatus[]>>;
-  /** What drivers say of devices. */
-  readonly devices: (names: readonly string[]) => Promise<ReadonlyMap<string, DeviceFacts>>;
+  /** What drivers say of devices; `states` is by name and another text when the device or its link is. */
+  readonly devices: (states: ReadonlyMap<string, string>) => Promise<ReadonlyMap<string, DeviceFacts>>;
   readonly bonds: () => readonly ActiveMember[];
   /** By uuid. */
   readonly mirrors: () => Promise<ReadonlyMap<string, MirrorCounters>>;
@@ -65,7 +66,8 @@ export class Publisher {
       }
     }
     const { database } = configuration;
-    const devices = await this.options.devices([...interfaces.keys()]);
+    const states = new Map([...interfaces.keys()].map((name) => [name, deviceState(database, name)]));
+    const devices = await this.options.devices(states);
     const machine = wantsSystemStatistics(database) ? await this.options.machine() : {};
     const known = await controllers().catch(() => new Map<string, ControllerStatus[]>());
     const mirrors = await this.options.mirrors().catch(() => new Map<string, MirrorCounters>());

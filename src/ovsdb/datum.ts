@@ -3,7 +3,7 @@
  * keys are sorted and unique, so equal contents are equal arrays.
  */
 import { atomFromJson, atomToJson, compareAtoms, defaultAtom, shorten } from './atom.js';
-import type { Atom, Json, ResolveName } from './atom.js';
+import type { Atom, AtomicType, Json, ResolveName } from './atom.js';
 import { checkAtom } from './column-type.js';
 import type { ColumnType } from './column-type.js';
 import { OvsdbError, constraintViolation, syntaxError } from './errors.js';
@@ -115,6 +115,31 @@ export function datumToJson(datum: Datum, type: ColumnType): Json {
   const [first, ...others] = datum.keys;
   if (first !== undefined && others.length === 0) return atomToJson(first, type.key.type);
   return ['set', datum.keys.map((key) => atomToJson(key, type.key.type))];
+}
+
+/**
+ * Whether `json` is what {@link datumToJson} makes of the datum. False says nothing: the same may be written in another
+ * way.
+ */
+export function isWrittenSo({ keys, values }: Datum, { key, value }: ColumnType, json: Json): boolean {
+  if (!value && keys.length === 1 && keys[0] !== undefined) return isAtomWrittenSo(keys[0], key.type, json);
+  if (!Array.isArray(json) || json.length !== 2 || json[0] !== (value ? 'map' : 'set')) return false;
+  const items: Json = (json as readonly Json[])[1] ?? null;
+  if (!Array.isArray(items) || items.length !== keys.length) return false;
+  return (items as readonly Json[]).every((item, i) => {
+    const at = keys[i];
+    if (at === undefined) return false;
+    if (!value) return isAtomWrittenSo(at, key.type, item);
+    const mapped = values?.[i];
+    if (mapped === undefined || !Array.isArray(item) || item.length !== 2) return false;
+    const [first, second] = item as [Json, Json];
+    return isAtomWrittenSo(at, key.type, first) && isAtomWrittenSo(mapped, value.type, second);
+  });
+}
+
+function isAtomWrittenSo(atom: Atom, type: AtomicType, json: Json): boolean {
+  if (type !== 'uuid') return atom === json;
+  return Array.isArray(json) && json.length === 2 && json[0] === 'uuid' && json[1] === atom;
 }
 
 export function equalDatums(a: Datum, b: Datum): boolean {

@@ -27,8 +27,11 @@ export type Command =
 
 export type Phase = readonly Command[];
 
-/** The phases that lead from `have` to `want`; none when they are equal. */
-export function plan(have: SwitchTables, want: SwitchTables): Phase[] {
+/**
+ * The phases that lead from `have` to `want`; none when they are equal.
+ * @param changedKeys flows outside of which both are known to be the same (`compile`)
+ */
+export function plan(have: SwitchTables, want: SwitchTables, changedKeys?: Iterable<string>): Phase[] {
   const puts: Command[] = [];
   for (const [id, meter] of want.meters) {
     const old = have.meters.get(id);
@@ -42,16 +45,20 @@ export function plan(have: SwitchTables, want: SwitchTables): Phase[] {
   }
 
   const flowPuts: Command[] = [];
-  for (const [key, entry] of want.flows) {
+  for (const key of changedKeys ?? want.flows.keys()) {
+    const entry = want.flows.get(key);
     const old = have.flows.get(key);
+    if (entry === undefined) continue;
     if (old === undefined || old.fixed !== entry.fixed) flowPuts.push({ op: 'flow-add', flow: entry.flow });
     else if (!equalFlows(old, entry)) flowPuts.push({ op: 'flow-modify', flow: entry.flow });
   }
   flowPuts.sort((a, b) => tableOf(b) - tableOf(a));
 
   const flowDeletes: Command[] = [];
-  for (const [key, { flow }] of have.flows)
-    if (!want.flows.has(key)) flowDeletes.push({ op: 'flow-delete', flow });
+  for (const key of changedKeys ?? have.flows.keys()) {
+    const old = have.flows.get(key);
+    if (old !== undefined && !want.flows.has(key)) flowDeletes.push({ op: 'flow-delete', flow: old.flow });
+  }
   flowDeletes.sort((a, b) => tableOf(a) - tableOf(b));
 
   const deletes: Command[] = [];

@@ -16,7 +16,10 @@ export function resolvePorts(
   const resolve = (given: Interface): Interface => {
     const found = byName.get(given.name);
     if (found === undefined) return isForeign ? { ...given, ofport: null } : given;
-    return { ...given, ofport: found.ofport, mac: given.type === 'internal' ? found.mac : given.mac };
+    const mac = given.type === 'internal' ? found.mac : given.mac;
+    return given.ofport === found.ofport && given.mac === mac
+      ? given
+      : { ...given, ofport: found.ofport, mac };
   };
   return {
     ...bridge,

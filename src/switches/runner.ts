@@ -423,8 +423,8 @@ export class ProgramRunner {
   }
 
   #stage(sets: readonly { program: Program; set: FlowSet }[], from: Want): Stage {
-    const want = this.#compile(sets, from);
-    return { want, phases: plan(from, want) };
+    const want = compile(this.#pipeline, sets, from.groups.values(), this.#meterRange, from);
+    return { want, phases: plan(from, want, want.changedKeys) };
   }
 
   #advance(sets: readonly { program: Program; set: FlowSet }[]): Phase[] {

@@ -24,12 +24,13 @@ async function startOvs(lab: Lab): Promise<Subject> {
   return { db: `unix:${ovs.rundir}/db.sock`, stop: () => ovs.stop() };
 }
 
-const modes = [
+const allModes = [
   { name: 'one call', calls: 'one', waits: true },
   { name: 'one call, --no-wait', calls: 'one', waits: false },
   { name: 'a call for each', calls: 'many', waits: true },
   { name: 'a call for each, --no-wait', calls: 'many', waits: false },
 ] as const;
+type Mode = (typeof allModes)[number];
 
 /** Makes devices in the switch's namespace, all at once: pairs of veth, both ends of which become ports. */
 async function addDevices(lab: Lab, names: readonly string[]): Promise<void> {
@@ -45,12 +46,7 @@ async function addDevices(lab: Lab, names: readonly string[]): Promise<void> {
 }
 
 /** Seconds that the calls take, from a shell, as a script would make them. */
-async function addPorts(
-  lab: Lab,
-  db: string,
-  mode: (typeof modes)[number],
-  ports: readonly string[],
-): Promise<number> {
+async function addPorts(lab: Lab, db: string, mode: Mode, ports: readonly string[]): Promise<number> {
   const vsctl = ['ovs-vsctl', `--db=${db}`, '--timeout=120', ...(mode.waits ? [] : ['--no-wait'])];
   const words = (name: string, i: number) => ['add-port', 'br0', name, `tag=${(i % 100) + 1}`];
   const startedMs = performance.now();
@@ -68,7 +64,12 @@ async function addPorts(
   return (performance.now() - startedMs) / 1000;
 }
 
-async function measure(start: (lab: Lab) => Promise<Subject>, ports: readonly string[]): Promise<number[]> {
+async function measure(
+  name: string,
+  start: (lab: Lab) => Promise<Subject>,
+  ports: readonly string[],
+  modes: readonly Mode[],
+): Promise<number[]> {
   const lab = await Lab.create();
   try {
     await addDevices(lab, ports);
@@ -78,7 +79,9 @@ async function measure(start: (lab: Lab) => Promise<Subject>, ports: readonly st
     const figures: number[] = [];
     for (const mode of modes) {
       await vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
-      figures.push(await addPorts(lab, subject.db, mode, ports));
+      const seconds = await addPorts(lab, subject.db, mode, ports);
+      process.stderr.write(`${name}, ${mode.name}: ${seconds.toFixed(2)} s\n`);
+      figures.push(seconds);
       // What was not waited for is done before the next begins.
       await until(
         'the ports are there',
@@ -97,17 +100,19 @@ async function measure(start: (lab: Lab) => Promise<Subject>, ports: readonly st
   }
 }
 
-/** `--reps=N` (3), `--ports=N` (1000), `--only=weft`. */
+/** `--reps=N` (3), `--ports=N` (1000), `--only=weft`, `--modes=0,2`: some of the rows. */
 export default async function run(options: string[]): Promise<void> {
   const option = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
   const ports = Array.from({ length: Number(option('ports') ?? 1000) }, (_, i) => `d${i}`);
   const subjects = Object.entries({ weft: startWeft, 'open vswitch': startOvs }).filter(
     ([name]) => option('only') === undefined || option('only') === name,
   );
+  const wanted = option('modes')?.split(',').map(Number);
+  const modes = allModes.filter((_, i) => wanted?.includes(i) ?? true);
   const figures = new Map<string, number[][]>();
   for (let repetition = 0; repetition < Number(option('reps') ?? 3); repetition += 1) {
     for (const [name, start] of subjects)
-      figures.set(name, [...(figures.get(name) ?? []), await measure(start, ports)]);
+      figures.set(name, [...(figures.get(name) ?? []), await measure(name, start, ports, modes)]);
   }
   const values = (name: string, i: number) => (figures.get(name) ?? []).map((each) => each[i] ?? Number.NaN);
   printTable([

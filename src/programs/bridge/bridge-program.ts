@@ -272,7 +272,8 @@ function inboundFlows(bridge: Bridge, bonds: Aggregations): FlowSet {
 function outboundFlows(bridge: Bridge, views: readonly PortView[], bonds: Aggregations): FlowSet {
   const ways = { bonds, isOwnSwitch: isOwn(bridge) };
   const flood = floodFlows(views, isDestination(bridge));
-  const outputs = allPortViews(bridge).filter(({ id }) => !views.some((view) => view.id === id));
+  const ids = new Set(views.map(({ id }) => id));
+  const outputs = allPortViews(bridge).filter(({ id }) => !ids.has(id));
   const out = bondOutFlows([...views, ...outputs], bonds);
   const plain = [...flood.flows, ...out.flows, ...egressFlows(views, ways), ...customerFlows(views, ways)];
   const mirrored = mirrorOutFlows(bridge, plain, ways);

@@ -44,32 +44,75 @@ export function floodFlows(
   const flows: Flow[] = [];
   const groups = new Map<string, Group>();
   for (const floodClass of floodClasses(views)) {
-    for (const variant of variantsOf(floodClass)) {
-      const ports = floodClass.members.filter(
-        ({ view }) => !(variant.isFromProtected && view.port.protected),
-      );
-      const limited = ports.filter(({ view }) => limitsCustomers(view)).map(({ view }) => view);
-      const buckets = ports.flatMap(({ view, rules }) => {
-        if (limited.includes(view)) return [];
-        const rule = rules.find((it) => variant.pcp === 'any' || it.pcp === 'any' || it.pcp === variant.pcp);
-        if (rule === undefined) return [];
-        // A bucket cannot hash; a bond's copy goes the way of frames for stations behind it.
-        if (view.isBond) return [{ actions: [...(isMarked(view) ? [loadFlooded] : []), ...floodTo(view)] }];
-        return [
-          { actions: [...encodingActions(rule.encoding), { type: 'OUTPUT', port: view.ofport } as const] },
-        ];
-      });
-      const actions: Action[] = [];
-      if (buckets.length > 0) {
-        const name = `flood ${JSON.stringify(buckets, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`;
-        const reason = `flood to ${ports.map(({ view }) => view.port.name).join(', ')}`;
-        if (!groups.has(name)) groups.set(name, { name, type: 'ALL', buckets, reason });
-        actions.push({ type: 'GROUP', group: name });
-      }
-      flows.push(...floodRules(floodClass, variant, actions, limited));
-    }
+    const marked = floodClass.members.map(({ view }) => view.isBond && isMarked(view));
+    const made = classFlows(floodClass, marked);
+    flows.push(...made.flows);
+    // VLANs apart by something else may have the same group.
+    for (const group of made.groups) if (!groups.has(group.name)) groups.set(group.name, group);
   }
   return { flows, groups: [...groups.values()] };
+}
+
+interface ClassFlows {
+  readonly members: readonly PortView[];
+  readonly marked: readonly boolean[];
+  readonly flows: readonly Flow[];
+  readonly groups: readonly Group[];
+}
+
+/** Of what was made for a VLAN class, the latest, by the class's first member and its VLANs. */
+const known = new WeakMap<PortView, Map<string, ClassFlows>>();
+/** A port that is first in more classes than there are VLANs has had its VLANs changed often. */
+const MOST_KNOWN = 4096;
+
+/** A class whose members are those of before has the same rules and groups, as objects: a change of one costs one. */
+function classFlows(floodClass: FloodClass, marked: readonly boolean[]): ClassFlows {
+  const members = floodClass.members.map(({ view }) => view);
+  const [first] = members;
+  if (first === undefined) return { members, marked, flows: [], groups: [] };
+  let classes = known.get(first);
+  if (classes === undefined || classes.size > MOST_KNOWN) known.set(first, (classes = new Map()));
+  const before = classes.get(floodClass.vids.key);
+  const isSame =
+    before?.members.length === members.length &&
+    members.every((view, i) => view === before.members[i] && marked[i] === before.marked[i]);
+  if (isSame) return before;
+  const made = { members, marked, ...makeClassFlows(floodClass, marked) };
+  classes.set(floodClass.vids.key, made);
+  return made;
+}
+
+function makeClassFlows(
+  floodClass: FloodClass,
+  marked: readonly boolean[],
+): { flows: Flow[]; groups: Group[] } {
+  const flows: Flow[] = [];
+  const groups: Group[] = [];
+  for (const variant of variantsOf(floodClass)) {
+    const ports = floodClass.members
+      .map((member, i) => ({ ...member, isMarked: marked[i] === true }))
+      .filter(({ view }) => !(variant.isFromProtected && view.port.protected));
+    const limited = ports.filter(({ view }) => limitsCustomers(view)).map(({ view }) => view);
+    const buckets = ports.flatMap(({ view, rules, isMarked }) => {
+      if (limited.includes(view)) return [];
+      const rule = rules.find((it) => variant.pcp === 'any' || it.pcp === 'any' || it.pcp === variant.pcp);
+      if (rule === undefined) return [];
+      // A bucket cannot hash; a bond's copy goes the way of frames for stations behind it.
+      if (view.isBond) return [{ actions: [...(isMarked ? [loadFlooded] : []), ...floodTo(view)] }];
+      return [
+        { actions: [...encodingActions(rule.encoding), { type: 'OUTPUT', port: view.ofport } as const] },
+      ];
+    });
+    const actions: Action[] = [];
+    if (buckets.length > 0) {
+      const name = `flood ${JSON.stringify(buckets, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))}`;
+      const reason = `flood to ${ports.map(({ view }) => view.port.name).join(', ')}`;
+      groups.push({ name, type: 'ALL', buckets, reason });
+      actions.push({ type: 'GROUP', group: name });
+    }
+    flows.push(...floodRules(floodClass, variant, actions, limited));
+  }
+  return { flows, groups };
 }
 
 function floodRules(
