@@ -23,9 +23,12 @@ const Value = Type.Unsafe<unknown>({ description: 'As documents have it; null: a
 
 const Change = Type.Object({
   op: Type.Unsafe<'add' | 'remove' | 'change'>({ type: 'string', enum: ['add', 'remove', 'change'] }),
-  kind: Type.Unsafe<'bridge' | 'port' | 'interface' | 'controller' | 'staticMac'>({
+  kind: Type.Unsafe<ObjectChange['kind']>({
     type: 'string',
-    enum: ['bridge', 'port', 'interface', 'controller', 'staticMac'],
+    enum: [
+      ...['bridge', 'port', 'interface', 'controller', 'staticMac'],
+      ...['mirror', 'sflow', 'netflow', 'ipfix'],
+    ],
   }),
   path: Type.String({ description: 'Its place in a document (RFC 6901)' }),
   bridge: Type.String(),

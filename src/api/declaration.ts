@@ -1,6 +1,7 @@
 /** Bringing the switch to what a document says: what that would change and cost, and doing it. */
 import { createHash } from 'node:crypto';
 import {
+  attachmentFaults,
   DocumentError,
   SETTINGS,
   diffDocuments,
@@ -64,12 +65,23 @@ export function plan(
   const { configuration, switches } = services;
   const current = readDocument(configuration.database);
   const wanted = merge(written, current);
+  const had = new Set(
+    [...current.bridges].flatMap(([name, each]) => attachmentFaults(name, each)).map(faultText),
+  );
+  const attached = [...written.document.bridges.keys()].flatMap((name) => {
+    const bridge = wanted.bridges.get(name);
+    return bridge ? attachmentFaults(name, bridge).filter((fault) => !had.has(faultText(fault))) : [];
+  });
   const operations = documentOperations(configuration.database, current, wanted);
   const { error, ...prepared } = configuration.preview(operations);
   const { reading } = prepared;
   const found = error ? [] : readingFaults(reading, written.document);
   const before = new Set(configuration.reading.faults.map(textOf));
-  const all = [...faults, ...found.filter(({ fault }) => !before.has(textOf(fault))).map(({ at }) => at)];
+  const all = [
+    ...faults,
+    ...attached,
+    ...found.filter(({ fault }) => !before.has(textOf(fault))).map(({ at }) => at),
+  ];
   // Names that are there twice the database refuses as well: that is said once, and better, by the faults.
   if (error && all.length === 0) throw error;
   if (all.length > 0) throw new DocumentError(onePerPath(all));
@@ -115,6 +127,8 @@ function difference(after: Readonly<PlanSize> = NOTHING, before: Readonly<PlanSi
   const keys = Object.keys(NOTHING) as (keyof PlanSize)[];
   return Object.fromEntries(keys.map((key) => [key, after[key] - before[key]])) as unknown as PlanSize;
 }
+
+const faultText = ({ path, message }: DocumentFault): string => `${path} ${message}`;
 
 function textOf({ table, name, column, message }: Fault): string {
   return JSON.stringify([table, name, column, message]);

@@ -12,7 +12,7 @@ export function readMirrors(
   fault: Report,
 ): Mirror[] {
   const names = new Map(ports.map(({ uuid, name }) => [uuid, name]));
-  return textsOf(bridge, 'mirrors').flatMap((uuid): Mirror[] => {
+  const mirrors = textsOf(bridge, 'mirrors').flatMap((uuid): Mirror[] => {
     const row = database.row('Mirror', uuid);
     if (row === undefined) return [];
     const name = textOf(row, 'name') ?? '';
@@ -54,4 +54,5 @@ export function readMirrors(
       },
     ];
   });
+  return mirrors.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -181,12 +181,12 @@ describe('PUT /v1/config', () => {
           ],
         },
       },
-      { op: 'insert', table: 'Mirror', 'uuid-name': 'm', row: { name: 'm0' } },
+      { op: 'insert', table: 'AutoAttach', 'uuid-name': 'm', row: { system_name: 'm0' } },
       {
         op: 'update',
         table: 'Bridge',
         where: [['name', '==', 'br0']],
-        row: { mirrors: ['named-uuid', 'm'] },
+        row: { auto_attach: ['named-uuid', 'm'] },
       },
     ]);
     await put(
@@ -197,7 +197,53 @@ describe('PUT /v1/config', () => {
       ['iface-id', 'owner'],
       ['vm1', 'me'],
     ]);
-    expect(row('Bridge', 'br0')?.fields['mirrors']?.keys).toHaveLength(1);
+    expect(row('Bridge', 'br0')?.fields['auto_attach']?.keys).toHaveLength(1);
+  });
+
+  it('has mirrors and collectors, of ports that it makes too; what is not there any more goes', async () => {
+    const document = `bridges:
+  br0:
+    sflow: {targets: ["192.0.2.1", "[2001:db8::1]:7000"], agent: eth0, sampling: 100}
+    netflow: {targets: ["192.0.2.1:2055"], version: 9}
+    mirrors:
+      m0: {sourcePorts: [p1], vlans: [5, 10-12], outputPort: p2}
+      m1: {selectAll: true, outputVlan: 99}
+    ports: {p1: {}, p2: {}}
+`;
+    expect((await put(document)).status).toBe(200);
+    const [bridge] = harness.configuration.reading.network.bridges;
+    expect(bridge?.exports?.sflow?.collectors).toHaveLength(2);
+    expect(bridge?.exports?.netflow).toMatchObject({ version: 9, activeTimeoutS: 600 });
+    expect(bridge?.mirrors.map(({ name, sourcePorts, output }) => [name, sourcePorts, output])).toEqual([
+      ['m0', ['p1'], { kind: 'port', port: 'p2' }],
+      ['m1', [], { kind: 'vlan', vlan: 99 }],
+    ]);
+    const uuid = bridge?.mirrors[0]?.uuid;
+    expect((await put(document)).body).toMatchObject({ changed: false });
+    const { body: read } = await harness.call('GET', '/v1/config');
+    expect((read as { bridges: { br0: object } }).bridges.br0).toMatchObject({
+      sflow: { sampling: 100, agent: 'eth0' },
+      mirrors: { m0: { vlans: [5, '10-12'] } },
+    });
+    const changed = await put(
+      document.replace('vlans: [5, 10-12]', 'vlans: [6]').replace(/ +netflow.*\n/, ''),
+    );
+    expect(changed.body).toMatchObject({
+      changes: [
+        { kind: 'netflow', op: 'remove' },
+        { kind: 'mirror', op: 'change', name: 'm0' },
+      ],
+    });
+    expect(harness.configuration.reading.network.bridges[0]?.mirrors[0]?.uuid).toBe(uuid);
+    const wrong = await put(
+      document.replace('sourcePorts: [p1]', 'sourcePorts: [p9]').replace('192.0.2.1:2055', 'a:b'),
+    );
+    expect(wrong).toMatchObject({ status: 400 });
+    expect(wrong.text).toMatch(/has no port p9.*/);
+    expect(wrong.text).toMatch(/is none: HOST:PORT/);
+    await put('bridges: {br0: {ports: {p1: {}, p2: {}}}}');
+    expect(harness.configuration.reading.network.bridges[0]).toMatchObject({ mirrors: [] });
+    expect(harness.configuration.reading.network.bridges[0]?.exports).toBeUndefined();
   });
 
   it('removes what it does not name, but for names to keep', async () => {

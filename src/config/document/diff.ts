@@ -1,10 +1,11 @@
 /** What is different between two configurations, object by object. */
+import type { ExportKind } from '../export-specs.js';
 import type { BridgeEntry, Document, PortEntry } from './document.js';
 import { pointer } from './document.js';
 import { flatWord, valueText } from './settings.js';
 import type { Settings, Value } from './settings.js';
 
-export type ObjectKind = 'bridge' | 'port' | 'interface' | 'controller' | 'staticMac';
+export type ObjectKind = 'bridge' | 'port' | 'interface' | 'controller' | 'staticMac' | 'mirror' | ExportKind;
 
 export interface ObjectChange {
   readonly op: 'add' | 'remove' | 'change';
@@ -30,6 +31,8 @@ const NO_BRIDGE: BridgeEntry = {
   settings: NONE,
   controllers: new Map(),
   staticMacs: new Map(),
+  exports: new Map(),
+  mirrors: new Map(),
   ports: new Map(),
 };
 const NO_PORT: PortEntry = { settings: NONE, interfaces: new Map() };
@@ -61,7 +64,20 @@ function diffBridge(
     return change(place, was, is, was === is ? [] : [{ field: 'port', from: was ?? null, to: is ?? null }]);
   });
   const ports = pairs(old.ports, now.ports).flatMap(([name, was, is]) => diffPort(bridge, name, was, is));
-  return [...own, ...controllers, ...ports, ...staticMacs];
+  const exports = pairs(old.exports, now.exports).flatMap(([name, was, is]) => {
+    const kind = name as ExportKind;
+    return change(
+      { kind, path: path + pointer(kind), bridge, name },
+      was,
+      is,
+      fieldChanges(was ?? NONE, is ?? NONE),
+    );
+  });
+  const mirrors = pairs(old.mirrors, now.mirrors).flatMap(([name, was, is]) => {
+    const place = { kind: 'mirror', path: path + pointer('mirrors', name), bridge, name } as const;
+    return change(place, was, is, fieldChanges(was ?? NONE, is ?? NONE));
+  });
+  return [...own, ...controllers, ...ports, ...staticMacs, ...exports, ...mirrors];
 }
 
 function diffPort(

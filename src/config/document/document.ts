@@ -2,6 +2,7 @@
  * The configuration as a document: bridges, their ports, controllers and pinned addresses, by name. This is the form
  * that is compared; `value.ts` has what people write and read.
  */
+import type { ExportKind } from '../export-specs.js';
 import type { Settings } from './settings.js';
 
 export interface Document {
@@ -14,6 +15,10 @@ export interface BridgeEntry {
   readonly controllers: ReadonlyMap<string, Settings>;
   /** By `<vlan> <mac>`: the port that the address is pinned to. */
   readonly staticMacs: ReadonlyMap<string, string>;
+  /** Who is told of the traffic. */
+  readonly exports: ReadonlyMap<ExportKind, Settings>;
+  /** By name. */
+  readonly mirrors: ReadonlyMap<string, Settings>;
   /** The bridge's own port included. */
   readonly ports: ReadonlyMap<string, PortEntry>;
 }

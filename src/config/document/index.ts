@@ -1,4 +1,5 @@
 /** The declarative document: the whole configuration as one YAML or JSON file. Pure. */
+export { attachmentFaults } from './attachments.js';
 export { checkValue } from './check.js';
 export * from './diff.js';
 export * from './document.js';

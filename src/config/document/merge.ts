@@ -5,7 +5,7 @@
  *   goes, a setting that it does not mention falls to its default. `keep` names the exceptions: bridges and ports that
  *   other programs make (a hypervisor's taps) stay as they are.
  * - `external_ids` belong to everybody: keys that the document names are set, those with null go, others stay.
- * - What it has no words for (mirrors, queues, managers, columns of state) stays as it is.
+ * - What it has no words for (queues, managers, columns of state) stays as it is.
  */
 import type { BridgeEntry, Document, PortEntry } from './document.js';
 import type { Settings, Value } from './settings.js';
@@ -51,6 +51,8 @@ function mergeBridge(bridge: BridgeEntry, old: BridgeEntry | undefined, keeps: K
       withSharedTexts(each, old?.controllers.get(target)),
     ),
     staticMacs: bridge.staticMacs,
+    exports: bridge.exports,
+    mirrors: bridge.mirrors,
     ports,
   };
 }

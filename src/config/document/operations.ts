@@ -2,6 +2,8 @@
 import { STATIC_MAC_PREFIX } from '../network.js';
 import type { Database, Json, Row } from '../../ovsdb/index.js';
 import { textOf } from '../fields.js';
+import { EXPORTS } from '../export-specs.js';
+import { EXPORT_KINDS, MIRROR_MEMBERS, isNamedMirror, membersOf, rowOf } from './attachments.js';
 import type { BridgeEntry, Document, PortEntry } from './document.js';
 import { referred } from './read.js';
 import {
@@ -23,12 +25,17 @@ export function documentOperations(database: Database, from: Document, to: Docum
 
 type Columns = Record<string, Json>;
 
+const EMPTY: Json = ['set', []];
+/** In place of a port that there is not, which is told by the faults: no row has this uuid. */
+const NOBODY: Json = ['uuid', '00000000-0000-0000-0000-000000000000'];
 const NO_MACS: ReadonlyMap<string, string> = new Map();
 
 class Writer {
   /** Inserts stand before what refers to them. */
   readonly #operations: Json[] = [];
   #count = 0;
+  /** Ports that there are or are made, by name. */
+  readonly #ports = new Map<string, Json>();
 
   constructor(private readonly database: Database) {}
 
@@ -54,6 +61,7 @@ class Writer {
     );
     return this.#insert('Bridge', {
       name,
+      ...this.#attachments(bridge, null),
       ports: ['set', ports],
       controller: ['set', controllers],
       ...columnsOf(BRIDGE_SETTINGS, bridge.settings, bridge.staticMacs),
@@ -64,6 +72,7 @@ class Writer {
     this.#update('Bridge', row, changedColumns(BRIDGE_SETTINGS, old, bridge));
     this.#changeControllers(row, old, bridge);
     const rows = rowsByName(this.database, row, 'ports', 'Port');
+    for (const [name, each] of rows) this.#ports.set(name, reference(each));
     const added: Json[] = [];
     for (const [name, port] of bridge.ports) {
       const [portRow, oldPort] = [rows.get(name), old.ports.get(name)];
@@ -72,6 +81,38 @@ class Writer {
     }
     const removed = [...rows].filter(([name]) => !bridge.ports.has(name)).map(([, each]) => reference(each));
     this.#changeSet('Bridge', whereIs(row), 'ports', added, removed);
+    this.#update('Bridge', row, this.#attachments(bridge, row));
+  }
+
+  /** The columns of a bridge that refer to mirrors, sFlow, NetFlow and IPFIX; of one that there is, those that change. */
+  #attachments(bridge: BridgeEntry, row: Row | null): Columns {
+    const columns: Columns = {};
+    const portOf = (port: string): Json => this.#ports.get(port) ?? NOBODY;
+    for (const kind of EXPORT_KINDS) {
+      const { table } = EXPORTS[kind];
+      const [old] = row ? referred(this.database, row, kind, table) : [];
+      const settings = bridge.exports.get(kind);
+      if (settings === undefined) {
+        if (old) columns[kind] = EMPTY;
+        continue;
+      }
+      const fields = rowOf(this.database, table, membersOf(kind), settings, old, portOf);
+      if (old) this.#update(table, old, fields);
+      else columns[kind] = this.#insert(table, fields);
+    }
+    const all = row ? referred(this.database, row, 'mirrors', 'Mirror') : [];
+    const rows = new Map(all.filter(isNamedMirror).map((each) => [textOf(each, 'name') ?? '', each]));
+    const others = all.filter((each) => !isNamedMirror(each)).map(reference);
+    const mirrors = [...bridge.mirrors].map(([name, settings]): Json => {
+      const old = rows.get(name);
+      const fields = rowOf(this.database, 'Mirror', MIRROR_MEMBERS, settings, old, portOf);
+      if (old === undefined) return this.#insert('Mirror', { name, ...fields });
+      this.#update('Mirror', old, fields);
+      return ['uuid', old.uuid];
+    });
+    const isSame = mirrors.length === rows.size && [...rows.keys()].every((name) => bridge.mirrors.has(name));
+    if (!isSame) columns['mirrors'] = ['set', [...mirrors, ...others]];
+    return columns;
   }
 
   #changeControllers(row: Row, old: BridgeEntry, bridge: BridgeEntry): void {
@@ -103,11 +144,13 @@ class Writer {
 
   #insertPort(name: string, { settings, interfaces }: PortEntry): Json {
     const members = [...interfaces].map(([member, each]) => this.#insertInterface(member, each));
-    return this.#insert('Port', {
+    const made = this.#insert('Port', {
       name,
       interfaces: ['set', members],
       ...columnsOf(PORT_SETTINGS, settings),
     });
+    this.#ports.set(name, made);
+    return made;
   }
 
   #changePort(row: Row, old: PortEntry, port: PortEntry): void {

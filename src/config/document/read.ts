@@ -5,6 +5,8 @@ import type { Validator } from 'typebox/compile';
 import { STATIC_MAC_PREFIX } from '../network.js';
 import { mapOfTexts, textOf, textsOf } from '../fields.js';
 import type { Database, Row } from '../../ovsdb/index.js';
+import { readExports, readMirrors } from './attachments.js';
+import { EXPORTS } from '../export-specs.js';
 import type { BridgeEntry, Document, PortEntry } from './document.js';
 import {
   BRIDGE_SETTINGS,
@@ -36,7 +38,9 @@ function readBridge(database: Database, row: Row): BridgeEntry {
     const name = staticMacName(key);
     if (name !== null) staticMacs.set(name, port);
   }
-  return { settings: readSettings(BRIDGE_SETTINGS, row), controllers, staticMacs, ports };
+  const exports = readExports((kind) => referred(database, row, kind, EXPORTS[kind].table)[0]);
+  const mirrors = readMirrors(database, referred(database, row, 'mirrors', 'Mirror'));
+  return { settings: readSettings(BRIDGE_SETTINGS, row), controllers, staticMacs, exports, mirrors, ports };
 }
 
 interface KnownPort {

@@ -13,6 +13,7 @@ import {
   VlanId,
   flatWord,
 } from './settings.js';
+import { attachmentProperties } from './attachments.js';
 import type { Setting } from './settings.js';
 
 const strict = { additionalProperties: false };
@@ -82,6 +83,7 @@ const Bridge = Type.Object(
     staticMacs: Type.Optional(
       orNull(Type.Array(StaticMac, { maxItems: 65_536, description: 'Addresses pinned to a port' })),
     ),
+    ...attachmentProperties(),
     ports: Type.Optional(orNull(named(Port, 'Ports by name. The bridge’s own port need not be mentioned'))),
   },
   strict,

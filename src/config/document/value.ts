@@ -1,4 +1,6 @@
 /** Between the form that people write and the one that is compared. */
+import { EXPORT_KINDS, MIRROR_MEMBERS, membersOf, settingsFrom as attachmentFrom } from './attachments.js';
+import type { ExportKind } from '../export-specs.js';
 import type { BridgeEntry, Document, PortEntry } from './document.js';
 import { pointer } from './document.js';
 import {
@@ -70,10 +72,22 @@ function bridgeFrom(name: string, value: unknown, path: string, isSound: IsSound
     const at = `${path}${pointer('ports', port)}`;
     if (isNamed(at, isSound)) ports.set(port, portFrom(port, each, at, isSound));
   }
+  const exports = new Map<ExportKind, Settings>();
+  for (const kind of EXPORT_KINDS) {
+    const each = given[kind];
+    if (isPlain(each) && isSound(path + pointer(kind)))
+      exports.set(kind, attachmentFrom(membersOf(kind), each));
+  }
+  const mirrors = new Map<string, Settings>();
+  for (const [mirror, each] of entriesOf(given['mirrors']))
+    if (isPlain(each) && isSound(path + pointer('mirrors', mirror)))
+      mirrors.set(mirror, attachmentFrom(MIRROR_MEMBERS, each));
   return {
     settings: settingsFrom(BRIDGE_SETTINGS, given, path, isSound),
     controllers,
     staticMacs,
+    exports,
+    mirrors,
     ports: withOwnPort(name, ports),
   };
 }
@@ -139,7 +153,8 @@ function byName<T>(
   return Object.fromEntries(names.map((name) => [name, valueOf(map.get(name) as T, name)]));
 }
 
-function bridgeValue({ settings, controllers, staticMacs, ports }: BridgeEntry, bridge: string): unknown {
+function bridgeValue(entry: BridgeEntry, bridge: string): unknown {
+  const { settings, controllers, staticMacs, exports, mirrors, ports } = entry;
   const own = ports.get(bridge);
   const others = new Map([...ports].filter(([name]) => name !== bridge || !isPlainOwnPort(bridge, own)));
   return {
@@ -160,6 +175,8 @@ function bridgeValue({ settings, controllers, staticMacs, ports }: BridgeEntry, 
             return { vlan: Number(vlan), mac, port: staticMacs.get(key) };
           }),
         }),
+    ...byName(exports, (each) => Object.fromEntries(each)),
+    ...(mirrors.size === 0 ? {} : { mirrors: byName(mirrors, (each) => Object.fromEntries(each)) }),
     ports: byName(others, portValue),
   };
 }

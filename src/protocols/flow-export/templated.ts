@@ -27,13 +27,25 @@ const SetHeader = layout({ id: u16, length: u16 });
 const SETS = { netflow9: { templates: 0, options: 1 }, ipfix: { templates: 2, options: 3 } } as const;
 const HEADER_BYTES = { netflow9: NetFlow9Header.size, ipfix: IpfixHeader.size } as const;
 
+interface SamplingField {
+  readonly type: number;
+  readonly bytes: number;
+  readonly valueOf: (interval: number) => number;
+}
+
 /** The options record that tells how packets were chosen. */
 const SAMPLING_TEMPLATE = 258;
-/** NetFlow: SAMPLING_INTERVAL, SAMPLING_ALGORITHM (2: random); IPFIX keeps the numbers (elements 34, 35). */
-const SAMPLING_FIELDS = [
-  { type: 34, bytes: 4 },
-  { type: 35, bytes: 1 },
-] as const;
+/**
+ * NetFlow: SAMPLING_INTERVAL, SAMPLING_ALGORITHM (2: random); IPFIX keeps the numbers (elements 34, 35). And the newer words for
+ * the same (RFC 5477 §8.2): of so many packets in a row (305) so many are left out after (306). Collectors read the one or the
+ * other; nfdump 1.7 takes the newer, and the older where they come first.
+ */
+const SAMPLING_FIELDS: readonly SamplingField[] = [
+  { type: 34, bytes: 4, valueOf: (interval: number) => interval },
+  { type: 35, bytes: 1, valueOf: () => RANDOM },
+  { type: 305, bytes: 4, valueOf: () => 1 },
+  { type: 306, bytes: 4, valueOf: (interval: number) => interval - 1 },
+];
 const RANDOM = 2;
 /** NetFlow v9 scope "system" (RFC 3954 §6.1), IPFIX observationDomainId (149). */
 const SCOPE = { netflow9: { type: 1, bytes: 4 }, ipfix: { type: 149, bytes: 4 } } as const;
@@ -85,11 +97,15 @@ function samplingSets(version: Version, { samplingInterval, domainId }: Observer
         numbers(SAMPLING_TEMPLATE, 4, SAMPLING_FIELDS.length * 4, scope.type, scope.bytes, ...fields)
       : // Numbers of all fields and of those that are scope (RFC 7011 §3.4.2.2).
         numbers(SAMPLING_TEMPLATE, 1 + SAMPLING_FIELDS.length, 1, scope.type, scope.bytes, ...fields);
-  const data = new Uint8Array(9);
+  const data = new Uint8Array(SAMPLING_FIELDS.reduce((sum, { bytes }) => sum + bytes, scope.bytes as number));
   const view = new DataView(data.buffer);
   view.setUint32(0, domainId);
-  view.setUint32(4, samplingInterval);
-  view.setUint8(8, RANDOM);
+  let at: number = scope.bytes;
+  for (const { bytes, valueOf } of SAMPLING_FIELDS) {
+    if (bytes === 1) view.setUint8(at, valueOf(samplingInterval));
+    else view.setUint32(at, valueOf(samplingInterval));
+    at += bytes;
+  }
   return [set(SETS[version].options, declaration, 1), set(SAMPLING_TEMPLATE, data, 1, 1)];
 }
 

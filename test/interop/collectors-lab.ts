@@ -1,0 +1,165 @@
+/** Collectors of Debian's packages in a laboratory's switch namespace, and what they say they got. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sh, until, type Lab } from '../system/lab.js';
+
+export interface Totals {
+  readonly flows: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly sequenceErrors: number;
+  readonly bad: number;
+}
+
+/** Whether a program can be run here. */
+export async function isInstalled(program: string): Promise<boolean> {
+  return (await sh('sh', '-c', `command -v ${program} || true`)).trim() !== '';
+}
+
+async function isListening(lab: Lab, port: number): Promise<boolean> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const tables = await lab.inSwitch('cat', '/proc/net/udp', '/proc/net/udp6');
+  return tables.includes(`:${hex} `);
+}
+
+/** nfcapd or sfcapd. */
+export class Capture {
+  readonly folder: string;
+  #log = '';
+
+  private constructor(
+    lab: Lab,
+    private readonly program: string,
+    readonly port: number,
+    private readonly child: ChildProcess,
+  ) {
+    this.folder = join(lab.folder, `into-${program}-${port}`);
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
+  }
+
+  static async start(
+    lab: Lab,
+    program: 'nfcapd' | 'sfcapd',
+    port: number,
+    address = '127.0.0.1',
+  ): Promise<Capture> {
+    const folder = join(lab.folder, `into-${program}-${port}`);
+    await sh('mkdir', '-p', folder);
+    // A large buffer, as this machine may be busy with other things than collecting.
+    const words = ['-w', folder, '-b', address, '-p', String(port), '-B', '4000000'];
+    const family = address.includes(':') ? ['-6'] : [];
+    const child = spawn('ip', ['netns', 'exec', lab.switchNamespace, program, ...family, ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const capture = new Capture(lab, program, port, child);
+    await until(`${program} listens`, () => isListening(lab, port));
+    return capture;
+  }
+
+  /** Ends it; what it counted. */
+  async stop(): Promise<Totals> {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    await ended;
+    const line =
+      /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/.exec(
+        this.#log,
+      );
+    if (line === null) throw new Error(`${this.program} said: ${this.#log}`);
+    const [flows = 0, packets = 0, bytes = 0, sequenceErrors = 0, bad = 0] = line.slice(1).map(Number);
+    return { flows, packets, bytes, sequenceErrors, bad };
+  }
+
+  /** Records as nfdump prints them in the format. */
+  async records(format: string): Promise<string[]> {
+    const output = await sh('nfdump', '-q', '-R', this.folder, '-o', `fmt:${format}`);
+    return output
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
+  }
+}
+
+/** sfacctd or nfacctd of pmacct, with the print plugin. */
+export class Account {
+  private constructor(
+    private readonly output: string,
+    private readonly child: ChildProcess,
+  ) {}
+
+  static async start(lab: Lab, program: 'nfacctd' | 'sfacctd', port: number): Promise<Account> {
+    const folder = mkdtempSync(join(lab.folder, `${program}-`));
+    const [config, output] = [join(folder, 'conf'), join(folder, 'output.json')];
+    const settings = {
+      plugins: 'print',
+      aggregate: 'src_host, dst_host, src_port, dst_port, proto, vlan, in_iface, out_iface',
+      print_output: 'json',
+      print_output_file: output,
+      print_output_file_append: 'true',
+      print_refresh_time: '1',
+      [`${program}_ip`]: '127.0.0.1',
+      [`${program}_port`]: String(port),
+      [`${program}_renormalize`]: 'true',
+    };
+    writeFileSync(
+      config,
+      Object.entries(settings)
+        .map(([key, value]) => `${key}: ${value}\n`)
+        .join(''),
+    );
+    const child = lab.spawnInSwitch(program, ['-f', config]);
+    await until(`${program} listens`, () => isListening(lab, port));
+    return new Account(output, child);
+  }
+
+  /** Sums of what it has written so far. */
+  totals(): { packets: number; bytes: number; lines: Record<string, unknown>[] } {
+    const text = existsSync(this.output) ? readFileSync(this.output, 'utf8') : '';
+    const lines = text
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const sum = (key: string) => lines.reduce((total, line) => total + Number(line[key]), 0);
+    return { packets: sum('packets'), bytes: sum('bytes'), lines };
+  }
+
+  stop(): void {
+    this.child.kill('SIGTERM');
+  }
+}
+
+/** All datagrams on the loopback of the switch's namespace, for tshark to judge. */
+export class Sniffer {
+  private constructor(
+    private readonly file: string,
+    private readonly child: ChildProcess,
+  ) {}
+
+  static async start(lab: Lab): Promise<Sniffer> {
+    const file = join(lab.folder, 'export.pcap');
+    const words = ['-i', 'lo', '-U', '-w', file, 'udp'];
+    const child = spawn('ip', ['netns', 'exec', lab.switchNamespace, 'tcpdump', ...words], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let log = '';
+    child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    await until('tcpdump listens', () => log.includes('listening on'));
+    return new Sniffer(file, child);
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    await ended;
+  }
+
+  /** Lines that complain, but for what tshark says of sampled conversations themselves ("Chat"). */
+  async faults(decodes: readonly string[]): Promise<string[]> {
+    const as = decodes.flatMap((each) => ['-d', each]);
+    const output = await sh('tshark', '-r', this.file, '-V', ...as);
+    return output.split('\n').filter((line) => /Malformed|Expert Info \((?!Chat)/.test(line));
+  }
+}
