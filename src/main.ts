@@ -409,7 +409,7 @@ async function openDatabase(
     schema: openVSwitchSchema,
     log: (line) => log.info(line),
   });
-  const store = new Store(journal, randomUUID);
+  const store = new Store(journal, randomUUID, openVSwitchSchema);
   return {
     store,
     ovsdb: new OvsdbServer([store], { newUuid: randomUUID, log }),

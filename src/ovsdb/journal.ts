@@ -44,7 +44,7 @@ interface Entry {
 }
 
 export class Journal {
-  readonly database: Database;
+  #database: Database;
   readonly #options: Required<JournalOptions>;
   readonly #lockFile: number;
   #file: FileHandle;
@@ -55,6 +55,8 @@ export class Journal {
   #writer: Promise<void> | null = null;
   #compactBecause: string | null = null;
   #broken: Error | null = null;
+  /** While a conversion is not on disk: what the file has. */
+  #before: Database | null = null;
   #closed = false;
 
   private constructor(
@@ -67,7 +69,7 @@ export class Journal {
     this.#options = options;
     this.#lockFile = lockFile;
     this.#file = file;
-    this.database = database;
+    this.#database = database;
     this.#end = end;
     this.#compactedSize = end;
   }
@@ -121,6 +123,10 @@ export class Journal {
     return journal;
   }
 
+  get database(): Database {
+    return this.#database;
+  }
+
   /** Bytes on disk. */
   get size(): number {
     return this.#end;
@@ -146,6 +152,16 @@ export class Journal {
   compact(because: string): Promise<void> {
     this.#compactBecause ??= because;
     return new Promise((written, failed) => this.#enqueue({ bytes: Buffer.alloc(0), written, failed }));
+  }
+
+  /**
+   * Goes over to another database, of another schema; nothing may be waiting to be written. Resolves when the file holds
+   * it. @throws OvsdbError where it cannot be written: then the old one, and the file as it was, are what counts
+   */
+  convert(into: Database): Promise<void> {
+    this.#before = this.#database;
+    this.#database = into;
+    return this.compact('converted to another schema');
   }
 
   /** Waits for what is being written and lets go of the file. */
@@ -213,7 +229,9 @@ export class Journal {
       this.#file = file;
       this.#broken = null;
       this.#end = this.#compactedSize = bytes.length;
+      this.#before = null;
     } catch (error) {
+      if (this.#before) return this.#takeBack(batch, this.#before, error as Error);
       // The old file is whole; try again when it has doubled.
       this.#compactedSize = before;
       this.#queue.unshift(...batch);
@@ -222,6 +240,14 @@ export class Journal {
     }
     for (const entry of batch) entry.written();
     log(`compacted ${path} from ${before} to ${this.#end} bytes (${because})`);
+  }
+
+  /** A conversion that cannot be written has not been, and what came after it has nothing to stand on. */
+  #takeBack(batch: readonly Entry[], before: Database, because: Error): void {
+    const why = new OvsdbError('I/O error', `${this.#options.path}: ${because.message}`);
+    for (const entry of [...batch, ...this.#queue.splice(0)]) entry.failed(why);
+    this.#database = before;
+    this.#before = null;
   }
 }
 

@@ -3,12 +3,14 @@
  * taken back where the disk refuses it.
  */
 import type { Json } from './atom.js';
+import { converted, lacking } from './convert.js';
 import { invert } from './database.js';
 import type { Change, Database } from './database.js';
 import { OvsdbError } from './errors.js';
 import { execute } from './execute.js';
 import type { ExecuteOptions } from './execute.js';
 import type { Journal } from './journal.js';
+import type { DatabaseSchema } from './schema.js';
 
 /** Hears of a transaction once it is on disk. Listeners are called in the order of commits and must not throw. */
 export type Listener = (changes: readonly Change[], comment: string) => void;
@@ -58,9 +60,11 @@ export class Store implements DatabaseStore {
 
   #latestCommit: Promise<OvsdbError | null> = Promise.resolve(null);
 
+  /** @param needs tables and columns that a conversion may not take away: what the program itself goes by */
   constructor(
     readonly journal: Journal,
     readonly newUuid: () => string,
+    private readonly needs: DatabaseSchema = journal.database.schema,
   ) {}
 
   get size(): number {
@@ -113,6 +117,18 @@ export class Store implements DatabaseStore {
     this.#latestCommit = this.#commit(changes, comment);
     const error = await this.#latestCommit;
     return { results: error ? [error.toJSON()] : [], error, changes: error ? [] : changes };
+  }
+
+  /**
+   * Goes over to another schema, with all that fits it. Resolves when it is on disk.
+   * @throws OvsdbError why it cannot be; then nothing is changed
+   */
+  async convert(schema: DatabaseSchema): Promise<void> {
+    const missing = lacking(schema, this.needs);
+    if (missing !== null) throw new OvsdbError('not supported', `this server cannot do without ${missing}`);
+    while (this.#pending.length > 0) await this.#latestCommit;
+    await this.journal.convert(converted(this.database, schema, this.newUuid));
+    for (const wake of [...this.#wakers]) wake();
   }
 
   subscribe(listener: Listener): () => void {

@@ -2,6 +2,7 @@
 import type { Json } from '../atom.js';
 import type { Change, Database, Row } from '../database.js';
 import type { ExecuteOptions } from '../execute.js';
+import type { DatabaseSchema } from '../schema.js';
 import type { Answer } from '../store.js';
 
 export interface Served {
@@ -13,6 +14,8 @@ export interface Served {
     options: Omit<ExecuteOptions, 'newUuid'>,
     signal: AbortSignal,
   ): Promise<Answer>;
+  /** Absent: it keeps its schema. @throws OvsdbError why it cannot be converted */
+  convert?(schema: DatabaseSchema): Promise<void>;
   subscribe(listener: (changes: readonly Change[]) => void): () => void;
 }
 

@@ -7,6 +7,7 @@ import { OvsdbError } from '../errors.js';
 import { execute } from '../execute.js';
 import type { ExecuteOptions } from '../execute.js';
 import { schemaFromJson, schemaToJson } from '../schema.js';
+import type { DatabaseSchema } from '../schema.js';
 import type { Answer } from '../store.js';
 import type { Served } from './served.js';
 
@@ -36,6 +37,7 @@ const READ_ONLY = new Set<Json | undefined>(['select', 'wait', 'comment', 'abort
 export class ServerDatabase implements Served {
   readonly database = new Database(SCHEMA);
   readonly pending: readonly (readonly Change[])[] = [];
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
 
   constructor(
     databases: ReadonlyMap<string, Served>,
@@ -58,7 +60,7 @@ export class ServerDatabase implements Served {
     this.database.apply(changes);
   }
 
-  /** A `wait` can only time out: nothing changes here. */
+  /** A `wait` can only time out: what it is about here changes only with a schema. */
   transact(operations: readonly Json[], options: Omit<ExecuteOptions, 'newUuid'>): Promise<Answer> {
     const writes = operations.some((operation) => isObject(operation) && !READ_ONLY.has(operation['op']));
     if (writes) {
@@ -69,7 +71,22 @@ export class ServerDatabase implements Served {
     return Promise.resolve({ results, error, changes: [] });
   }
 
-  subscribe(): () => void {
-    return () => undefined;
+  subscribe(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A database has another schema now. */
+  converted(schema: DatabaseSchema): void {
+    const operation: Json = {
+      op: 'update',
+      table: 'Database',
+      where: [['name', '==', schema.name]],
+      row: { schema: JSON.stringify(schemaToJson(schema)) },
+    };
+    const { changes } = execute(this.database, [operation], { newUuid: this.newUuid });
+    if (!changes) return;
+    this.database.apply(changes);
+    for (const listener of this.#listeners) listener(changes);
   }
 }

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { applyDifference, datumFromJson, datumToJson, defaultDatum } from '../datum.js';
+import { converted } from '../convert.js';
 import { Database } from '../database.js';
 import type { Change } from '../database.js';
 import { execute } from '../execute.js';
 import { isObject } from '../atom.js';
 import type { Json } from '../atom.js';
 import { openVSwitchSchema } from '../open-vswitch-schema.js';
+import { schemaToJson } from '../schema.js';
+import type { DatabaseSchema } from '../schema.js';
 import { FramingError, JsonFramer } from './framing.js';
 import { History } from './history.js';
 import { OvsdbServer } from './server.js';
@@ -18,7 +21,7 @@ const newUuid = () => `00000000-0000-4000-8000-${(counter += 1).toString(16).pad
 
 /** A database in memory whose disk is as fast as the test lets it. */
 class Memory implements Served {
-  readonly database = new Database(openVSwitchSchema);
+  database = new Database(openVSwitchSchema);
   readonly pending: (readonly Change[])[] = [];
   isHeld = false;
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
@@ -50,6 +53,11 @@ class Memory implements Served {
   subscribe: Served['subscribe'] = (listener) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  };
+
+  convert = (schema: DatabaseSchema): Promise<void> => {
+    this.database = converted(this.database, schema, newUuid);
+    return Promise.resolve();
   };
 
   release(): void {
@@ -638,4 +646,20 @@ test('objects are cut from the stream wherever its pieces end', () => {
   expect(() => framer.push(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), () => undefined)).toThrow(
     FramingError,
   );
+});
+
+test('conversion: who knows of such changes is told, others begin anew, and _Server shows it', async () => {
+  const [aware, plain] = [new Client(server), new Client(server)];
+  await aware.ask('set_db_change_aware', true);
+  for (const each of [aware, plain]) await each.ask('monitor_cond', DB, 'm', { Bridge: [{}] });
+  await aware.ask('monitor_cond', '_Server', 's', { Database: [{ columns: ['schema'] }] });
+  aware.messages = [];
+  const schema = { ...(schemaToJson(openVSwitchSchema) as object), version: '9.0.0' };
+  expect((await client.ask('convert', DB, schema))?.result).toEqual({});
+  expect(aware.messages.map(({ method }) => method)).toEqual(['update2', 'monitor_canceled']);
+  expect(JSON.stringify(aware.messages[0])).toContain('9.0.0');
+  expect([aware.isEnded, plain.isEnded, client.isEnded]).toEqual([false, true, false]);
+  expect((await client.ask('get_schema', DB))?.result).toMatchObject({ version: '9.0.0' });
+  expect((await client.ask('convert', DB, 5))?.error).toMatchObject({ error: 'syntax error' });
+  expect((await client.ask('convert', '_Server', schema))?.error).toMatchObject({ error: 'not allowed' });
 });

@@ -1,5 +1,7 @@
 /** The OVSDB server (RFC 7047 §4): databases, and the sessions of clients, without sockets. */
 import type { Json } from '../atom.js';
+import { OvsdbError } from '../errors.js';
+import type { DatabaseSchema } from '../schema.js';
 import { History } from './history.js';
 import { Locks } from './locks.js';
 import type { LockEvent } from './locks.js';
@@ -21,7 +23,8 @@ export interface ServerOptions {
 
 export interface Database {
   readonly served: Served;
-  readonly history: History;
+  /** Since the database has its present schema. */
+  history: History;
 }
 
 const LIMITS: SessionLimits = {
@@ -41,13 +44,18 @@ export class OvsdbServer {
   readonly id: string;
   readonly #sessions = new Set<Session>();
   readonly #limits: SessionLimits;
+  readonly #itself: ServerDatabase;
 
-  constructor(served: readonly Served[], options: ServerOptions) {
+  constructor(
+    served: readonly Served[],
+    private readonly options: ServerOptions,
+  ) {
     this.log = options.log;
     this.id = options.newUuid();
     this.#limits = { ...LIMITS, ...options.limits };
     const byName = new Map(served.map((each) => [each.database.schema.name, each]));
-    byName.set('_Server', new ServerDatabase(byName, options.newUuid));
+    this.#itself = new ServerDatabase(byName, options.newUuid);
+    byName.set('_Server', this.#itself);
     this.databases = new Map(
       [...byName].map(([name, each]) => [name, { served: each, history: new History(options.newUuid()) }]),
     );
@@ -57,6 +65,21 @@ export class OvsdbServer {
         for (const session of this.#sessions) session.changed(database, changes);
       });
     }
+  }
+
+  /**
+   * Goes over to another schema. Who monitors the database has to begin anew: clients that know of such changes are told
+   * so, others lose their connection (ovsdb-server(7) §4.1.16, §4.1.20).
+   * @throws OvsdbError why it cannot be
+   */
+  async convert(database: Database, schema: DatabaseSchema, by: Session): Promise<void> {
+    const { served } = database;
+    if (!served.convert)
+      throw new OvsdbError('not allowed', `the database ${schema.name} cannot be converted`);
+    await served.convert(schema);
+    database.history = new History(this.options.newUuid());
+    this.#itself.converted(served.database.schema);
+    for (const session of [...this.#sessions]) session.converted(database, session === by);
   }
 
   connect(peer: Peer): Session {

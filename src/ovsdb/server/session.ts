@@ -7,7 +7,8 @@
 import { ZERO_UUID, isUuid, shorten } from '../atom.js';
 import type { Json } from '../atom.js';
 import { OvsdbError } from '../errors.js';
-import { schemaToJson } from '../schema.js';
+import { schemaFromJson, schemaToJson } from '../schema.js';
+import type { DatabaseSchema } from '../schema.js';
 import type { Answer } from '../store.js';
 import { FramingError, JsonFramer } from './framing.js';
 import {
@@ -67,6 +68,8 @@ export class Session {
   readonly #outstanding = new Map<string, AbortController>();
   readonly #locks = new Set<string>();
   #isEnded = false;
+  /** It copes with databases that change under its hands (`set_db_change_aware`). */
+  #isChangeAware = false;
 
   constructor(
     private readonly server: OvsdbServer,
@@ -174,6 +177,9 @@ export class Session {
       case 'transact':
         this.#transact(call);
         return undefined;
+      case 'convert':
+        void this.#convert(call.id, this.#database(call), convertedSchema(params));
+        return undefined;
       case 'monitor':
         this.peer.send(encodeResultText(call.id, this.#monitor(call, 1)));
         return undefined;
@@ -196,10 +202,10 @@ export class Session {
       case 'echo':
         return params;
       case 'set_db_change_aware':
-        // Databases neither come nor go here, so both kinds of clients see the same.
         if (params.length !== 1 || typeof params[0] !== 'boolean') {
           throw syntaxError('set_db_change_aware: true or false parameter expected', params);
         }
+        this.#isChangeAware = params[0];
         return {};
       case 'get_server_id':
         return this.server.id;
@@ -253,6 +259,31 @@ export class Session {
     for (const monitor of this.#monitors.values()) this.#flush(monitor);
     if (isCancelled && error?.tag === 'timed out') this.peer.send(encodeError(id, 'canceled'));
     else this.peer.send(encodeResult(id, results));
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Conversion (ovsdb-server(7) §4.1.20)
+
+  async #convert(id: Json, database: Database, schema: DatabaseSchema): Promise<void> {
+    try {
+      await this.server.convert(database, schema, this);
+      if (!this.#isEnded) this.peer.send(encodeResult(id, {}));
+    } catch (error) {
+      if (!(error instanceof OvsdbError)) throw error;
+      if (!this.#isEnded) this.peer.send(encodeError(id, error.toJSON()));
+    }
+  }
+
+  /** The database has another schema. @param bySelf this client asked for it, and waits for its answer */
+  converted(database: Database, bySelf: boolean): void {
+    for (const [key, monitor] of this.#monitors) {
+      if (monitor.database !== database) continue;
+      this.#monitors.delete(key);
+      if (this.#isChangeAware) this.notify('monitor_canceled', [monitor.id]);
+    }
+    if (this.#isChangeAware || bySelf) return;
+    this.ended();
+    this.peer.end();
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -341,6 +372,18 @@ export class Session {
     if (!this.#locks.delete(lock)) throw syntaxError('unlock: "unlock" without "lock" or "steal"', params);
     this.server.tellLocks(this.server.locks.unlock(lock, this));
     return {};
+  }
+}
+
+/** @throws RequestError where it is no schema */
+function convertedSchema(params: readonly Json[]): DatabaseSchema {
+  const [, json = null] = params;
+  if (params.length !== 2) throw syntaxError('convert takes 2 parameters', params);
+  try {
+    return schemaFromJson(json);
+  } catch (error) {
+    if (!(error instanceof OvsdbError)) throw error;
+    throw new RequestError(error.tag, error.details);
   }
 }
 
