@@ -85,6 +85,22 @@ describe('the bridge program on ovs-vswitchd', () => {
     expect(await c.ping('192.0.2.1')).toBe(0);
   });
 
+  it('says that such a switch cannot observe, leaves those rules out, and all else works', async () => {
+    const collectors = [{ host: '192.0.2.250', port: 6343 }];
+    const sflow = {
+      ...{ collectors, agent: null, sampling: 10, pollingS: 0, headerBytes: 128, datagramsPerS: 100 },
+    };
+    driver.configure(bridge({ exports: { sflow } }));
+    await driver.synced(20_000);
+    const [observer] = driver.observers();
+    expect(observer).toMatchObject({ isSet: false, refused: expect.stringContaining('knows neither') });
+    expect((await driver.dumpFlows()).some(({ owner }) => owner?.kind === 'sample')).toBe(false);
+    await a.reaches('192.0.2.2');
+    driver.configure(bridge());
+    await driver.synced(20_000);
+    expect(driver.observers()).toEqual([]);
+  });
+
   it('tags on a trunk, and takes tagged frames from it', async () => {
     const outside = lab.wire(trunk.namespace);
     await outside.listen('eth0');
