@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { PortCounters } from '../datapath/protocol.js';
 import type { SwitchStatus } from '../switches/driver.js';
+import type { CollectorStatus, ExportStatus } from '../exporting/index.js';
 import type { Sample } from './sampler.js';
 
 /** Of more ports, the rest is summed up as port `(others)`. */
@@ -18,6 +19,8 @@ export interface MetricsSource {
   /** Sessions that are open, and transactions since weftd started. */
   ovsdb(): { sessions: number; transactions: number };
   eventStreams(): number;
+  /** Who is told of a bridge's traffic. */
+  exports(bridge: string): readonly ExportStatus[];
 }
 
 export class Metrics {
@@ -37,6 +40,7 @@ export class Metrics {
     this.#process();
     this.#state();
     this.#ports();
+    this.#exports();
   }
 
   readonly contentType = this.#registry.contentType;
@@ -200,6 +204,39 @@ export class Metrics {
         }
       });
     }
+  }
+
+  #exports(): void {
+    const collectors: readonly [name: string, help: string, read: (each: CollectorStatus) => number][] = [
+      ['datagrams', 'Datagrams sent to a collector', ({ datagrams }) => datagrams],
+      ['bytes', 'Bytes sent to a collector', ({ bytes }) => bytes],
+      ['dropped', 'Datagrams for a collector that were given up', ({ dropped }) => dropped],
+    ];
+    const labels = ['bridge', 'protocol', 'collector'];
+    const each = (set: (status: ExportStatus, bridge: string, protocol: string) => void) => {
+      for (const { name: bridge } of this.#bridges)
+        for (const status of this.source.exports(bridge)) set(status, bridge, status.name.toLowerCase());
+    };
+    for (const [name, help, read] of collectors) {
+      this.#counter(`weft_export_${name}_total`, `${help}.`, labels, (set) =>
+        each((status, bridge, protocol) => {
+          for (const one of status.collectors) set(read(one), { bridge, protocol, collector: one.target });
+        }),
+      );
+    }
+    this.#gauge('weft_export_collector_ok', 'Whether nothing is known against a collector.', labels, (set) =>
+      each((status, bridge, protocol) => {
+        for (const { target, error } of status.collectors)
+          set(Number(error === null), { bridge, protocol, collector: target });
+      }),
+    );
+    const kinds = ['bridge', 'protocol', 'what'];
+    this.#counter('weft_export_observed_total', 'Samples and records, and what was lost.', kinds, (set) =>
+      each((status, bridge, protocol) => {
+        for (const [what, count] of Object.entries(status.counters))
+          set(count as number, { bridge, protocol, what });
+      }),
+    );
   }
 
   get #bridges() {

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  IPFIX_OBSERVER,
+  SFLOW_OBSERVER,
   newBridge,
   newPort,
   VlanSet,
@@ -202,4 +204,53 @@ describe('any mirror', () => {
       );
     },
   );
+});
+
+describe('sampling and accounting', () => {
+  const settings = { collectors: [], datagramsPerS: 1 };
+  const exports: NonNullable<Bridge['exports']> = {
+    sflow: { ...settings, agent: null, sampling: 100, pollingS: 0, headerBytes: 128 },
+    ipfix: {
+      ...settings,
+      ...{ sampling: 1, domainId: 7, pointId: 3, activeTimeoutS: 60, idleTimeoutS: 15, maxFlows: 10 },
+    },
+  };
+  const shownTo = (model: BridgeModel, from: string, tags: Required<Tag>[] = []): readonly number[] =>
+    model.model.inject(ofportOf(from), makeFrame({ dst: B, src: A, tags })).samples;
+
+  it('every frame that its port takes is shown once, mirrored or not', () => {
+    const mirrors = [
+      mirrorOf({ name: 'm0', selectAll: true, vlans: VlanSet.single(20) }),
+      mirrorOf({ name: 'm1', sourcePorts: ['a'], destinationPorts: ['b'] }),
+    ];
+    const model = new BridgeModel({ ...bridgeOf(mirrors), exports });
+    const both = [SFLOW_OBSERVER, IPFIX_OBSERVER];
+    expect(shownTo(model, 'a')).toEqual(both);
+    expect(shownTo(model, 'c')).toEqual(both);
+    expect(shownTo(model, 't', [tag(10)])).toEqual(both);
+    expect(shownTo(model, 't', [tag(30)])).toEqual([]);
+    expect(shownTo(model, 's')).toEqual([]);
+  });
+
+  it('is one rule of its own, that says what it is for', () => {
+    const plain = new BridgeModel(bridgeOf([]));
+    const observed = new BridgeModel({ ...bridgeOf([]), exports });
+    const [rule, ...others] = [...observed.want.flows].filter(([key]) => !plain.want.flows.has(key));
+    expect(others).toEqual([]);
+    expect(observed.want.reasons.get(rule?.[0] ?? '')).toBe(
+      'sFlow: one packet in 100 is sampled; IPFIX: every packet is accounted',
+    );
+    const [actions] = rule?.[1].flow.instructions ?? [];
+    expect(actions).toMatchObject({ actions: [{ obsDomainId: 0 }, { obsDomainId: 7, obsPointId: 3 }] });
+  });
+
+  it('users’ collector sets are for users’ flows; what the switch refuses is left out', () => {
+    const sampleSets = [{ id: 5, ipfix: exports.ipfix! }];
+    const model = new BridgeModel({ ...bridgeOf([]), exports: { sampleSets } });
+    expect(shownTo(model, 'a')).toEqual([]);
+    const withheld = new Set([SFLOW_OBSERVER]);
+    expect(shownTo(new BridgeModel({ ...bridgeOf([]), exports: { ...exports, withheld } }), 'a')).toEqual([
+      IPFIX_OBSERVER,
+    ]);
+  });
 });

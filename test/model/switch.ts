@@ -40,6 +40,8 @@ export interface Walk {
   readonly packetIns: readonly PacketIn[];
   /** The rules the frame hit, in order. */
   readonly hits: readonly ResolvedFlow[];
+  /** Ids of the observers that it was shown to, in order. */
+  readonly samples: readonly number[];
 }
 
 const CONTROLLER = 0xfffffffd;
@@ -70,6 +72,7 @@ interface Result {
   outputs: Output[];
   packetIns: PacketIn[];
   hits: ResolvedFlow[];
+  samples: number[];
 }
 
 export class ModelSwitch {
@@ -132,14 +135,14 @@ export class ModelSwitch {
 
   /** Takes `frame` in by `inPort`, starting in `tableId`. */
   inject(inPort: number, frame: Uint8Array, tableId = 0): Walk {
-    const result: Result = { outputs: [], packetIns: [], hits: [] };
+    const result: Result = { outputs: [], packetIns: [], hits: [], samples: [] };
     this.#walk({ frame, fields: fieldsOf(frame), metadata: 0n, inPort }, tableId, result);
     return result;
   }
 
   /** Runs the actions of a packet-out, as from the controller. */
   packetOut(actions: readonly ResolvedAction[], frame: Uint8Array): Walk {
-    const result: Result = { outputs: [], packetIns: [], hits: [] };
+    const result: Result = { outputs: [], packetIns: [], hits: [], samples: [] };
     const packet = { frame, fields: fieldsOf(frame), metadata: 0n, inPort: CONTROLLER };
     this.#executeList(actions, packet, 0, result, 0);
     return result;
@@ -286,6 +289,9 @@ export class ModelSwitch {
           break;
         }
         case 'SET_QUEUE':
+          break;
+        case 'NX_SAMPLE':
+          result.samples.push(action.collectorSetId);
           break;
         case 'DEC_NW_TTL':
           throw new Error('the model does not know DEC_NW_TTL');

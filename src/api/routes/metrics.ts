@@ -21,6 +21,7 @@ export function metricsRoutes(app: App, services: Services): void {
       })),
     ovsdb: () => services.ovsdb?.() ?? { sessions: 0, transactions: 0 },
     eventStreams: () => events.listeners,
+    exports: (bridge) => services.exporting.status(bridge),
   });
   app.addHook('onResponse', async ({ method, is404 }, { statusCode }) => {
     // Methods are whatever clients make up, where there is no route.
