@@ -30,12 +30,14 @@ import { Listener, RemoteError, parsePassiveTarget } from './ovsdb/server/listen
 import type { PassiveTarget, TlsIdentity } from './ovsdb/server/listener.js';
 import { OvsdbServer } from './ovsdb/server/index.js';
 import { Remotes } from './ovsdb/server/remotes.js';
+import type { RemoteTls } from './ovsdb/server/remotes.js';
 import { TargetError } from './ovsdb/remote/client.js';
 import { parseServers } from './ovsdb/remote/connection.js';
 import { RemoteStore } from './ovsdb/remote/remote-store.js';
 import { Store } from './ovsdb/store.js';
 import type { DatabaseStore } from './ovsdb/store.js';
 import { notifyService } from './service/notify.js';
+import { readTlsIdentity } from './service/tls-identity.js';
 import { createSwitchDriver } from './switches/index.js';
 import { ControlSockets, SAMPLE_PERIOD_S } from './unixctl/index.js';
 import { createPrograms } from './unixctl/wiring.js';
@@ -295,7 +297,12 @@ async function main(options: Options, log: Logger): Promise<void> {
   let transactions = 0;
   store.subscribe(() => void transactions++);
   const reporter = new CurrentReporter(orchestrator, configuration);
-  const managers = new ManagerKeeper(configuration, new Remotes(ovsdb, tls));
+  // What the command line names goes before what the database does.
+  const given: RemoteTls | null = tls ? { identity: tls } : null;
+  const remoteTls = given ?? (await readTlsIdentity(null));
+  const managers = new ManagerKeeper(configuration, new Remotes(ovsdb, remoteTls), (files) =>
+    given ? Promise.resolve(given) : readTlsIdentity(files),
+  );
   const listeners: Listener[] = [];
   const late: { api?: Api } = {};
   const { programs, coverage } = createPrograms({

@@ -16,3 +16,4 @@ export type { Revision, Revisions, RevisionsOptions } from './revisions.js';
 export { faultyStatus, statusOperations } from './status.js';
 export type { BridgeStatus, InterfaceStatus } from './status.js';
 export * from './warnings.js';
+export * from './tls.js';

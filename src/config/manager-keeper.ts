@@ -1,12 +1,14 @@
 /** Keeps the connections that Manager rows (and `ovsdb-server/add-remote`) ask for, and tells their state. */
 import { REMOTE_DEFAULTS, parseActiveTarget } from '../ovsdb/server/remotes.js';
-import type { Remotes } from '../ovsdb/server/remotes.js';
+import type { RemoteTls, Remotes } from '../ovsdb/server/remotes.js';
 import { parsePassiveTarget } from '../ovsdb/server/listener.js';
 import type { Configuration } from './configuration.js';
 import { managerStatusOperations, readManagers } from './managers.js';
+import { readTlsFiles } from './tls.js';
+import type { TlsFiles } from './tls.js';
 
 const STATUS_PERIOD_MS = 5_000;
-const CONCERNED = new Set(['Open_vSwitch', 'Manager']);
+const CONCERNED = new Set(['Open_vSwitch', 'Manager', 'SSL']);
 
 export class ManagerKeeper {
   /** Added while running; forgotten with the process, as in Open vSwitch. */
@@ -15,16 +17,19 @@ export class ManagerKeeper {
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: () => void = () => undefined;
 
+  /** @param readTls what there is to speak TLS with, where the SSL row names these files */
   constructor(
     private readonly configuration: Configuration,
     private readonly remotes: Remotes,
+    private readonly readTls: (files: TlsFiles | null) => Promise<RemoteTls>,
   ) {}
 
   start(): void {
     this.#unsubscribe = this.configuration.store.subscribe((changes) => {
       if (changes.some(({ table }) => CONCERNED.has(table))) void this.#configure();
     });
-    this.#timer = setInterval(() => void this.#report(), STATUS_PERIOD_MS);
+    // Files of certificates are replaced without anybody telling.
+    this.#timer = setInterval(() => void this.#configure().then(() => this.#report()), STATUS_PERIOD_MS);
     void this.#configure();
   }
 
@@ -60,12 +65,13 @@ export class ManagerKeeper {
   }
 
   async #configure(): Promise<void> {
+    const tls = await this.readTls(readTlsFiles(this.configuration.database));
     const wanted = readManagers(this.configuration.database);
     for (const target of this.#added) if (!wanted.has(target)) wanted.set(target, REMOTE_DEFAULTS);
-    const text = JSON.stringify([...wanted]);
+    const text = JSON.stringify([[...wanted], tls]);
     if (text === this.#wanted) return;
     this.#wanted = text;
-    await this.remotes.configure(wanted);
+    await this.remotes.configure(wanted, tls);
     await this.#report();
   }
 

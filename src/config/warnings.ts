@@ -22,7 +22,8 @@ type Acted = '*' | readonly string[];
 
 /** Configuration that Weft acts on, by table. Add what you come to act on. */
 export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>> = {
-  Open_vSwitch: { bridges: '*', manager_options: '*', next_cfg: '*' },
+  Open_vSwitch: { bridges: '*', manager_options: '*', next_cfg: '*', ssl: '*' },
+  SSL: { private_key: '*', certificate: '*', ca_cert: '*', bootstrap_ca_cert: '*' },
   Bridge: {
     name: '*',
     ports: '*',

@@ -4,7 +4,9 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { X509Certificate } from 'node:crypto';
 import { connect as connectTls } from 'node:tls';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { serveSocket } from './listener-connection.js';
 import { Listener, parsePassiveTarget } from './listener.js';
 import type { TlsIdentity } from './listener.js';
@@ -13,6 +15,20 @@ import type { OvsdbServer } from './server.js';
 export interface RemoteOptions {
   readonly probeMs: number;
   readonly maxBackoffMs: number;
+}
+
+/** With what remotes speak TLS: an identity, or one whose CA is yet to be learned, or why not. */
+export type RemoteTls =
+  { readonly identity: TlsIdentity } | { readonly bootstrap: Bootstrap } | { readonly fault: string };
+
+/**
+ * `bootstrap_ca_cert` (ovs-vswitchd.conf.db(5)): the first server that is dialled is believed. The CA certificate that it
+ * sends is kept, and believed from then on, and no other.
+ */
+export interface Bootstrap {
+  readonly key: string;
+  readonly cert: string;
+  keep(ca: string): Promise<void>;
 }
 
 export const REMOTE_DEFAULTS: RemoteOptions = { probeMs: 5_000, maxBackoffMs: 8_000 };
@@ -57,14 +73,15 @@ export class Remotes {
   readonly #remotes = new Map<string, Remote>();
   #latest: Promise<void> = Promise.resolve();
 
+  /** @param tls until there is another ({@link configure}) */
   constructor(
     private readonly server: OvsdbServer,
-    private readonly tls: TlsIdentity | undefined,
+    private tls: RemoteTls,
   ) {}
 
-  /** Opens what is new, closes what is wanted no more; others go on undisturbed. */
-  configure(wanted: ReadonlyMap<string, RemoteOptions>): Promise<void> {
-    this.#latest = this.#latest.then(() => this.#configure(wanted));
+  /** Opens what is new, closes what is wanted no more; others go on undisturbed, those with TLS if `tls` says the same. */
+  configure(wanted: ReadonlyMap<string, RemoteOptions>, tls: RemoteTls = this.tls): Promise<void> {
+    this.#latest = this.#latest.then(() => this.#configure(wanted, tls));
     return this.#latest;
   }
 
@@ -76,9 +93,11 @@ export class Remotes {
     await this.configure(new Map());
   }
 
-  async #configure(wanted: ReadonlyMap<string, RemoteOptions>): Promise<void> {
+  async #configure(wanted: ReadonlyMap<string, RemoteOptions>, tls: RemoteTls): Promise<void> {
+    const isSame = JSON.stringify(tls) === JSON.stringify(this.tls);
+    this.tls = tls;
     for (const [target, remote] of this.#remotes) {
-      const options = wanted.get(target);
+      const options = isSame || !isTls(target) ? wanted.get(target) : undefined;
       if (options && JSON.stringify(options) === JSON.stringify(remote.options)) continue;
       this.#remotes.delete(target);
       await remote.close();
@@ -90,22 +109,28 @@ export class Remotes {
 
   async #open(target: string, options: RemoteOptions): Promise<Remote> {
     const { server, tls } = this;
+    const identity = 'identity' in tls ? tls.identity : undefined;
+    const fault = 'fault' in tls ? tls.fault : 'the CA certificate is not there yet';
     const passive = parsePassiveTarget(target);
+    if (passive?.kind === 'ssl' && !identity) return idleRemote(target, options, `pssl: ${fault}`);
     if (passive) {
       try {
-        return passiveRemote(target, options, await Listener.open(server, passive, tls, options.probeMs));
+        const listener = await Listener.open(server, passive, identity, options.probeMs);
+        return passiveRemote(target, options, listener);
       } catch (error) {
         server.log.warn({ err: error }, `${target}: ${(error as Error).message}`);
         return idleRemote(target, options, (error as Error).message);
       }
     }
     const active = parseActiveTarget(target);
-    if (active?.kind === 'ssl' && !tls) {
-      return idleRemote(target, options, 'ssl: needs a private key, a certificate and a CA certificate');
-    }
+    if (active?.kind === 'ssl' && 'fault' in tls) return idleRemote(target, options, `ssl: ${fault}`);
     if (!active) return idleRemote(target, options, 'is no target of a connection');
     return new Dialer(server, target, active, options, tls);
   }
+}
+
+function isTls(target: string): boolean {
+  return /^p?ssl:/.test(target);
 }
 
 const NEVER = {
@@ -153,7 +178,7 @@ class Dialer implements Remote {
     private readonly target: string,
     private readonly where: ActiveTarget,
     readonly options: RemoteOptions,
-    private readonly tls: TlsIdentity | undefined,
+    private readonly tls: RemoteTls,
   ) {
     this.#dial();
   }
@@ -185,6 +210,10 @@ class Dialer implements Remote {
     this.#socket = socket;
     let hasFailed: string | null = null;
     socket.once(this.where.kind === 'ssl' ? 'secureConnect' : 'connect', () => {
+      if (this.where.kind === 'ssl' && 'bootstrap' in this.tls) {
+        void this.#learnCa(socket as TLSSocket, this.tls.bootstrap);
+        return;
+      }
       this.#state = 'ACTIVE';
       this.#connectedAtMs = performance.now();
       const { probeMs } = this.options;
@@ -203,8 +232,34 @@ class Dialer implements Remote {
     if (where.kind === 'unix') return connect({ path: where.path });
     if (where.kind === 'tcp') return connect({ host: where.host, port: where.port });
     // The peer is whoever the CA vouches for; managers are often named by address only.
-    const options = { ...this.tls, host: where.host, port: where.port, minVersion: 'TLSv1.2' as const };
-    return connectTls({ ...options, checkServerIdentity: () => undefined });
+    const options = { host: where.host, port: where.port, minVersion: 'TLSv1.2' as const };
+    if ('identity' in this.tls)
+      return connectTls({ ...options, ...this.tls.identity, checkServerIdentity: () => undefined });
+    const { key, cert } = 'bootstrap' in this.tls ? this.tls.bootstrap : { key: '', cert: '' };
+    return connectTls({ ...options, key, cert, rejectUnauthorized: false });
+  }
+
+  /**
+   * Nothing is said on a connection to somebody who has only just been believed: with the CA that is kept now, another
+   * dialler takes over ({@link Remotes.configure}).
+   */
+  async #learnCa(socket: TLSSocket, bootstrap: Bootstrap): Promise<void> {
+    const ca = caOf(socket.getPeerCertificate(true));
+    if (ca === null) {
+      socket.destroy(new Error('the peer sends no CA certificate to be believed'));
+      return;
+    }
+    try {
+      await bootstrap.keep(ca);
+      this.#isClosed = true;
+      this.server.log.warn(
+        { target: this.target },
+        `${this.target}: its CA certificate is believed from now on`,
+      );
+      socket.destroy();
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
   }
 
   #closed(because: string): void {
@@ -222,4 +277,15 @@ class Dialer implements Remote {
     this.#timer = setTimeout(() => this.#dial(), this.#backoffMs);
     this.#backoffMs = Math.min(this.#backoffMs * 2, Math.max(FIRST_BACKOFF_MS, this.options.maxBackoffMs));
   }
+}
+
+/** The self-signed certificate at the end of the chain that a peer has sent; null where there is none. */
+export function caOf(leaf: DetailedPeerCertificate): string | null {
+  let last = leaf;
+  // Node closes the chain with a certificate that is its own issuer.
+  while (last.issuerCertificate && last.issuerCertificate !== last) last = last.issuerCertificate;
+  if (!last.raw) return null;
+  const certificate = new X509Certificate(last.raw);
+  const signsItself = certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
+  return signsItself && certificate.ca ? certificate.toString() : null;
 }
