@@ -64,33 +64,50 @@ export async function receivedFrames(host: Host): Promise<number> {
   return Number(await host.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
 }
 
-/** Frames per second that arrive at `to` while `from` sends minimum-size frames as fast as it can. */
+/** How frames are sent. */
+export interface Sending {
+  /** The core to send on (0). */
+  core?: number;
+  /** Frames per second; as many as can be without it. */
+  rate?: number;
+}
+
+/** What the generator says of its run; `cpu`: seconds of processor time. */
+export interface Sent {
+  sent: number;
+  seconds: number;
+  cpu: number;
+}
+
+/** Sends minimum-size frames from a host. */
+export async function sendFrames(
+  from: Host,
+  mac: string,
+  flows: number,
+  seconds: number,
+  { core = 0, rate }: Sending = {},
+): Promise<Sent> {
+  const source = await macOf(from);
+  const output = await from.run(
+    ...['taskset', '-c', String(core), loadgen, '--interface', 'eth0'],
+    ...['--destination', mac, '--source', source],
+    ...['--flows', String(flows), '--seconds', String(seconds)],
+    ...(rate === undefined ? [] : ['--rate', String(rate)]),
+  );
+  return JSON.parse(output) as Sent;
+}
+
+/** Frames per second that arrive at `to` while `from` sends minimum-size frames, as fast as it can unless told otherwise. */
 export async function forwardedPps(
   from: Host,
   to: Host,
   mac: string,
   flows: number,
   seconds: number,
+  sending: Sending = {},
 ): Promise<number> {
   const before = await receivedFrames(to);
-  const report = JSON.parse(
-    await from.run(
-      'taskset',
-      '-c',
-      '0',
-      loadgen,
-      '--interface',
-      'eth0',
-      '--destination',
-      mac,
-      '--source',
-      await macOf(from),
-      '--flows',
-      String(flows),
-      '--seconds',
-      String(seconds),
-    ),
-  ) as { seconds: number };
+  const report = await sendFrames(from, mac, flows, seconds, sending);
   return ((await receivedFrames(to)) - before) / report.seconds;
 }
 

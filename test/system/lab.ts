@@ -207,6 +207,17 @@ export class Lab {
     return host;
   }
 
+  /** Adds a host that is joined to another one directly, whose port in the switch's namespace is taken away for it. */
+  async joinHost(other: Host, port: string, address: string): Promise<Host> {
+    const namespace = `${this.#prefix}-${port}`;
+    await this.addNamespace(namespace);
+    const inSwitch = ['-n', this.switchNamespace, 'link', 'set', other.port];
+    await sh('ip', ...inSwitch, 'netns', namespace, 'name', 'eth0');
+    await sh('ip', '-n', namespace, 'link', 'set', 'eth0', 'up');
+    await sh('ip', '-n', namespace, 'addr', 'add', address, 'dev', 'eth0');
+    return new Host(namespace, port);
+  }
+
   async #tag(host: Host, vlan: number): Promise<void> {
     const source = join(projectRoot, 'test/system/vlan.bpf.c');
     const object = join(this.folder, `vlan${vlan}.o`);

@@ -383,6 +383,11 @@ impl Agent {
         )
     }
 
+    /// Work of every second where there is a fast path: see [`Pipeline::sweep`].
+    pub fn sweep(&mut self, now: Nanos) {
+        self.pipeline.sweep(now);
+    }
+
     /// Brings counters up to date with what cached flows have counted, in the fast path too.
     pub fn update_counters(&mut self, now: Nanos) {
         self.pipeline.update_counters(now);

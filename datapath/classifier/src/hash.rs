@@ -1,5 +1,8 @@
 //! A fast hash of a few words: multiply and fold, seeded, not cryptographic.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 /// Mixes two words into one: the two halves of their 128-bit product.
 #[inline]
 fn mix(a: u64, b: u64) -> u64 {
@@ -12,10 +15,23 @@ const K0: u64 = 0x9e37_79b9_7f4a_7c15;
 const K1: u64 = 0xbb67_ae85_84ca_a73b;
 const K2: u64 = 0x3c6e_f372_fe94_f82b;
 
-/// Hash of a sequence of words.
+/// What tables hash with: nobody outside may know which keys meet in a slot.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(K0));
+
+/// Hash of a sequence of words, another one in each process.
+#[inline]
+pub(crate) fn hash_seeded(words: impl IntoIterator<Item = u64>) -> u64 {
+    hash_from(*SEED, words)
+}
+
+/// Hash of a sequence of words, the same at all times and everywhere.
 #[inline]
 pub fn hash_words(words: impl IntoIterator<Item = u64>) -> u64 {
-    let mut hash = K0;
+    hash_from(K0, words)
+}
+
+#[inline]
+fn hash_from(mut hash: u64, words: impl IntoIterator<Item = u64>) -> u64 {
     for word in words {
         hash = mix(hash ^ word, K1).rotate_left(23) ^ word.wrapping_mul(K2);
     }

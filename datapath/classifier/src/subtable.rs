@@ -1,7 +1,7 @@
 //! Rules that share one mask.
 
 use crate::RuleId;
-use crate::hash::hash_words;
+use crate::hash::hash_seeded;
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 use weft_frame::{FlowKey, FlowMask, WORDS};
@@ -70,7 +70,7 @@ impl Subtable {
 
     #[inline]
     fn hash(&self, key: &FlowKey) -> u64 {
-        hash_words(
+        hash_seeded(
             self.parts
                 .iter()
                 .map(|(word, mask)| key.0[usize::from(*word)] & mask),
@@ -270,5 +270,5 @@ impl Subtable {
 }
 
 fn hash_slot(arena: &[u64], width: usize, slot: u32) -> u64 {
-    hash_words(arena[slot as usize * width..][..width].iter().copied())
+    hash_seeded(arena[slot as usize * width..][..width].iter().copied())
 }

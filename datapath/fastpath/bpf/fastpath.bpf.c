@@ -15,8 +15,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4096); __uint(map
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct program); } PROGRAMS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, STATS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, u64); } STATISTICS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, u32); __type(value, u32); } PORTS SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct short_key); __type(value, u32); } SHORT_KEYS SEC(".maps");
-struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, struct full_key); __type(value, u32); } FULL_KEYS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, BUCKETS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct bucket); } KEYS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, RECENT); __type(key, u32); __type(value, struct recent); } FOUND SEC(".maps");
 
 /* Bits of the key, as frame/src/field.rs has them. */
 #define PRESENT_L3 1
@@ -179,6 +179,37 @@ static inline_always int read_network(struct __sk_buff *skb, struct frame *frame
   }
 }
 
+/* A hash that only who knows the seed can make collide (NH: sums of products of halves), its bits then spread. */
+static inline_always u64 mix(u64 word, u64 seed) {
+  return (u64)((u32)word + (u32)seed) * ((u32)(word >> 32) + (u32)(seed >> 32));
+}
+
+static inline_always u64 finish(u64 sum) {
+  sum ^= sum >> 29;
+  sum *= 0x9e3779b97f4a7c15ULL;
+  return sum ^ sum >> 32;
+}
+
+/* The record with this key. */
+static inline_always s64 probe(const u64 *key, u32 words, u64 hash) {
+  u32 at = hash & (BUCKETS - 1);
+  const struct bucket *bucket = bpf_map_lookup_elem(&KEYS, &at);
+  if (!bucket) return -1;
+  u64 entry = 0;
+  for (u32 i = 0; i < BUCKET_ENTRIES; i++) {
+    entry = bucket->entry[i];
+    if (!entry || !((entry ^ hash) >> NUMBER_BITS)) break;
+  }
+  /* Anything else is a number whose record has another key. */
+  u32 number = (entry & ((1 << NUMBER_BITS) - 1)) - 1;
+  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  if (!flow) return -1;
+  u64 differs = 0;
+#pragma unroll
+  for (u32 w = 0; w < words; w++) differs |= flow->key[w] ^ key[w];
+  return differs ? -1 : (s64)number;
+}
+
 /* The finders and what carries flows out are verified by themselves: inlined, their paths would multiply. They give the
  * number of the flow's record, or -1. */
 __attribute__((noinline)) s64 find_short(const struct frame *frame) {
@@ -189,39 +220,65 @@ __attribute__((noinline)) s64 find_short(const struct frame *frame) {
     if (i >= config->n_short) break;
     u32 id = config->short_order[i] & (MAX_SHORT_MASKS - 1);
     const u64 *mask = config->short_mask[id];
-    struct short_key key = {.word = {frame->word[0] | id, frame->word[1] & mask[1], frame->word[2] & mask[2], frame->word[3] & mask[3]}};
-    u32 *number = bpf_map_lookup_elem(&SHORT_KEYS, &key);
-    if (!number) continue;
-    u32 index = *number;
-    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &index);
-    if (flow && flow->key[0] == key.word[0] && flow->key[1] == key.word[1] && flow->key[2] == key.word[2] &&
-        flow->key[3] == key.word[3])
-      return index;
+    u64 key[SHORT_WORDS] = {frame->word[0] | id};
+    u64 sum = mix(key[0], config->seed[0]);
+#pragma unroll
+    for (u32 w = 1; w < SHORT_WORDS; w++) {
+      key[w] = frame->word[w] & mask[w];
+      sum += mix(key[w], config->seed[w]);
+    }
+    s64 found = probe(key, SHORT_WORDS, finish(sum));
+    if (found >= 0) return found;
   }
   return -1;
+}
+
+/* Whether a record, found somehow, is of a flow that this frame belongs to. */
+static inline_always int belongs(const struct config *config, const struct frame *frame, u32 number) {
+  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  if (!flow) return 0;
+  u32 id = (u32)flow->key[0] - MAX_SHORT_MASKS;
+  if (id >= MAX_FULL_MASKS || flow->key[0] >> 32 != frame->word[0] >> 32) return 0;
+  const u64 *mask = config->full_mask[id];
+  u64 differs = 0;
+#pragma unroll
+  for (u32 w = 1; w < FULL_WORDS; w++) differs |= flow->key[w] ^ (frame->word[w] & mask[w]);
+  return !differs;
 }
 
 __attribute__((noinline)) s64 find_full(const struct frame *frame) {
   u32 zero = 0;
   const struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);
   if (!config || !frame) return -1;
+  u32 *recent = 0;
+  if (config->n_full > 1) {
+    u64 sum = mix(frame->word[0], config->seed[0]);
+#pragma unroll
+    for (u32 w = 1; w < FULL_WORDS; w++) sum += mix(frame->word[w] & config->full_union[w], config->seed[w]);
+    sum = finish(sum);
+    u32 at = sum & (RECENT - 1);
+    struct recent *pair = bpf_map_lookup_elem(&FOUND, &at);
+    if (!pair) return -1;
+    recent = sum >> 63 ? &pair->number[1] : &pair->number[0];
+    u32 guess = *recent;
+    if (guess && belongs(config, frame, guess - 1)) return guess - 1;
+  }
   for (u32 i = 0; i < MAX_FULL_MASKS; i++) {
     if (i >= config->n_full) break;
     u32 id = config->full_order[i] & (MAX_FULL_MASKS - 1);
     const u64 *mask = config->full_mask[id];
-    struct full_key key;
-    key.word[0] = frame->word[0] | id;
+    u64 key[FULL_WORDS];
+    key[0] = frame->word[0] | (id + MAX_SHORT_MASKS);
+    u64 sum = mix(key[0], config->seed[0]);
 #pragma unroll
-    for (u32 w = 1; w < FULL_WORDS; w++) key.word[w] = frame->word[w] & mask[w];
-    u32 *number = bpf_map_lookup_elem(&FULL_KEYS, &key);
-    if (!number) continue;
-    u32 index = *number;
-    const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &index);
-    if (!flow) continue;
-    u64 differs = 0;
-#pragma unroll
-    for (u32 w = 0; w < FULL_WORDS; w++) differs |= flow->key[w] ^ key.word[w];
-    if (!differs) return index;
+    for (u32 w = 1; w < FULL_WORDS; w++) {
+      key[w] = frame->word[w] & mask[w];
+      sum += mix(key[w], config->seed[w]);
+    }
+    s64 found = probe(key, FULL_WORDS, finish(sum));
+    if (found < 0) continue;
+    if (recent && i) *recent = found + 1;
+    return found;
   }
   return -1;
 }
@@ -254,6 +311,13 @@ static inline_always int redirect(const struct op *op) {
 
 static inline_always int too_long(const struct __sk_buff *skb, const struct op *op) {
   return skb->len > op->small && !skb->gso_size;
+}
+
+/* The last output takes the frame itself. */
+static inline_always int leave(struct __sk_buff *skb, const struct op *op) {
+  if (!too_long(skb, op)) return redirect(op);
+  note(STAT_TOO_LONG);
+  return TC_ACT_SHOT;
 }
 
 /* Writes into a network or transport header and brings checksums up to date, as frame/src/set_field.rs does. What is left to
@@ -342,11 +406,7 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, stru
 static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, u32 limit, struct work *work) {
   for (u32 i = 0; i < limit; i++, op++) {
     if (i >= n) break;
-    if (op->code == OP_OUTPUT && op->flags & OUT_LAST) {
-      if (!too_long(skb, op)) return redirect(op);
-      note(STAT_TOO_LONG);
-      return TC_ACT_SHOT;
-    }
+    if (op->code == OP_OUTPUT && op->flags & OUT_LAST) return leave(skb, op);
     if (apply(skb, op, work)) {
       note(STAT_ERROR);
       return TC_ACT_SHOT;
@@ -368,22 +428,25 @@ __attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n,
   return run(skb, program->op, n, MAX_OPS, work);
 }
 
-/* To user space, unless too many frames of this port are on their way there: no port may fill the queue of all. What comes
- * by a device that is no port (not yet, or not any more) is not ours. */
+/* To user space, unless too much of this port is on its way there: no port may fill the queue of all. What comes by a device
+ * that is no port (not yet, or not any more) is not ours. */
 static inline_always int punt(struct __sk_buff *skb, const struct config *config, u32 why) {
-  u32 ifindex = skb->ifindex;
+  u32 ifindex = skb->ifindex, zero = 0;
   u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
   if (!slot) return TC_ACT_UNSPEC;
-  struct port *port = bpf_map_lookup_elem(&PUNTS, slot);
-  if (!port) return TC_ACT_UNSPEC;
+  struct port *port = bpf_map_lookup_elem(&PUNTS, slot), *all = bpf_map_lookup_elem(&PUNTS, &zero);
+  if (!port || !all) return TC_ACT_UNSPEC;
   note(why);
   if (port->internal) return TC_ACT_UNSPEC;
-  if ((s64)(port->sent - port->taken) > (s64)config->punt_limit) {
+  s64 mine = port->sent - port->taken, room = (s64)config->punt_room - (s64)(all->sent - all->taken);
+  if (mine > (s64)config->punt_limit || 2 * mine > room) {
     __sync_fetch_and_add(&port->dropped, 1);
     note(STAT_PUNT_DROP);
     return TC_ACT_SHOT;
   }
-  __sync_fetch_and_add(&port->sent, 1);
+  u64 load = PUNT_LOAD(length_of(skb));
+  __sync_fetch_and_add(&port->sent, load);
+  __sync_fetch_and_add(&all->sent, load);
   skb->mark = ifindex;
   return bpf_redirect(config->punt_ifindex, 0);
 }
@@ -401,20 +464,20 @@ SEC("classifier/weft") int weft(struct __sk_buff *skb) {
     found = find_full(&frame);
   }
   if (found < 0) return punt(skb, config, STAT_MISS);
-  u32 number = found;
-  struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci, .l3 = frame.at};
-  work.counter = bpf_get_smp_processor_id() * config->flows + number;
-  struct count *count = bpf_map_lookup_elem(&COUNTS, &work.counter);
-  if (count) {
-    /* Each CPU has its own, and the program is never interrupted by itself. */
-    count->packets += 1;
-    count->bytes += frame.bytes;
-  }
+  u32 number = found, counter = bpf_get_smp_processor_id() * config->flows + number;
+  struct count *count = bpf_map_lookup_elem(&COUNTS, &counter);
+  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  if (!count || !flow) return TC_ACT_SHOT;
+  /* Each CPU has its own, and the program is never interrupted by itself. */
+  count->packets += 1;
+  count->bytes += frame.bytes;
   /* Which queue a frame leaves by is the switch's to say, not the sender's. */
   skb->priority = 0;
-  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
-  if (!flow) return TC_ACT_SHOT;
   u32 n = flow->n_ops;
+  /* Most frames leave as they came. */
+  if (n == 1) return leave(skb, &flow->op[0]);
+  if (!n) return TC_ACT_SHOT;
+  struct work work = {.bytes = frame.bytes, .first_tci = skb->vlan_tci, .counter = counter, .l3 = frame.at};
   if (n <= INLINE_OPS) return run_short(skb, number, &work);
   return run_long(skb, flow->program, n, &work);
 }

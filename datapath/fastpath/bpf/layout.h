@@ -6,22 +6,35 @@
  * Word 0 is (ifindex << 32 | mask id); then the words 13, 14 and 15 (Ethernet and VLAN); a full key has 16 to 22, too. */
 #define SHORT_WORDS 4
 #define FULL_WORDS 11
-struct short_key { u64 word[SHORT_WORDS]; };
-struct full_key { u64 word[FULL_WORDS]; };
 
+/* Ids of masks: short ones first, so that a key's first word tells its kind. */
 #define MAX_SHORT_MASKS 16
 #define MAX_FULL_MASKS 32
 
+/* The table of keys, kept by user space: a bucket for some bits of a key's hash, and in it the numbers of records, each with
+ * the hash's other bits, which differ among the keys of a bucket. There are no gaps: a zero ends the search. */
+#define BUCKETS 32768
+#define BUCKET_ENTRIES 8
+#define NUMBER_BITS 18
+struct bucket { u64 entry[BUCKET_ENTRIES]; }; /* hash >> NUMBER_BITS << NUMBER_BITS | number + 1 */
+
+/* Where frames with several masks to try were found lately, by the hash of all bits that any mask has: two words of as many
+ * numbers, each plus one. What is there is only a guess. */
+#define RECENT 32768
+struct recent { u32 number[2]; };
+
 struct config {
   u32 punt_ifindex;  /* where frames go that user space has to see */
-  u32 punt_limit;    /* frames of one port that may be under way there */
+  u32 punt_limit;    /* load of one port that may be under way there */
   u32 flows;         /* counters per CPU */
   u32 n_short, n_full;
-  u32 reserved;
-  u32 short_order[MAX_SHORT_MASKS]; /* mask ids, most used first */
+  u32 punt_room;     /* load of all ports: each may have half of what is left of it */
+  u64 seed[FULL_WORDS]; /* of the hash: nobody outside may know which keys meet in a bucket */
+  u64 full_union[FULL_WORDS]; /* bits of all full masks in use */
+  u32 short_order[MAX_SHORT_MASKS]; /* most used first; ids less those of the kind's first */
   u32 full_order[MAX_FULL_MASKS];
   u64 short_mask[MAX_SHORT_MASKS][SHORT_WORDS]; /* by id; word 0 unused */
-  u64 full_mask[MAX_FULL_MASKS][FULL_WORDS];
+  u64 full_mask[MAX_FULL_MASKS][FULL_WORDS]; /* the first has the id MAX_SHORT_MASKS */
 };
 
 enum op_code {
@@ -41,8 +54,8 @@ enum write_flags { WRITE_SIZE = 3, WRITE_TRANSPORT = 4, WRITE_PSEUDO = 8, WRITE_
 
 struct op { u8 code, flags; u16 small; u32 word; };
 
-/* A flow's record. The hash maps lead to its number; as their elements are used again at once, the key is compared here,
- * in a record that user space leaves alone until no program can be at it any more. */
+/* A flow's record. What leads to its number is only a guess, so the key is compared here, in a record that user space leaves
+ * alone until no program can be at it any more; it takes the interface out of the key to end the flow. */
 #define INLINE_OPS 3
 struct flow {
   u16 n_ops;
@@ -55,9 +68,11 @@ struct flow {
 #define MAX_OPS 128
 struct program { struct op op[MAX_OPS]; };
 
-struct count { u64 packets, bytes, padding; };
+struct count { u64 packets, bytes, padding, reserved; }; /* half a cache line */
 
-/* A port. Frames on their way to user space are counted; those of an internal interface go there by themselves. */
+/* A port. What is on its way to user space is counted as load, so that frames of any size take about the memory it says;
+ * those of an internal interface go there by themselves. The first is all ports together. */
+#define PUNT_LOAD(bytes) (1 + (bytes) / 512)
 struct port { u64 sent, dropped, taken, internal; };
 
 enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STATS = 16 };

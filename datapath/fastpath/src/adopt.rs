@@ -8,19 +8,15 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::kernel::{Installed, Kernel};
-use crate::keys::Kind;
-use crate::layout::INLINE_OPS;
+use crate::keys::{Kind, Words};
+use crate::layout::{Config, FULL_WORDS, INLINE_OPS};
 use crate::program::Compiled;
 use crate::records::Records;
 
 impl Kernel {
     /// Takes stock of the maps.
     pub(crate) fn adopt(&mut self) {
-        let mut found: Vec<(Kind, Vec<u64>, u32)> = Vec::new();
-        let short = self.short_keys.iter().filter_map(Result::ok);
-        found.extend(short.map(|(key, number)| (Kind::Short, key.to_vec(), number)));
-        let full = self.full_keys.iter().filter_map(Result::ok);
-        found.extend(full.map(|(key, number)| (Kind::Full, key.to_vec(), number)));
+        let found = self.keys.numbers();
         for slot in self
             .ports
             .iter()
@@ -32,8 +28,11 @@ impl Kernel {
         if found.is_empty() {
             return;
         }
-        for (kind, key, number) in found {
-            self.adopt_flow(kind, key, number);
+        let Some(config) = self.config.get(0) else {
+            return;
+        };
+        for number in found {
+            self.adopt_flow(&config, number);
         }
         self.publish_masks(Kind::Short);
         self.publish_masks(Kind::Full);
@@ -54,27 +53,30 @@ impl Kernel {
         );
     }
 
-    fn adopt_flow(&mut self, kind: Kind, key: Vec<u64>, number: u32) {
-        let (Some(config), Some(flow)) = (self.config.get(0), self.flows.get(number as usize))
-        else {
+    fn adopt_flow(&mut self, config: &Config, number: u32) {
+        let Some(flow) = self.flows.get(number as usize) else {
             return;
         };
-        let mask = key.first().map_or(0, |word| *word as u32);
-        let words: Option<Vec<u64>> = match kind {
-            Kind::Short => config
-                .short_mask
-                .get(mask as usize)
-                .map(|words| words.to_vec()),
-            Kind::Full => config
-                .full_mask
-                .get(mask as usize)
-                .map(|words| words.to_vec()),
+        let mut key: Words = [0; FULL_WORDS];
+        key.copy_from_slice(&flow.key[..FULL_WORDS]);
+        let kind = Kind::of(&key);
+        let mask = (key[0] as u32).wrapping_sub(kind.first_mask());
+        let mut words: Words = [0; FULL_WORDS];
+        let (masks, known) = match kind {
+            Kind::Short => {
+                let known = config.short_mask.get(mask as usize);
+                (&mut self.short_masks, known.map(|words| words.as_slice()))
+            }
+            Kind::Full => {
+                let known = config.full_mask.get(mask as usize);
+                (&mut self.full_masks, known.map(|words| words.as_slice()))
+            }
         };
-        let masks = match kind {
-            Kind::Short => &mut self.short_masks,
-            Kind::Full => &mut self.full_masks,
+        let Some(known) = known else {
+            return;
         };
-        masks.adopt(mask, &words.unwrap_or_default());
+        words[..known.len()].copy_from_slice(known);
+        masks.adopt(mask, &words);
         let n_ops = usize::from(flow.n_ops);
         let mut compiled = Compiled::default();
         let mut long = None;
@@ -93,7 +95,7 @@ impl Kernel {
         let installed = Installed {
             kind,
             mask,
-            in_ifindex: key.first().map_or(0, |word| (*word >> 32) as u32),
+            in_ifindex: (key[0] >> 32) as u32,
             key,
             compiled,
             long,
@@ -112,7 +114,7 @@ impl Kernel {
             .partition(|(_, installed)| concerned(installed.in_ifindex));
         self.adopted = left;
         for (number, installed) in &settled {
-            self.remove_key_of(installed, *number);
+            self.end(*number, installed);
             self.release(*number, installed, now);
         }
         let mut orphans = 0;

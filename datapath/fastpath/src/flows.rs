@@ -3,17 +3,30 @@
 use std::mem::offset_of;
 use std::time::Instant;
 
-use aya::maps::MapError;
 use weft_frame::{FlowKey, field};
-use weft_pipeline::{Counts, Translation};
+use weft_pipeline::{CROWDED, Counts, Translation};
 
-use crate::kernel::{Installed, Kernel, RECORDS};
-use crate::keys::{self, Kind};
+use crate::kernel::{Installed, Kernel, MAX_FLOWS, RECORDS};
+use crate::keys::{self, Kind, Words};
 use crate::layout::{
     Config, Count, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program, SHORT_WORDS,
 };
 use crate::masks::Added;
 use crate::program::compile;
+
+/// What there may be too little room for.
+const TOO_MANY_FLOWS: &str = "too many flows";
+const TOO_MANY_MASKS: &str = "too many masks";
+const TOO_MANY_PROGRAMS: &str = "too many long programs";
+const NO_RECORD: &str = "records in use";
+const NO_PLACE: &str = "no place for the key";
+const LACKS: [&str; 5] = [
+    TOO_MANY_FLOWS,
+    TOO_MANY_MASKS,
+    TOO_MANY_PROGRAMS,
+    NO_RECORD,
+    NO_PLACE,
+];
 
 impl Kernel {
     /// See [`weft_pipeline::FastPath::install`].
@@ -26,6 +39,10 @@ impl Kernel {
         let result = self.try_install(bridge, key, translation);
         if let Err(why) = result {
             *self.refused.entry(why).or_default() += 1;
+            if LACKS.contains(&why) {
+                self.lacks += 1;
+                return Err(CROWDED);
+            }
         }
         result
     }
@@ -59,18 +76,21 @@ impl Kernel {
             resolve,
             self.priority_of,
         )?;
+        if self.n_installed + self.adopted.len() >= MAX_FLOWS as usize {
+            return Err(TOO_MANY_FLOWS);
+        }
         let now = Instant::now();
-        let number = self.records.take(now).ok_or("records in use")?;
+        let number = self.records.take(now).ok_or(NO_RECORD)?;
         let mask_words = keys::words(&translation.mask, kind);
         let Some(mask) = self.add_mask(kind, &mask_words, now) else {
             self.records.free(number, now);
-            return Err("too many masks");
+            return Err(TOO_MANY_MASKS);
         };
         let mut words = keys::words(key, kind);
         for (word, mask) in words.iter_mut().zip(&mask_words) {
             *word &= mask;
         }
-        words[0] = u64::from(source.ifindex) << 32 | u64::from(mask);
+        words[0] = u64::from(source.ifindex) << 32 | u64::from(kind.first_mask() + mask);
         let mut installed = Installed {
             kind,
             mask,
@@ -109,25 +129,26 @@ impl Kernel {
         if ops.len() <= INLINE_OPS {
             flow.op[..ops.len()].copy_from_slice(ops);
         } else {
-            let long = self
-                .long_program(ops, now)
-                .ok_or("too many long programs")?;
+            let long = self.long_program(ops, now).ok_or(TOO_MANY_PROGRAMS)?;
             installed.long = Some(long);
             flow.program = long as u16;
         }
-        flow.key[..installed.key.len()].copy_from_slice(&installed.key);
+        flow.key[..FULL_WORDS].copy_from_slice(&installed.key);
         self.flows.set(number as usize, flow);
-        self.insert_key(installed, number).map_err(|_| "map full")
+        let key = &installed.key;
+        let flows = &self.flows;
+        let same = |other: u32| {
+            flows
+                .get(other as usize)
+                .is_some_and(|flow| flow.key[..FULL_WORDS] == *key)
+        };
+        let result = self
+            .keys
+            .insert(&key[..installed.kind.words()], number, same);
+        result.map_err(|_| NO_PLACE)
     }
 
-    fn insert_key(&mut self, installed: &Installed, number: u32) -> Result<(), MapError> {
-        match installed.kind {
-            Kind::Short => self.short_keys.insert(array(&installed.key), number, 0),
-            Kind::Full => self.full_keys.insert(array(&installed.key), number, 0),
-        }
-    }
-
-    fn add_mask(&mut self, kind: Kind, words: &[u64], now: Instant) -> Option<u32> {
+    fn add_mask(&mut self, kind: Kind, words: &Words, now: Instant) -> Option<u32> {
         let masks = match kind {
             Kind::Short => &mut self.short_masks,
             Kind::Full => &mut self.full_masks,
@@ -139,12 +160,12 @@ impl Kernel {
                 Kind::Short => self.config.set_part(
                     0,
                     offset_of!(Config, short_mask) + at * 8 * SHORT_WORDS,
-                    array::<SHORT_WORDS>(words),
+                    *words.first_chunk::<SHORT_WORDS>()?,
                 ),
                 Kind::Full => self.config.set_part(
                     0,
                     offset_of!(Config, full_mask) + at * 8 * FULL_WORDS,
-                    array::<FULL_WORDS>(words),
+                    *words,
                 ),
             }
             self.publish_masks(kind);
@@ -164,6 +185,7 @@ impl Kernel {
                 config.set_part(0, offset_of!(Config, n_short), n);
             }
             Kind::Full => {
+                config.set_part(0, offset_of!(Config, full_union), self.full_masks.union());
                 for (place, id) in self.full_masks.order().iter().enumerate() {
                     config.set_part(0, offset_of!(Config, full_order) + place * 4, *id);
                 }
@@ -216,11 +238,7 @@ impl Kernel {
             return Counts::default();
         };
         self.n_installed -= 1;
-        // It fails only if the key is not there, which is what is wanted.
-        let _ = match installed.kind {
-            Kind::Short => self.short_keys.remove(&array(&installed.key)),
-            Kind::Full => self.full_keys.remove(&array(&installed.key)),
-        };
+        self.end(handle, &installed);
         let counts = self.take_new(handle, &mut installed);
         self.release(handle, &installed, Instant::now());
         counts
@@ -236,25 +254,13 @@ impl Kernel {
         counts
     }
 
-    /// Takes a flow's key out of its map, unless the key leads to another record by now.
-    pub(crate) fn remove_key_of(&mut self, installed: &Installed, number: u32) {
-        // It fails only if the key is not there, which is what is wanted.
-        let _ = match installed.kind {
-            Kind::Short => {
-                let key = array(&installed.key);
-                match self.short_keys.get(&key, 0) {
-                    Ok(there) if there != number => Ok(()),
-                    _ => self.short_keys.remove(&key),
-                }
-            }
-            Kind::Full => {
-                let key = array(&installed.key);
-                match self.full_keys.get(&key, 0) {
-                    Ok(there) if there != number => Ok(()),
-                    _ => self.full_keys.remove(&key),
-                }
-            }
-        };
+    /// Takes a flow away from the program.
+    pub(crate) fn end(&mut self, number: u32, installed: &Installed) {
+        let words = installed.kind.words();
+        self.keys.remove(&installed.key[..words], number);
+        // A program may know the number from elsewhere: no frame comes in by interface 0.
+        self.flows
+            .set_part(number as usize, offset_of!(Flow, key), 0u64);
     }
 
     fn lift(&mut self, handle: u32) -> Option<Installed> {
@@ -302,9 +308,4 @@ impl Kernel {
         }
         Counts { packets, bytes }
     }
-}
-
-/// Words of a key of that kind.
-fn array<const N: usize>(words: &[u64]) -> [u64; N] {
-    std::array::from_fn(|i| words.get(i).copied().unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! The BPF program and its maps.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::AsFd;
@@ -11,10 +11,10 @@ use aya::programs::tc::SchedClassifierLink;
 use aya::programs::{ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
-use crate::keys::Kind;
+use crate::keys::{Kind, Words};
 use crate::layout::{
-    Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_SHORT_MASKS, Op, Port, Program,
-    SHORT_WORDS, STATISTICS, STATS,
+    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_SHORT_MASKS, Op, PUNT_DROP, Port,
+    Program, STATISTICS, STATS,
 };
 use crate::linker::Linker;
 use crate::masks::Masks;
@@ -22,20 +22,23 @@ use crate::pins::Pins;
 use crate::program::{Compiled, Target};
 use crate::records::Records;
 use crate::shared::Shared;
+use crate::table::KeyTable;
 
 /// The compiled program; empty where it was built without clang.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fastpath.bpf.o"));
 
 /// Flows in the kernel at once.
-const MAX_FLOWS: u32 = 65_536;
+pub(crate) const MAX_FLOWS: u32 = 65_536;
 /// Records: as many again may be waiting to be used again.
 pub(crate) const RECORDS: u32 = 2 * MAX_FLOWS;
 /// Programs longer than a record has room for.
 const LONG_PROGRAMS: u32 = 1024;
 /// Ports of all bridges.
 const MAX_PORTS: u32 = 4096;
-/// Frames of one port that may be under way to user space.
-const PUNT_LIMIT: u32 = 2048;
+/// Load of one port that may be under way to user space: so many small frames, or 32 of 64 KB.
+const PUNT_LIMIT: u32 = 4096;
+/// Load of all ports: what the receive buffer of the punt device has room for.
+const PUNT_ROOM: u32 = 32_768;
 
 /// The program's maps.
 const MAPS: [&str; 9] = [
@@ -46,8 +49,8 @@ const MAPS: [&str; 9] = [
     "PROGRAMS",
     "STATISTICS",
     "PORTS",
-    "SHORT_KEYS",
-    "FULL_KEYS",
+    "KEYS",
+    "FOUND",
 ];
 
 /// Name of the program, and of its pin.
@@ -114,7 +117,7 @@ pub type Statistics = BTreeMap<&'static str, u64>;
 pub(crate) struct Installed {
     pub kind: Kind,
     pub mask: u32,
-    pub key: Vec<u64>,
+    pub key: Words,
     pub in_ifindex: u32,
     pub compiled: Compiled,
     /// Number of its long program.
@@ -148,8 +151,7 @@ pub struct Kernel {
     pub(crate) punts: Shared<Port>,
     pub(crate) programs: Shared<Program>,
     statistics: Shared<u64>,
-    pub(crate) short_keys: BpfHash<MapData, [u64; SHORT_WORDS], u32>,
-    pub(crate) full_keys: BpfHash<MapData, [u64; FULL_WORDS], u32>,
+    pub(crate) keys: KeyTable,
     pub(crate) ports: BpfHash<MapData, u32, u32>,
     pub(crate) cpus: u32,
     pub(crate) records: Records,
@@ -169,6 +171,8 @@ pub struct Kernel {
     pub(crate) targets: HashMap<(u32, u32), Target>,
     pub(crate) priority_of: fn(Option<u32>) -> u32,
     pub(crate) port_counts: HashMap<u32, PortCounts>,
+    /// How often there was no room for one.
+    pub(crate) lacks: u64,
     /// Why translations were not taken over.
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
@@ -245,15 +249,21 @@ impl Kernel {
             }
         };
         let from_pin = || program.as_ref().map(SchedClassifier::from_pin).transpose();
+        let mut config: Shared<Config> = shared(&mut bpf, "CONFIG", 1)?;
+        let left = config.get(0).map(|config| config.seed);
+        // What a process before us has put into the table is found by its seed.
+        let seed = left
+            .filter(|seed| *seed != [0; FULL_WORDS])
+            .unwrap_or_else(random);
+        config.set_part(0, offset_of!(Config, seed), seed);
         let mut kernel = Kernel {
-            config: shared(&mut bpf, "CONFIG", 1)?,
+            config,
             flows: shared(&mut bpf, "FLOWS", RECORDS)?,
             counts: shared(&mut bpf, "COUNTS", RECORDS * cpus)?,
             punts: shared(&mut bpf, "PUNTS", MAX_PORTS)?,
             programs: shared(&mut bpf, "PROGRAMS", LONG_PROGRAMS)?,
             statistics: shared(&mut bpf, "STATISTICS", STATS as u32)?,
-            short_keys: take(&mut bpf, "SHORT_KEYS")?,
-            full_keys: take(&mut bpf, "FULL_KEYS")?,
+            keys: KeyTable::new(shared(&mut bpf, "KEYS", BUCKETS as u32)?, seed),
             ports: take(&mut bpf, "PORTS")?,
             program: from_pin()?,
             pins: pins.clone(),
@@ -267,16 +277,19 @@ impl Kernel {
             long: LongPrograms::default(),
             long_records: Records::new(LONG_PROGRAMS),
             hooks: HashMap::new(),
-            slots: (0..MAX_PORTS).rev().collect(),
+            // The first is all ports together.
+            slots: (1..MAX_PORTS).rev().collect(),
             targets: HashMap::new(),
             priority_of: |_| 0,
             port_counts: HashMap::new(),
+            lacks: 0,
             refused: BTreeMap::new(),
         };
         kernel.adopt();
         let config = &mut kernel.config;
         config.set_part(0, offset_of!(Config, punt_ifindex), punt_ifindex);
         config.set_part(0, offset_of!(Config, punt_limit), PUNT_LIMIT);
+        config.set_part(0, offset_of!(Config, punt_room), PUNT_ROOM);
         config.set_part(0, offset_of!(Config, flows), RECORDS);
         let linker = Linker::new(from_pin()?, bpf, pins);
         Ok((kernel, linker))
@@ -341,10 +354,26 @@ impl Kernel {
             .collect()
     }
 
+    /// Frames that did not get to user space because too many were on their way.
+    pub fn punts_dropped(&self) -> u64 {
+        self.statistics.get(PUNT_DROP).unwrap_or_default()
+    }
+
+    /// How often there was no room for a flow.
+    pub fn lacks(&self) -> u64 {
+        self.lacks
+    }
+
     /// Why translations were not taken over, and how often.
     pub fn refused(&self) -> &BTreeMap<&'static str, u64> {
         &self.refused
     }
+}
+
+/// Words that nobody can foretell.
+fn random() -> [u64; FULL_WORDS] {
+    let state = RandomState::new();
+    std::array::from_fn(|word| state.hash_one(word))
 }
 
 /// Which program this is: maps of another one have another layout, or mean something else.
@@ -358,9 +387,7 @@ fn load_object(pins: Option<&Pins>, cpus: u32) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     loader
         .map_max_entries("COUNTS", RECORDS.saturating_mul(cpus))
-        .map_max_entries("FLOWS", RECORDS)
-        .map_max_entries("SHORT_KEYS", MAX_FLOWS)
-        .map_max_entries("FULL_KEYS", MAX_FLOWS);
+        .map_max_entries("FLOWS", RECORDS);
     if let Some(pins) = pins {
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

@@ -8,6 +8,12 @@ pub const FULL_WORDS: usize = 11;
 pub const MAX_SHORT_MASKS: usize = 16;
 /// Masks on full keys.
 pub const MAX_FULL_MASKS: usize = 32;
+/// Buckets of the table of keys.
+pub const BUCKETS: usize = 32768;
+/// Keys in a bucket.
+pub const BUCKET_ENTRIES: usize = 8;
+/// Bits of a bucket's entry that are a record's number plus one; the others are of the key's hash.
+pub const NUMBER_BITS: u32 = 18;
 /// Operations in a flow's record itself.
 pub const INLINE_OPS: usize = 3;
 /// Operations of a longer program.
@@ -22,11 +28,20 @@ pub struct Config {
     pub flows: u32,
     pub n_short: u32,
     pub n_full: u32,
-    pub reserved: u32,
+    pub punt_room: u32,
+    pub seed: [u64; FULL_WORDS],
+    pub full_union: [u64; FULL_WORDS],
     pub short_order: [u32; MAX_SHORT_MASKS],
     pub full_order: [u32; MAX_FULL_MASKS],
     pub short_mask: [[u64; SHORT_WORDS]; MAX_SHORT_MASKS],
     pub full_mask: [[u64; FULL_WORDS]; MAX_FULL_MASKS],
+}
+
+/// `struct bucket`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bucket {
+    pub entry: [u64; BUCKET_ENTRIES],
 }
 
 /// `enum op_code`
@@ -92,6 +107,7 @@ pub struct Count {
     pub packets: u64,
     pub bytes: u64,
     pub padding: u64,
+    pub reserved: u64,
 }
 
 /// `struct port`
@@ -104,8 +120,15 @@ pub struct Port {
     pub internal: u64,
 }
 
+/// `PUNT_LOAD`
+pub fn punt_load(bytes: usize) -> u64 {
+    1 + bytes as u64 / 512
+}
+
 /// `enum stat`
 pub const STATISTICS: [&str; 5] = ["misses", "deep", "errors", "too_long", "punt_drops"];
+/// `STAT_PUNT_DROP`
+pub const PUNT_DROP: usize = 4;
 /// Slots of the statistics array.
 pub const STATS: usize = 16;
 
@@ -118,12 +141,13 @@ mod tests {
     fn sizes_are_those_of_the_program() {
         assert_eq!(size_of::<Op>(), 8);
         assert_eq!(size_of::<Flow>(), 128);
-        assert_eq!(size_of::<Count>(), 24);
+        assert_eq!(size_of::<Count>(), 32);
+        assert_eq!(size_of::<Bucket>(), 64);
         assert_eq!(size_of::<Port>(), 32);
         let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
         assert_eq!(
             size_of::<Config>(),
-            24 + (MAX_SHORT_MASKS + MAX_FULL_MASKS) * 4 + masks
+            24 + 2 * FULL_WORDS * 8 + (MAX_SHORT_MASKS + MAX_FULL_MASKS) * 4 + masks
         );
     }
 }

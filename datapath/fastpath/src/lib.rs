@@ -28,6 +28,7 @@ mod ports;
 mod program;
 mod records;
 mod shared;
+mod table;
 
 pub use kernel::{Error, Kernel, PortCounts, Statistics};
 pub use linker::{Link, Linker};

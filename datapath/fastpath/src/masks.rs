@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use crate::keys::Words;
+use crate::layout::FULL_WORDS;
+
 /// No program run lasts so long: what none could have begun to read since is free to be used again.
 pub const GRACE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 struct Mask {
-    words: Vec<u64>,
+    words: Words,
     flows: u32,
     /// Packets lately.
     hits: u64,
@@ -41,12 +44,12 @@ impl Masks {
     }
 
     /// One more flow of a mask that was in use before us.
-    pub fn adopt(&mut self, id: u32, words: &[u64]) {
+    pub fn adopt(&mut self, id: u32, words: &Words) {
         match self.slots.get_mut(id as usize) {
             Some(Some(mask)) => mask.flows += 1,
             Some(slot) => {
                 *slot = Some(Mask {
-                    words: words.to_vec(),
+                    words: *words,
                     flows: 1,
                     hits: 0,
                 });
@@ -57,11 +60,11 @@ impl Masks {
     }
 
     /// The number of a mask, for one more flow. `None`: too many masks.
-    pub fn add(&mut self, words: &[u64], now: Instant) -> Option<(u32, Added)> {
+    pub fn add(&mut self, words: &Words, now: Instant) -> Option<(u32, Added)> {
         let known = self.order.iter().copied().find(|id| {
             self.slots[*id as usize]
                 .as_ref()
-                .is_some_and(|mask| mask.words == words)
+                .is_some_and(|mask| mask.words == *words)
         });
         if let Some(id) = known {
             if let Some(mask) = &mut self.slots[id as usize] {
@@ -74,7 +77,7 @@ impl Masks {
         };
         let id = (0..self.slots.len()).find(is_free)?;
         self.slots[id] = Some(Mask {
-            words: words.to_vec(),
+            words: *words,
             flows: 1,
             hits: 0,
         });
@@ -115,6 +118,15 @@ impl Masks {
         self.order != before
     }
 
+    /// All bits that any mask has.
+    pub fn union(&self) -> Words {
+        let mut union = [0; FULL_WORDS];
+        for mask in self.slots.iter().flatten() {
+            (union.iter_mut().zip(&mask.words)).for_each(|(all, word)| *all |= word);
+        }
+        union
+    }
+
     /// The order in which masks are tried.
     pub fn order(&self) -> &[u32] {
         &self.order
@@ -127,17 +139,18 @@ mod tests {
 
     #[test]
     fn slots_are_used_again_after_a_while() {
+        let mask = |word| [word; FULL_WORDS];
         let start = Instant::now();
         let mut masks = Masks::new(2);
-        assert_eq!(masks.add(&[1], start), Some((0, Added::New)));
-        assert_eq!(masks.add(&[1], start), Some((0, Added::Known)));
-        assert_eq!(masks.add(&[2], start), Some((1, Added::New)));
-        assert_eq!(masks.add(&[3], start), None);
+        assert_eq!(masks.add(&mask(1), start), Some((0, Added::New)));
+        assert_eq!(masks.add(&mask(1), start), Some((0, Added::Known)));
+        assert_eq!(masks.add(&mask(2), start), Some((1, Added::New)));
+        assert_eq!(masks.add(&mask(3), start), None);
         assert!(!masks.remove(0, start));
         assert!(masks.remove(0, start));
         assert_eq!(masks.order(), [1]);
-        assert_eq!(masks.add(&[3], start), None);
-        assert_eq!(masks.add(&[3], start + GRACE), Some((0, Added::New)));
+        assert_eq!(masks.add(&mask(3), start), None);
+        assert_eq!(masks.add(&mask(3), start + GRACE), Some((0, Added::New)));
         masks.hit(0, 5);
         assert!(masks.sort());
         assert_eq!(masks.order(), [0, 1]);

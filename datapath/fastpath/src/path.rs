@@ -13,12 +13,18 @@ pub struct BridgePath {
     kernel: Arc<Mutex<Kernel>>,
     /// Number of the bridge within the process.
     bridge: u32,
+    /// How often there had been no room for a flow when last asked.
+    seen_lacks: u64,
 }
 
 impl BridgePath {
     /// For the bridge of that number.
     pub fn new(kernel: Arc<Mutex<Kernel>>, bridge: u32) -> BridgePath {
-        BridgePath { kernel, bridge }
+        BridgePath {
+            kernel,
+            bridge,
+            seen_lacks: 0,
+        }
     }
 
     fn kernel(&self) -> MutexGuard<'_, Kernel> {
@@ -32,6 +38,12 @@ impl BridgePath {
 impl FastPath for BridgePath {
     fn install(&mut self, key: &FlowKey, translation: &Translation) -> Result<u32, &'static str> {
         self.kernel().install(self.bridge, key, translation)
+    }
+
+    fn take_crowded(&mut self) -> bool {
+        // A lack concerns all bridges: whoever has idle flows can help.
+        let lacks = self.kernel().lacks();
+        std::mem::replace(&mut self.seen_lacks, lacks) != lacks
     }
 
     fn take_counts(&mut self, handle: u32) -> Counts {

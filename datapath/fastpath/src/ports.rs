@@ -5,8 +5,11 @@ use std::mem::offset_of;
 use aya::programs::tc::SchedClassifierLink;
 
 use crate::kernel::{Error, Hook, Kernel, PortCounts};
-use crate::layout::Port;
+use crate::layout::{Port, punt_load};
 use crate::linker::Link;
+
+/// Where all ports together are counted.
+const ALL_PORTS: usize = 0;
 
 impl Kernel {
     /// The link that a process before us has left on a device, if there is one and it still holds.
@@ -88,34 +91,33 @@ impl Kernel {
         self.hooks.contains_key(&ifindex)
     }
 
-    /// Frames of a device that user space has taken from the punt device.
-    pub fn punted(&mut self, ifindex: u32, frames: u64) {
-        if let Some(hook) = self.hooks.get(&ifindex) {
-            let slot = hook.slot as usize;
+    /// A frame of a device that user space has taken from the punt device.
+    pub fn punted(&mut self, ifindex: u32, bytes: usize) {
+        let slot = self.hooks.get(&ifindex).map(|hook| hook.slot as usize);
+        for slot in slot.into_iter().chain([ALL_PORTS]) {
             if let Some(punt) = self.punts.get(slot) {
-                self.punts
-                    .set_part(slot, offset_of!(Port, taken), punt.taken + frames);
+                let taken = punt.taken + punt_load(bytes);
+                self.punts.set_part(slot, offset_of!(Port, taken), taken);
             }
         }
     }
 
-    /// Frames sent to user space so far, by port: taken before the punt device is emptied, see [`Kernel::drained`].
-    pub fn punt_marks(&self) -> Vec<(u32, u64)> {
-        let sent = |slot: u32| self.punts.get(slot as usize).map_or(0, |punt| punt.sent);
-        self.hooks
-            .iter()
-            .map(|(ifindex, hook)| (*ifindex, sent(hook.slot)))
-            .collect()
+    /// Load sent to user space so far, by port: taken before the punt device is emptied, see [`Kernel::drained`].
+    pub fn punt_marks(&self, marks: &mut Vec<(usize, u64)>) {
+        marks.clear();
+        let slots = self.hooks.values().map(|hook| hook.slot as usize);
+        let under_way = |slot: usize| {
+            let punt = self.punts.get(slot)?;
+            (punt.sent != punt.taken).then_some((slot, punt.sent))
+        };
+        marks.extend(slots.chain([ALL_PORTS]).filter_map(under_way));
     }
 
     /// The punt device was empty after those marks were taken: what was sent before and did not arrive was lost.
-    pub fn drained(&mut self, marks: &[(u32, u64)]) {
-        for (ifindex, sent) in marks {
-            if let Some(hook) = self.hooks.get(ifindex) {
-                let slot = hook.slot as usize;
-                if self.punts.get(slot).is_some_and(|punt| punt.taken < *sent) {
-                    self.punts.set_part(slot, offset_of!(Port, taken), *sent);
-                }
+    pub fn drained(&mut self, marks: &[(usize, u64)]) {
+        for (slot, sent) in marks {
+            if self.punts.get(*slot).is_some_and(|punt| punt.taken < *sent) {
+                self.punts.set_part(*slot, offset_of!(Port, taken), *sent);
             }
         }
     }

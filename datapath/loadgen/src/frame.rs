@@ -88,6 +88,26 @@ impl Template {
         let ports = 0x0400_0400_u32.wrapping_add((flow & 0x7fff) | ((flow >> 15) << 16));
         frame[self.ip + 20..self.ip + 24].copy_from_slice(&ports.to_be_bytes());
     }
+
+    /// Writes the `number`-th way to differ from flow 0 in one bit of the source address and of both ports; the bits below
+    /// are noise.
+    pub fn spray(&self, frame: &mut [u8], number: u64) {
+        let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let apart = |value: u32, bit: u32, noise: u64| {
+            let below = (1u32 << bit) - 1;
+            (value ^ 1 << bit) & !below | noise as u32 & below
+        };
+        let (address, ports) = (self.ip + 12, self.ip + 20);
+        let source = apart(0x0a00_0001, number as u32 % 32, noise >> 32);
+        let from = apart(0x0400, (number >> 5) as u32 % 16, noise >> 16) as u16;
+        let to = apart(0x0400, (number >> 9) as u32 % 16, noise) as u16;
+        frame[address..address + 4].copy_from_slice(&source.to_be_bytes());
+        frame[ports..ports + 2].copy_from_slice(&from.to_be_bytes());
+        frame[ports + 2..ports + 4].copy_from_slice(&to.to_be_bytes());
+        frame[self.ip + 10..self.ip + 12].fill(0);
+        let sum = checksum(&frame[self.ip..self.ip + 20]);
+        frame[self.ip + 10..self.ip + 12].copy_from_slice(&sum.to_be_bytes());
+    }
 }
 
 /// The Internet checksum (RFC 1071) of a whole number of 16-bit words.
@@ -129,6 +149,22 @@ mod tests {
         assert_eq!(&frame[6..12], &[2, 0, 0, 0, 1, 0]);
         assert_eq!(&frame[12..16], &[0x81, 0, 0, 10]);
         assert_eq!(&frame[38..42], &[0x04, 0x01, 0x04, 0x01]);
+    }
+
+    #[test]
+    fn sprayed_frames_differ_where_they_should() {
+        let template = Template::new(Addresses {
+            destination: Mac([0xff; 6]),
+            source: Mac([2, 0, 0, 0, 0, 1]),
+            vlan: None,
+        });
+        let mut frame = template.bytes().to_vec();
+        template.spray(&mut frame, 31 | 15 << 5 | 3 << 9);
+        let first = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+        assert_eq!(frame[26] >> 7, 1);
+        assert_eq!(first(34) >> 15, 1);
+        assert_eq!(first(36) >> 3, 0x0400 >> 3 | 1);
+        assert_eq!(checksum(&frame[14..34]), 0);
     }
 
     #[test]

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType,
     SockaddrLike, sendmmsg, socket,
 };
+use nix::sys::time::TimeVal;
 
 use frame::{Addresses, Template};
 
@@ -37,6 +39,10 @@ struct Options {
     /// How many UDP flows to go through, one a frame.
     #[arg(long, default_value_t = 1)]
     flows: u32,
+    /// In turn, set apart one bit of the source address and of both ports from flow 0's, the bits below it at random: 8,192
+    /// ways, which is what makes a cache of masks with prefixes grow.
+    #[arg(long)]
+    spray: bool,
     /// 802.1Q VLAN id to tag with.
     #[arg(long)]
     vlan: Option<u16>,
@@ -61,7 +67,7 @@ fn main() -> ExitCode {
             let rate = sent as f64 / seconds.max(1e-9);
             println!(
                 "{}",
-                serde_json::json!({"sent": sent, "seconds": seconds, "pps": rate})
+                serde_json::json!({"sent": sent, "seconds": seconds, "pps": rate, "cpu": cpu_seconds()})
             );
             ExitCode::SUCCESS
         }
@@ -70,6 +76,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Processor time of the process so far, that of the kernel on its behalf included.
+fn cpu_seconds() -> f64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
+        return 0.0;
+    };
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn open(interface: &str) -> Result<(OwnedFd, LinkAddr), Errno> {
@@ -126,6 +141,9 @@ fn run(options: &Options) -> Result<(u64, Duration), Errno> {
                 (number % u64::from(options.sources.max(1))) as u32,
                 (number % u64::from(options.flows.max(1))) as u32,
             );
+            if options.spray {
+                template.spray(frame, number);
+            }
         }
         let slices: Vec<[IoSlice<'_>; 1]> = frames[..wanted]
             .iter()

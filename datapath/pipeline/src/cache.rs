@@ -11,7 +11,7 @@
 
 use crate::datapath::Translation;
 use crate::fields::Compiled;
-use crate::offload::{Counts, FastPath};
+use crate::offload::{CROWDED, Counts, FastPath};
 use crate::slab::{FlowId, Slab};
 use crate::{drops::DropReason, trace};
 use serde::Serialize;
@@ -23,6 +23,10 @@ use weft_frame::{FlowKey, WORDS};
 const MAX_MASKS: usize = 128;
 /// Entries looked at to find one that may go when the cache is full.
 const EVICTION_SCAN: u32 = 64;
+/// How long a translation is kept that no packet uses, in nanoseconds, where a fast path holds it, too.
+const IDLE: u64 = 10_000_000_000;
+/// The same while the fast path lacks room: who goes on using it notices nothing.
+const CROWDED_IDLE: u64 = 2_000_000_000;
 /// Time, in nanoseconds, in which looks for what changes concern are added up.
 const WINDOW: u64 = 100_000_000;
 /// Entries looked at in that time, and looks at all entries: beyond both, as when many flows are loaded, starting anew
@@ -187,7 +191,8 @@ impl Cache {
             used: self.now,
             total: Counts::default(),
             fast: 0,
-            recent: 1,
+            // One that never sees a second packet is the first to go.
+            recent: 0,
             handle,
         };
         let id = self.entries.insert(entry);
@@ -303,6 +308,37 @@ impl Cache {
             if entry.packets != 0 {
                 credit(entry);
                 (entry.packets, entry.bytes, entry.fast) = (0, 0, 0);
+            }
+        }
+    }
+
+    /// Forgets what has been idle, sooner where the fast path lacks room, and offers it once more what it had none for and
+    /// is in use. Counts have to be up to date.
+    pub fn sweep(&mut self, mut credit: impl FnMut(&Entry)) {
+        let Some(fast_path) = &mut self.fast_path else {
+            return;
+        };
+        let is_crowded = fast_path.take_crowded();
+        let idle = if is_crowded { CROWDED_IDLE } else { IDLE };
+        let now = self.now;
+        let is_idle = |entry: &Entry| now.saturating_sub(entry.used) > idle;
+        self.forget_those(is_idle, &mut credit);
+        let Cache {
+            entries,
+            fast_path: Some(fast_path),
+            stats,
+            ..
+        } = self
+        else {
+            return;
+        };
+        if !is_crowded {
+            return;
+        }
+        for entry in entries.values_mut() {
+            if entry.handle == Err(CROWDED) {
+                entry.handle = fast_path.install(&entry.key, &entry.translation);
+                stats.fast_entries += usize::from(entry.handle.is_ok());
             }
         }
     }

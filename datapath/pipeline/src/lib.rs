@@ -54,7 +54,7 @@ pub use execute::Sink;
 pub use fields::has_field;
 pub use group::{GroupView, MAX_GROUPS};
 pub use meter::{MAX_BANDS, MAX_METERS, MeterView, PROGRAM_IDS, raise_drop_precedence};
-pub use offload::{Counts, FastPath};
+pub use offload::{CROWDED, Counts, FastPath};
 pub use pipeline::{Owner, Pipeline};
 pub use ports::{PortState, Ports};
 pub use query::{FlowCursor, FlowView};

@@ -12,6 +12,9 @@ pub struct Counts {
     pub bytes: u64,
 }
 
+/// Why a fast path does not take a translation over that it could carry out: there is no room at present.
+pub const CROWDED: &str = "no room in the fast path";
+
 /// Something that treats the packets of cached translations by itself. It knows nothing that the cache does not: what
 /// the cache forgets is taken from it at once, so whoever has changed a table and returned may say that it is so.
 pub trait FastPath: Send + std::fmt::Debug {
@@ -20,6 +23,11 @@ pub trait FastPath: Send + std::fmt::Debug {
     /// # Errors
     /// Why it cannot, in a few words: then the packets keep coming to the pipeline.
     fn install(&mut self, key: &FlowKey, translation: &Translation) -> Result<u32, &'static str>;
+
+    /// Whether it had to refuse something as [`CROWDED`] since it was last asked.
+    fn take_crowded(&mut self) -> bool {
+        false
+    }
 
     /// What it has treated since it was last asked (or since the translation was installed).
     fn take_counts(&mut self, handle: u32) -> Counts;

@@ -342,6 +342,13 @@ impl Pipeline {
         self.credit();
     }
 
+    /// Work of every second where there is a fast path: counters as by [`Pipeline::update_counters`], and no cached
+    /// translation is kept that is not in use.
+    pub fn sweep(&mut self, now: u64) {
+        self.update_counters(now);
+        self.on_cache(|cache, credit| cache.sweep(credit));
+    }
+
     /// The cached translations; their counters are up to date after [`Pipeline::update_counters`].
     pub fn cached_flows(&self) -> impl Iterator<Item = CachedFlow> {
         self.cache.flows()

@@ -35,8 +35,13 @@ pub struct Fast {
     /// Devices that have got the program.
     linked: Receiver<Linked>,
     next_tick: Instant,
+    /// Frames without a flow that there had been no room for at the last tick.
+    punts_dropped: u64,
     /// When orphans are looked for.
     orphans_at: Option<Instant>,
+    /// What was under way to us before a batch, and what the batch had: kept for their memory.
+    marks: Vec<(usize, u64)>,
+    taken: Vec<(u32, usize)>,
 }
 
 /// A handle on the kernel's part.
@@ -132,7 +137,10 @@ impl Fast {
                     punt,
                     linked,
                     next_tick: Instant::now() + INTERVAL,
+                    punts_dropped: 0,
                     orphans_at: Some(Instant::now() + ORPHANED),
+                    marks: Vec::new(),
+                    taken: Vec::new(),
                 }),
                 Err(error) => {
                     let _ = punt.remove(rtnl);
@@ -383,7 +391,7 @@ impl Switch {
             let Some(fast) = &mut self.fast else {
                 return;
             };
-            let marks = fast.path.kernel().punt_marks();
+            fast.path.kernel().punt_marks(&mut fast.marks);
             let received = match fast.punt.receive(&mut self.batch) {
                 Ok(received) => received,
                 Err(error) => {
@@ -391,8 +399,9 @@ impl Switch {
                     return;
                 }
             };
+            fast.taken.clear();
             for (packet, ifindex) in self.batch.marked() {
-                fast.path.kernel().punted(ifindex, 1);
+                fast.taken.push((ifindex, packet.len()));
                 let Some(&(index, slot)) = self.devices.get(&ifindex) else {
                     continue;
                 };
@@ -416,14 +425,18 @@ impl Switch {
                 bridge.io.in_port = ofport;
                 bridge.agent.packet(ofport, packet, now, &mut bridge.io);
             }
+            let mut kernel = fast.path.kernel();
+            for (ifindex, bytes) in &fast.taken {
+                kernel.punted(*ifindex, *bytes);
+            }
             if received < RX_BATCH {
-                fast.path.kernel().drained(&marks);
+                kernel.drained(&fast.marks);
                 return;
             }
         }
     }
 
-    /// Reads counters, so that nothing that is in use times out, and lets the kernel put its masks in order.
+    /// Reads counters, so that nothing that is in use times out, forgets what is idle, and lets the kernel put its masks in order.
     pub(super) fn tick_fast(&mut self, now: u64) {
         self.settle_due(now);
         let Some(fast) = &mut self.fast else {
@@ -433,8 +446,11 @@ impl Switch {
             return;
         }
         fast.next_tick = Instant::now() + INTERVAL;
+        let dropped = fast.path.kernel().punts_dropped();
+        let flooded = dropped != std::mem::replace(&mut fast.punts_dropped, dropped);
+        self.priority.tick(flooded);
         for bridge in self.bridges.iter_mut().flatten() {
-            bridge.agent.update_counters(now);
+            bridge.agent.sweep(now);
         }
         fast.path.kernel().tick();
     }

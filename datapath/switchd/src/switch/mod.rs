@@ -11,6 +11,7 @@ mod linking;
 mod links;
 mod policer;
 mod port;
+mod priority;
 mod requests;
 mod restore;
 
@@ -31,6 +32,7 @@ use weft_openflow::{Body, Message, MultipartRequestBody};
 use self::bridge::Bridge;
 use self::fast::Fast;
 pub use self::fast::flush;
+use self::priority::Priority;
 use crate::command::{Command, CommandQueue};
 use crate::outbox::Outbox;
 use crate::survival;
@@ -44,8 +46,6 @@ const LINKS: u64 = 1;
 const PUNT: u64 = 2;
 /// Tokens of ports: bridge and slot, from here on.
 const PORTS: u64 = 1 << 16;
-/// Niceness of the switch thread.
-const PRIORITY: i32 = -10;
 /// Events taken from epoll at once.
 const EVENTS: usize = 256;
 /// Time given to commands in one round.
@@ -78,6 +78,7 @@ pub struct Switch {
     batch: RxBatch,
     /// What forwards known flows in the kernel.
     fast: Option<Fast>,
+    priority: Priority,
     /// Number of the latest bridge.
     next_bridge: u32,
     /// Where users' flows are kept for a next life.
@@ -132,6 +133,7 @@ impl Switch {
             backlog: None,
             batch: RxBatch::default(),
             fast,
+            priority: Priority::default(),
             next_bridge: 0,
             rundir,
             retry_at: None,
@@ -147,12 +149,7 @@ impl Switch {
 
     /// Works until told to stop, or until the control thread is gone; then gives all devices back.
     pub fn run(mut self) -> io::Result<()> {
-        // As Open vSwitch's own start script does: hosts that keep the machine busy must not starve their switch.
-        // Priorities are per thread on Linux, so this is the switch thread's alone.
-        if let Err(error) = rustix::process::setpriority_process(None, PRIORITY) {
-            tracing::info!(%error, "the switch thread keeps the usual priority (CAP_SYS_NICE is missing)");
-        }
-        raise_session();
+        self.priority.raise();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         let result = loop {
             if self.stopping {
@@ -557,19 +554,6 @@ impl Switch {
             survival::remove_all(&self.rundir);
         }
         wait_until_closed(CLOSING);
-    }
-}
-
-/// Where the kernel shares the processors out among sessions (autogroups, sched(7)), niceness counts within a session
-/// only, so the session itself needs the priority. It is raised only if this process began it, as the supervisor has it do:
-/// a shell's is not ours to change.
-fn raise_session() {
-    use rustix::process::{getpid, getsid};
-    if getsid(None).is_ok_and(|session| session == getpid()) {
-        // Without autogroups there is no such file, and no need of it.
-        if let Err(error) = std::fs::write("/proc/self/autogroup", PRIORITY.to_string()) {
-            tracing::debug!(%error, "the session keeps the usual priority");
-        }
     }
 }
 

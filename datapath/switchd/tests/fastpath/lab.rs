@@ -231,7 +231,7 @@ impl Lab {
         // Before its first frame a socket may tell that its device was down.
         let _ = self.punt.receive(&mut self.batch);
         for (packet, ifindex) in self.batch.marked() {
-            self.kernel.lock().unwrap().punted(ifindex, 1);
+            self.kernel.lock().unwrap().punted(ifindex, packet.len());
             self.by_user += 1;
             let port = self
                 .ports

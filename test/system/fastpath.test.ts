@@ -1,0 +1,144 @@
+/** The fast path where the ground shifts under it: ports that go, come back elsewhere, fall silent; and its removal. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { existsSync, readFileSync } from 'node:fs';
+import { datapathBinary, Lab, projectRoot, sh, until, type Host } from './lab.js';
+
+let lab: Lab;
+let a: Host, b: Host;
+let isActive = false;
+
+const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
+const received = async (host: Host) =>
+  Number(await host.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
+
+interface Flow {
+  match: string[];
+  inKernel: boolean;
+  packets: number;
+}
+const flows = () => lab.datapath('fastpath.flows', { bridge: 'br0' }) as Promise<Flow[]>;
+
+/** From a to a host's address until the kernel alone forwards it. */
+async function warmUp(address: string, mac: string): Promise<void> {
+  const field = `eth_dst=0x${BigInt(`0x${mac.replaceAll(':', '')}`).toString(16)}`;
+  await until('the kernel has the flow', async () => {
+    await a.ping(address, 3, 0.01);
+    return (await flows()).some((flow) => flow.inKernel && flow.packets > 2 && flow.match.includes(field));
+  });
+}
+
+/** Frames from a to an address of the data link layer, whoever has it. */
+async function send(mac: string, count: number): Promise<void> {
+  await a.run(
+    ...[`${projectRoot}/datapath/target/release/weft-loadgen`, '--interface', 'eth0'],
+    ...['--source', await macOf(a), '--destination', mac, '--count', String(count), '--rate', '5000'],
+  );
+}
+
+beforeAll(async () => {
+  lab = await Lab.create();
+  a = await lab.addHost('pa', '10.99.0.1/24');
+  b = await lab.addHost('pb', '10.99.0.2/24');
+  await lab.addHost('pc', '10.99.0.3/24');
+  await lab.startWeft();
+  await lab.must('POST', '/v1/bridges', { name: 'br0' });
+  for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
+  await a.reaches('10.99.0.2');
+  ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
+  if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
+});
+
+afterAll(() => lab?.close());
+
+test('a port that is deleted gets nothing more from the moment of the answer, and is forwarded to again', async () => {
+  const mac = await macOf(b);
+  if (isActive) await warmUp('10.99.0.2', mac);
+  await lab.must('DELETE', '/v1/bridges/br0/ports/pb');
+  const before = await received(b);
+  await send(mac, 200);
+  // What was sent before this is answered has gone where it goes.
+  await a.reaches('10.99.0.3');
+  expect((await received(b)) - before).toBe(0);
+  await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb' });
+  await a.reaches('10.99.0.2');
+});
+
+test('a port with another number is the same to the traffic, and another to the rules', async () => {
+  const mac = await macOf(b);
+  if (isActive) await warmUp('10.99.0.2', mac);
+  const vsctl = (...words: string[]) => sh('ovs-vsctl', `--db=unix:${lab.rundir}/db.sock`, ...words);
+  await vsctl('--timeout=20', 'set', 'interface', 'pb', 'ofport_request=77');
+  await until(
+    'the number is 77',
+    async () => (await vsctl('get', 'interface', 'pb', 'ofport')).trim() === '77',
+  );
+  await a.reaches('10.99.0.2');
+  await lab.inSwitch(
+    ...['ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', `${lab.rundir}/br0.mgmt`],
+    'priority=9,in_port=77,actions=drop',
+  );
+  await until('what comes in by 77 is dropped', async () => (await a.ping('10.99.0.2', 1)) === 0);
+  await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'del-flows', `${lab.rundir}/br0.mgmt`, 'in_port=77');
+  await a.reaches('10.99.0.2');
+});
+
+test('a device that is moved to another namespace is nobody’s port there; one that takes its name is', async () => {
+  const mac = await macOf(b);
+  if (isActive) await warmUp('10.99.0.2', mac);
+  const elsewhere = `${lab.switchNamespace}x`;
+  await lab.addNamespace(elsewhere);
+  await lab.inSwitch('ip', 'link', 'set', 'pb', 'netns', elsewhere);
+  await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'up');
+  await until('the port waits for its device', async () => {
+    const ports = (await lab.datapath('port.list', { bridge: 'br0' })) as {
+      name: string;
+      present: boolean;
+    }[];
+    return ports.some(({ name, present }) => name === 'pb' && !present);
+  });
+  await a.reaches('10.99.0.3');
+  const before = await received(b);
+  await send(mac, 200);
+  await a.reaches('10.99.0.3');
+  expect((await received(b)) - before).toBe(0);
+  // Back under its name: the same device, with another life as a port.
+  await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'netns', lab.switchNamespace);
+  await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
+  await a.reaches('10.99.0.2', 20_000);
+});
+
+test('a link that goes down and comes up again loses no flow for good', async () => {
+  if (isActive) await warmUp('10.99.0.2', await macOf(b));
+  await lab.inSwitch('ip', 'link', 'set', 'pb', 'down');
+  await until('nobody answers', async () => (await a.ping('10.99.0.2', 1)) === 0);
+  await a.reaches('10.99.0.3');
+  await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
+  await a.reaches('10.99.0.2');
+});
+
+test('weft-datapath --flush takes all of it away, and the next process begins anew', async () => {
+  if (!isActive) return;
+  const daemon = await until('weft-datapath runs', () => lab.pidOf('weft-datapath'));
+  // Its supervisor would start another one at once; what it has mounted is where the pins are.
+  const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1]);
+  const there = (...words: string[]) => sh('nsenter', '-t', String(supervisor), '-m', '-n', ...words);
+  const punts = async () => (await there('ip', '-o', 'link')).match(/ weftp\w+a@/g) ?? [];
+  process.kill(supervisor, 'SIGSTOP');
+  try {
+    process.kill(daemon, 'SIGKILL');
+    await until('it has ended', () => !existsSync(`/proc/${daemon}/root/proc`));
+    expect(await punts()).toHaveLength(1);
+    expect((await there('ls', '/sys/fs/bpf/weft')).trim()).not.toBe('');
+    await there(datapathBinary, '--flush', '--rundir', lab.rundir);
+    expect(await punts()).toHaveLength(0);
+    expect((await there('ls', '/sys/fs/bpf/weft')).trim()).toBe('');
+  } finally {
+    process.kill(supervisor, 'SIGCONT');
+  }
+  await until('another one runs', async () => {
+    const pid = await lab.pidOf('weft-datapath');
+    return pid !== null && pid !== daemon;
+  });
+  await until('all is in order', () => lab.isHealthy(), 60_000);
+  await a.reaches('10.99.0.2', 30_000);
+});
