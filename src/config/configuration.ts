@@ -17,7 +17,7 @@ import type { BridgeStatus, InterfaceStatus } from './status.js';
 /** Tables whose rows say what the network should be. */
 const CONFIGURATION = new Set([
   ...['Open_vSwitch', 'Bridge', 'Port', 'Interface', 'Controller', 'QoS', 'Queue'],
-  ...['Mirror', 'sFlow', 'NetFlow', 'IPFIX', 'Flow_Sample_Collector_Set'],
+  ...['Flow_Table', 'Mirror', 'sFlow', 'NetFlow', 'IPFIX', 'Flow_Sample_Collector_Set'],
 ]);
 
 /** So often an intent is tried that others get ahead of. */

@@ -15,6 +15,7 @@ import {
 import type {
   Bridge,
   Connection,
+  FlowTable,
   Interface,
   LogicalPort,
   MacAddress,
@@ -198,7 +199,18 @@ class Reader {
       staticMacs: this.#staticMacs(other, ports, fault),
       mirrors: readMirrors(this.database, row, ports, fault),
       ...(exports === undefined ? {} : { exports }),
+      flowTables: this.#flowTables(row),
     };
+  }
+
+  #flowTables(row: Row): FlowTable[] {
+    return [...mapOfTexts(row, 'flow_tables')].flatMap(([id, uuid]) => {
+      const table = this.database.row('Flow_Table', uuid);
+      if (!table) return [];
+      const flowLimit = numberOf(table, 'flow_limit') ?? null;
+      const overflowPolicy = textOf(table, 'overflow_policy') === 'evict' ? 'evict' : 'refuse';
+      return [{ id: Number(id), flowLimit, overflowPolicy }];
+    });
   }
 
   #connection(text: string | undefined, fault: Report): Connection {

@@ -34,6 +34,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     sflow: '*',
     netflow: '*',
     ipfix: '*',
+    flow_tables: '*',
     other_config: [
       'datapath-id',
       'hwaddr',
@@ -70,6 +71,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
       ...['lacp-system-id', 'lacp-system-priority', 'lacp-time', 'lacp-fallback-ab'],
     ],
   },
+  Flow_Table: { flow_limit: '*', overflow_policy: '*' },
   Interface: {
     name: '*',
     type: '*',

@@ -25,6 +25,11 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
       controllers: bridge.controllers.filter((target) => !isPassive(target)),
       listeners: bridge.controllers.filter(isPassive),
       programTable: PROGRAM_TABLE,
+      flowTables: bridge.flowTables.map(({ id, flowLimit, overflowPolicy }) => ({
+        id,
+        ...(flowLimit === null ? {} : { flowLimit }),
+        overflowPolicy,
+      })),
     },
     ports: interfaces.map((each) => portParams(bridge.name, each, settings.get(each.uuid))),
   };

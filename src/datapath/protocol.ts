@@ -12,6 +12,12 @@ export interface BridgeParams {
   /** First table of the bridge's program. */
   readonly programTable: number | null;
   readonly description?: string;
+  /** How full tables before the program's may get, where that is not as usual. */
+  readonly flowTables?: readonly {
+    readonly id: number;
+    readonly flowLimit?: number;
+    readonly overflowPolicy?: 'refuse' | 'evict';
+  }[];
 }
 
 export interface PortParams {

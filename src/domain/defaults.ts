@@ -20,6 +20,7 @@ export function newBridge(given: Pick<Bridge, 'name' | 'datapathId'> & Partial<B
     ports: [],
     staticMacs: [],
     mirrors: [],
+    flowTables: [],
     ...given,
   };
 }

@@ -41,6 +41,17 @@ export interface Bridge {
   readonly mirrors: readonly Mirror[];
   /** Absent: nobody is told of the traffic. */
   readonly exports?: Exports;
+  /** How full users' tables may get (`flow_tables`), those for which something is said. */
+  readonly flowTables: readonly FlowTable[];
+}
+
+/** A limit of a table of users' flows (ovs-vswitchd.conf.db(5), "Flow_Table"). */
+export interface FlowTable {
+  readonly id: number;
+  /** Most flows; null: as many as the switch can hold. */
+  readonly flowLimit: number | null;
+  /** What becomes of a flow that is added to a full table: it is refused, or takes the place of one with a timeout. */
+  readonly overflowPolicy: 'refuse' | 'evict';
 }
 
 /**

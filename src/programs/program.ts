@@ -59,7 +59,7 @@ export interface FlowRemovedEvent {
   readonly kind: string;
   readonly detail: number;
   readonly match: Match;
-  /** `IDLE_TIMEOUT`, `HARD_TIMEOUT`, `DELETE`, `GROUP_DELETE`, `METER_DELETE`; a number where it has no name. */
+  /** `IDLE_TIMEOUT`, `HARD_TIMEOUT`, `DELETE`, `GROUP_DELETE`, `METER_DELETE`, `EVICTION`; a number where it has no name. */
   readonly reason: string | number;
 }
 

@@ -1,11 +1,14 @@
 /**
  * Accuracy of weft-datapath's meters: what arrives behind a drop band while a host sends twice its rate in UDP, by
- * the receiver's own counters and clock. `--seconds=S` (5) a rate.
+ * the receiver's own counters and clock. `--seconds=S` (5) a rate, `--rates=KBPS,…` others.
  */
 import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
 import { printTable } from './measure.js';
 
-const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000];
+const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000];
+/** From this rate on datagrams are large, as one process sends no more than some 200,000 of them in a second. */
+const LARGE_FROM_KBPS = 1_000_000;
+const LARGE_MTU = 65_000;
 
 /** Bytes received so far, and when that was, in seconds of the kernel's clock. */
 async function received(host: Host): Promise<[bytes: number, atS: number]> {
@@ -17,6 +20,8 @@ async function received(host: Host): Promise<[bytes: number, atS: number]> {
 
 export default async function run(options: string[]): Promise<void> {
   const seconds = Number(options.find((each) => each.startsWith('--seconds='))?.split('=')[1] ?? 5);
+  const chosen = options.find((each) => each.startsWith('--rates='))?.split('=')[1];
+  const rates = chosen?.split(',').map(Number) ?? RATES_KBPS;
   const rows = [['band, Mbit/s', 'offered, Mbit/s', 'passed, Mbit/s', 'difference']];
   const lab = await Lab.create();
   try {
@@ -30,7 +35,11 @@ export default async function run(options: string[]): Promise<void> {
     await ofctl('add-flow', 'priority=1,in_port=1,actions=output:2');
     await ofctl('add-flow', 'priority=1,in_port=2,actions=output:1');
     await a.reaches('192.0.2.2');
-    for (const rate of RATES_KBPS) {
+    for (const host of [a, b]) {
+      await host.run('ip', 'link', 'set', 'eth0', 'mtu', String(LARGE_MTU));
+      await lab.inSwitch('ip', 'link', 'set', host.port, 'mtu', String(LARGE_MTU));
+    }
+    for (const rate of rates) {
       await ofctl('del-meters');
       // A second's worth of burst: the sender may come in fits and starts, as on a busy machine.
       await ofctl('add-meter', `meter=1,kbps,burst,bands=type=drop,rate=${rate},burst_size=${rate}`);
@@ -38,7 +47,8 @@ export default async function run(options: string[]): Promise<void> {
       const server = b.run('timeout', '60', 'iperf3', '-s', '-1');
       await until('iperf3', async () => (await b.run('ss', '-Hltn')).includes(':5201'));
       const [time, double] = [`-t${seconds + 5}`, `-b${rate * 2}k`];
-      const load = a.run('timeout', '60', 'iperf3', '-c', '192.0.2.2', '-u', '-J', '-l1400', time, double);
+      const length = rate >= LARGE_FROM_KBPS ? '-l60000' : '-l1400';
+      const load = a.run('timeout', '60', 'iperf3', '-c', '192.0.2.2', '-u', '-J', length, time, double);
       // It is there at first, and is not the rate.
       await new Promise((resolve) => setTimeout(resolve, 4000));
       const before = await received(b);

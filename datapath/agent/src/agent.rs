@@ -98,6 +98,7 @@ impl Agent {
             next_expiry: Some(now),
         };
         agent.install_learning(now);
+        agent.limit_tables(now);
         agent.install_defaults(now);
         agent
     }
@@ -130,7 +131,18 @@ impl Agent {
         } else if mode_changed && self.fail_open && self.config.fail_mode == FailMode::Secure {
             self.set_fail_open(false, now);
         }
+        self.limit_tables(now);
+        self.tell_expired(now, host);
         self.publish_removed(host);
+    }
+
+    /// The program's tables are as full as it makes them.
+    fn limit_tables(&mut self, now: Nanos) {
+        for table_id in 0..protected_from(&self.config).unwrap_or(table_no::MAX) {
+            let limit = self.config.table_limits.get(&table_id);
+            let limit = limit.copied().unwrap_or_default();
+            self.pipeline.set_table_limit(table_id, limit, now);
+        }
     }
 
     fn install_defaults(&mut self, now: Nanos) {

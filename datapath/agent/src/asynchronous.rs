@@ -37,8 +37,8 @@ pub struct AsyncConfig {
 const PACKET_IN_DEFAULT: u32 = 0b011;
 /// `OFPPR_ADD`, `OFPPR_DELETE`, `OFPPR_MODIFY`.
 const PORT_STATUS_ALL: u32 = 0b111;
-/// `OFPRR_IDLE_TIMEOUT`, `OFPRR_HARD_TIMEOUT`, `OFPRR_DELETE`, `OFPRR_GROUP_DELETE`.
-const FLOW_REMOVED_ALL: u32 = 0b1111;
+/// `OFPRR_IDLE_TIMEOUT`, `OFPRR_HARD_TIMEOUT`, `OFPRR_DELETE`, `OFPRR_GROUP_DELETE`, `OFPRR_EVICTION`.
+const FLOW_REMOVED_ALL: u32 = 0b10_1111;
 
 impl Default for AsyncConfig {
     /// What a controller gets until it asks otherwise (§7.3.10): as master or equal everything except

@@ -5,15 +5,18 @@
 //! commit with `ONFBFC_MSG_FAILED`.
 //!
 //! A bundle of many flow-mods is committed in pieces (`Agent::resume`). Between them packets that are known go on as
-//! before it; others wait until it is done. So do all messages of all connections: nobody sees a half of it.
+//! before it; others wait until it is done. So do all messages of all connections: nobody sees a half of it. The same is
+//! done with a flow-mod that deletes many flows.
 
 use weft_frame::Packet;
 use weft_openflow::{Body, BundleControl, BundleControlType, ErrorCode, Message, OfError};
+use weft_pipeline::Removal;
 
 use crate::agent::Agent;
 use crate::config::ConnId;
 use crate::dispatch::{error_message, quote};
 use crate::host::{Host, Nanos};
+use crate::modify::check_buffer;
 use crate::outlet::Outlet;
 use crate::recorder::Recorder;
 
@@ -25,10 +28,24 @@ const TOLD_PIECE: usize = 256;
 const MAX_WAITING: usize = 4096;
 const MAX_WAITING_BYTES: usize = 16 << 20;
 
-/// A bundle that is being committed.
+/// A change that is being made in pieces.
 pub(crate) struct Commit {
     /// Who asked for it.
     pub conn: ConnId,
+    work: Work,
+    /// When it began: that is when it happens.
+    at: Nanos,
+    waiting: Vec<(u32, Packet)>,
+    waiting_bytes: usize,
+}
+
+enum Work {
+    Bundle(Bundle),
+    /// By this flow-mod.
+    Removal(Removal, Body),
+}
+
+struct Bundle {
     xid: u32,
     control: BundleControl,
     messages: Vec<Message>,
@@ -36,10 +53,18 @@ pub(crate) struct Commit {
     done: usize,
     /// When all are: those of which the shell has not been told.
     untold: std::vec::IntoIter<Message>,
-    /// When it began: that is when it happens.
-    at: Nanos,
-    waiting: Vec<(u32, Packet)>,
-    waiting_bytes: usize,
+}
+
+impl Commit {
+    fn new(conn: ConnId, work: Work, at: Nanos) -> Commit {
+        Commit {
+            conn,
+            work,
+            at,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
 }
 
 /// The reply to a request to commit.
@@ -52,7 +77,7 @@ fn reply(control: &BundleControl) -> Body {
 }
 
 impl Agent {
-    /// Whether a bundle is being committed: the agent is waiting for [`Agent::resume`].
+    /// Whether a change is being made in pieces: the agent is waiting for [`Agent::resume`].
     pub fn is_committing(&self) -> bool {
         self.commit.is_some()
     }
@@ -73,17 +98,14 @@ impl Agent {
             .all(|message| matches!(message.body, Body::FlowMod(_)));
         if only_flows && messages.len() > PIECE {
             self.pipeline.begin_open();
-            self.commit = Some(Commit {
-                conn,
+            let bundle = Bundle {
                 xid,
                 control: control.clone(),
                 messages,
                 done: 0,
                 untold: Vec::new().into_iter(),
-                at: now,
-                waiting: Vec::new(),
-                waiting_bytes: 0,
-            });
+            };
+            self.commit = Some(Commit::new(conn, Work::Bundle(bundle), now));
             return Ok(Vec::new());
         }
         let ports = self.ports.clone();
@@ -99,43 +121,90 @@ impl Agent {
             return Err(failed(conn, message, error, host));
         }
         self.pipeline.commit();
+        self.tell_expired(now, host);
         let bodies = messages.iter().map(|message| &message.body);
         self.tell_changed(conn, bodies, false, now, host);
         recorder.replay(host);
         Ok(vec![reply(control)])
     }
 
-    /// Does a piece of the commit that is under way. First all is done, then it is told to the shell, then it is true.
+    /// Begins to delete many flows, if that is what a message asks for; it is taken then.
+    pub(crate) fn begin_removal(
+        &mut self,
+        conn: ConnId,
+        body: &mut Body,
+        now: Nanos,
+        host: &mut dyn Host,
+    ) -> Result<bool, OfError> {
+        let Body::FlowMod(flow_mod) = &*body else {
+            return Ok(false);
+        };
+        check_buffer(flow_mod.buffer_id)?;
+        let owner = self.owner(conn);
+        let Some(removal) = self.pipeline.begin_removal(owner, flow_mod, now)? else {
+            return Ok(false);
+        };
+        self.publish_removed(host);
+        let body = std::mem::replace(body, Body::BarrierRequest);
+        self.commit = Some(Commit::new(conn, Work::Removal(removal, body), now));
+        Ok(true)
+    }
+
+    /// Does a piece of the change that is under way. First all is done, then it is told to the shell, then it is true.
     pub(crate) fn continue_commit(&mut self, now: Nanos, host: &mut dyn Host) {
         let Some(mut commit) = self.commit.take() else {
             return;
         };
-        let (conn, total) = (commit.conn, commit.messages.len());
-        if commit.done < total {
-            let end = total.min(commit.done + PIECE);
-            for message in &commit.messages[commit.done..end] {
-                if let Err(error) = self.modify(conn, &message.body, commit.at, host) {
-                    self.pipeline.rollback();
-                    drop(self.pipeline.take_removed());
-                    let error = failed(conn, message, error, host);
-                    return self.end_commit(commit, Err(error), now, host);
-                }
-            }
-            commit.done = end;
-            if end == total {
-                commit.untold = std::mem::take(&mut commit.messages).into_iter();
-            }
-        } else {
-            let piece: Vec<Message> = commit.untold.by_ref().take(TOLD_PIECE).collect();
-            let more = commit.untold.len() > 0;
-            let bodies = piece.iter().map(|message| &message.body);
-            self.tell_changed(conn, bodies, more, commit.at, host);
-            if !more {
-                self.pipeline.commit();
-                return self.end_commit(commit, Ok(()), now, host);
+        let (conn, at) = (commit.conn, commit.at);
+        let ended = match &mut commit.work {
+            Work::Bundle(bundle) => self.continue_bundle(conn, bundle, at, host),
+            Work::Removal(removal, body) => self.pipeline.continue_removal(removal).then(|| {
+                self.tell_changed(conn, std::iter::once(&*body), false, at, host);
+                Ok(())
+            }),
+        };
+        let Some(outcome) = ended else {
+            self.commit = Some(commit);
+            return;
+        };
+        match outcome {
+            Ok(()) => self.pipeline.commit(),
+            Err(_) => {
+                self.pipeline.rollback();
+                drop(self.pipeline.take_removed());
             }
         }
-        self.commit = Some(commit);
+        self.end_commit(commit, outcome, now, host);
+    }
+
+    /// The same for a bundle; what comes of it, once that is known.
+    fn continue_bundle(
+        &mut self,
+        conn: ConnId,
+        bundle: &mut Bundle,
+        at: Nanos,
+        host: &mut dyn Host,
+    ) -> Option<Result<(), OfError>> {
+        let total = bundle.messages.len();
+        if bundle.done < total {
+            let end = total.min(bundle.done + PIECE);
+            for message in &bundle.messages[bundle.done..end] {
+                if let Err(error) = self.modify(conn, &message.body, at, host) {
+                    return Some(Err(failed(conn, message, error, host)));
+                }
+            }
+            bundle.done = end;
+            if end == total {
+                bundle.untold = std::mem::take(&mut bundle.messages).into_iter();
+            }
+            return None;
+        }
+        self.tell_expired(at, host);
+        let piece: Vec<Message> = bundle.untold.by_ref().take(TOLD_PIECE).collect();
+        let more = bundle.untold.len() > 0;
+        let bodies = piece.iter().map(|message| &message.body);
+        self.tell_changed(conn, bodies, more, at, host);
+        (!more).then_some(Ok(()))
     }
 
     /// Lets those go on that have waited.
@@ -147,23 +216,22 @@ impl Agent {
         host: &mut dyn Host,
     ) {
         self.publish_removed(host);
-        let Commit {
-            conn, xid, control, ..
-        } = commit;
-        let answer = match outcome {
-            Ok(()) => Message {
-                xid,
-                body: reply(&control),
-            },
-            Err(error) => {
-                let request = Message {
+        if let Work::Bundle(Bundle { xid, control, .. }) = commit.work {
+            let answer = match outcome {
+                Ok(()) => Message {
                     xid,
-                    body: Body::BundleControl(control),
-                };
-                error_message(xid, &quote(error, &request))
-            }
-        };
-        host.send(conn, answer);
+                    body: reply(&control),
+                },
+                Err(error) => {
+                    let request = Message {
+                        xid,
+                        body: Body::BundleControl(control),
+                    };
+                    error_message(xid, &quote(error, &request))
+                }
+            };
+            host.send(commit.conn, answer);
+        }
         for (in_port, mut packet) in commit.waiting {
             self.packet(in_port, &mut packet, now, host);
         }

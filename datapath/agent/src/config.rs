@@ -1,5 +1,9 @@
 //! How a bridge is set up, and who its connections are.
 
+use std::collections::BTreeMap;
+
+use weft_pipeline::TableLimit;
+
 /// Identifies one OpenFlow connection of a bridge. The shell chooses it; it is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
@@ -71,6 +75,8 @@ pub struct BridgeConfig {
     pub description: String,
     /// Software version of the description reply.
     pub software: String,
+    /// How full users' tables may get, those that are not as all others.
+    pub table_limits: BTreeMap<u8, TableLimit>,
 }
 
 impl BridgeConfig {
@@ -85,6 +91,7 @@ impl BridgeConfig {
             learning: false,
             description: String::new(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
+            table_limits: BTreeMap::new(),
         }
     }
 }

@@ -94,6 +94,9 @@ impl Agent {
                 .bundle_add(conn, message.xid, add, now)
                 .map(|()| Vec::new());
         }
+        if self.begin_removal(conn, &mut message.body, now, host)? {
+            return DONE;
+        }
         match &message.body {
             // A second HELLO changes nothing; errors and echo replies need no answer.
             Body::Hello(_) | Body::Error(_) | Body::EchoReply(_) => DONE,
@@ -119,6 +122,8 @@ impl Agent {
             | Body::TableMod(_)
             | Body::MeterMod(_) => {
                 self.modify(conn, &message.body, now, host)?;
+                // Flows that made room have gone before.
+                self.tell_expired(now, host);
                 self.tell_changed(conn, std::iter::once(&message.body), false, now, host);
                 DONE
             }

@@ -83,7 +83,7 @@ impl Agent {
         now: Nanos,
         host: &mut dyn Host,
     ) -> bool {
-        let (tables, max_entries) = (self.n_tables(), self.pipeline.config().max_flows);
+        let tables = self.n_tables();
         let mut bytes = Vec::with_capacity(PART_BYTES + 4096);
         let more = match &mut dump.source {
             Source::Flows {
@@ -117,7 +117,7 @@ impl Agent {
                     writer.push(&features::table_features(
                         *next,
                         tables,
-                        max_entries,
+                        self.pipeline.max_flows(*next),
                         self.pipeline.table_config(*next).unwrap_or(0),
                         self.table_names.get(next),
                     ));

@@ -40,3 +40,4 @@ pub use config::{BridgeConfig, ConnId, ConnectionInfo, ConnectionKind, FailMode}
 pub use host::{Host, Nanos, PortCounters, PortQueue};
 pub use role::Role;
 pub use survival::Snapshot;
+pub use weft_pipeline::TableLimit;

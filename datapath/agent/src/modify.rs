@@ -212,7 +212,7 @@ pub(crate) fn bundle_timeout(bundle_id: u32, flags: u16) -> Message {
 }
 
 /// Nothing is buffered here, so no buffer id is known (§7.3.4.1, §7.3.7).
-fn check_buffer(buffer_id: u32) -> Result<(), OfError> {
+pub(crate) fn check_buffer(buffer_id: u32) -> Result<(), OfError> {
     if buffer_id == OFP_NO_BUFFER {
         Ok(())
     } else {

@@ -550,3 +550,67 @@ fn whoever_cannot_wait_for_a_commit_gets_it_done() {
         5000
     );
 }
+
+#[test]
+fn many_flows_are_deleted_as_if_at_once() {
+    let (mut bridge, conn) = Bridge::plain();
+    let watcher = bridge.connect(ConnectionKind::Controller);
+    let numbered = |number: u32| {
+        Body::FlowMod(FlowMod {
+            match_: Match::any().with(OxmField::EthDst, number),
+            cookie: u64::from(number % 2),
+            flags: flow_mod_flags::SEND_FLOW_REM,
+            ..flow(0, 1, vec![Action::output(2)])
+        })
+    };
+    for number in 0..6000 {
+        bridge.tell(conn, numbered(number));
+    }
+    for destination in [7, 8] {
+        bridge.packet(1, &to(destination));
+    }
+    bridge.received(watcher);
+    bridge.log.frames.clear();
+
+    // Half of them.
+    let delete = FlowMod {
+        cookie: 1,
+        cookie_mask: u64::MAX,
+        ..FlowMod::new(FlowModCommand::Delete, table_no::ALL)
+    };
+    bridge.send(conn, Body::FlowMod(delete));
+    bridge.send(conn, Body::BarrierRequest);
+    let mut rounds = 0;
+    while bridge.agent.is_committing() {
+        bridge.packet(1, &to(7));
+        if rounds == 2 {
+            bridge.packet(1, &to(9));
+        }
+        assert_eq!(bridge.received(conn), [], "the barrier waits");
+        assert_eq!(bridge.received(watcher), []);
+        rounds += 1;
+        bridge.agent.resume(conn, bridge.now, &mut bridge.log);
+    }
+    assert!(rounds > 5, "in pieces: {rounds}");
+    // 7 was known and went on, 9 waited for the end and has no flow any more, 8 keeps its own.
+    assert_eq!(bridge.log.frames.len(), rounds);
+    for destination in [7, 9, 8] {
+        bridge.packet(1, &to(destination));
+    }
+    assert_eq!(bridge.log.frames.len(), rounds + 1);
+    assert_eq!(bridge.log.frames.last(), Some(&(2, to(8))));
+    assert_eq!(bridge.received(conn), [Body::BarrierReply]);
+    let removed: Vec<_> = bridge
+        .received(watcher)
+        .into_iter()
+        .map(|body| match body {
+            Body::FlowRemoved(removed) => (removed.cookie, removed.packet_count),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(removed.len(), 3000);
+    assert!(removed.iter().all(|(cookie, _)| *cookie == 1));
+    let counted: Vec<u64> = removed.iter().map(|(_, packets)| *packets).collect();
+    assert_eq!(counted.iter().sum::<u64>(), rounds as u64 + 1);
+    assert_eq!(bridge.agent.flow_count(), 3000);
+}

@@ -85,6 +85,8 @@ open_enum! {
         Delete = 2,
         /// Its group was deleted.
         GroupDelete = 3,
+        /// Another flow took its place in a full table. OpenFlow 1.4's number (§7.4.2 there), as Open vSwitch uses it in 1.3.
+        Eviction = 5,
     }
 }
 

@@ -102,6 +102,13 @@ pub(crate) struct Compiled {
     pub mask: FlowMask,
 }
 
+impl Compiled {
+    /// Whether every packet that meets this meets `other` too.
+    pub fn is_within(&self, other: &Compiled) -> bool {
+        self.mask.covers(&other.mask) && self.key.matches(&other.mask, &other.key)
+    }
+}
+
 /// Compiles a match whose fields stand for themselves (prerequisites and masks were checked by the decoder).
 pub(crate) fn compile(matching: &Match) -> Result<Compiled, OfError> {
     if !matching.unknown.is_empty() {

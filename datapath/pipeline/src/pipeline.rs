@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::datapath::Credits;
 use crate::drops::DropCounters;
 use crate::execute::Spares;
+use crate::fields::Compiled;
 use crate::group::Groups;
 use crate::meter::Meters;
 use crate::offload::FastPath;
@@ -45,7 +46,7 @@ pub struct Pipeline {
 const EXPIRE_INTERVAL: u64 = 1_000_000_000;
 
 /// Beyond so many flows that change at once, looking for who uses them costs more than starting anew.
-const MANY_FLOWS: usize = 16;
+pub(crate) const MANY_FLOWS: usize = 16;
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
     OfError::new(code, detail)
@@ -119,11 +120,14 @@ impl Pipeline {
         }
     }
 
-    /// Adds, changes or removes flows (OF 1.3.5 §6.4). On an error nothing has changed.
-    pub fn flow_mod(&mut self, owner: Owner, request: &FlowMod, now: u64) -> Result<(), OfError> {
+    /// What holds for every flow-mod: the tables that it may change, and its match.
+    pub(crate) fn check_flow_mod(
+        &self,
+        owner: Owner,
+        request: &FlowMod,
+    ) -> Result<(Range<usize>, Compiled), OfError> {
         let own = self.own_tables(owner);
         let table_id = usize::from(request.table_id);
-        self.cache.at(now);
         if request.table_id != table_no::ALL {
             if table_id >= TABLES {
                 return Err(fail(
@@ -142,7 +146,13 @@ impl Pipeline {
                 format!("{:#x}", request.flags),
             ));
         }
-        let compiled = compile_match(request)?;
+        Ok((own, compile_match(request)?))
+    }
+
+    /// Adds, changes or removes flows (OF 1.3.5 §6.4). On an error nothing has changed.
+    pub fn flow_mod(&mut self, owner: Owner, request: &FlowMod, now: u64) -> Result<(), OfError> {
+        self.cache.at(now);
+        let (own, compiled) = self.check_flow_mod(owner, request)?;
         match request.command {
             FlowModCommand::Add => {
                 if request.table_id == table_no::ALL {
@@ -153,6 +163,13 @@ impl Pipeline {
                 }
                 let context = self.context(owner);
                 context.instructions(&request.instructions, &request.match_, request.table_id)?;
+                if !self.tables.check_add(request, &compiled)?
+                    && !self.make_room(request.table_id, now)
+                {
+                    let most = self.tables.max_flows(request.table_id);
+                    let detail = format!("table {} has {most} flows", request.table_id);
+                    return Err(fail(ErrorCode::FlowModFailedTableFull, detail));
+                }
                 let replaced = self
                     .tables
                     .find(request.table_id, &compiled, request.priority);
@@ -162,7 +179,8 @@ impl Pipeline {
                         cache.forget_meeting(request.table_id, &compiled, credit);
                     });
                 }
-                self.tables.add(request, &compiled, now)
+                self.tables.add(request, &compiled, now);
+                Ok(())
             }
             FlowModCommand::Modify | FlowModCommand::ModifyStrict => {
                 let context = self.context(owner);
@@ -376,7 +394,7 @@ impl Pipeline {
 
     /// Forgets the translations that matched one of these flows, which are about to change: in an open transaction that is
     /// left to its end.
-    fn invalidate_users(&mut self, ids: &[FlowId]) {
+    pub(crate) fn invalidate_users(&mut self, ids: &[FlowId]) {
         match ids.len() {
             _ if self.is_open() => {}
             0 => {}

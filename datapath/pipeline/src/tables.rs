@@ -1,5 +1,6 @@
 //! Flow tables: what flow-mods do to them (OF 1.3.5 §6.4).
 
+use crate::eviction::TableLimit;
 use crate::fields::{Compiled, PackedMatch, compile};
 use crate::slab::{FlowId, Slab};
 use crate::transaction::Undo;
@@ -72,7 +73,7 @@ impl Flow {
     }
 
     /// When the flow ends by itself, and why.
-    fn deadline(&self) -> Option<(u64, FlowRemovedReason)> {
+    pub fn deadline(&self) -> Option<(u64, FlowRemovedReason)> {
         let after = |from: u64, seconds: u16, reason| {
             (seconds != 0).then(|| (from + u64::from(seconds) * SECOND, reason))
         };
@@ -126,6 +127,9 @@ pub(crate) struct Table {
     pub matched: u64,
     /// `OFPTC_*`.
     pub config: u32,
+    pub limit: TableLimit,
+    /// Flows to evict, the last one first, and when they end: see `eviction`.
+    pub candidates: Vec<(u64, FlowId)>,
 }
 
 /// Which flows a request speaks of.
@@ -158,6 +162,22 @@ impl FlowFilter {
         }
     }
 
+    /// What a loose delete speaks of, but for its match.
+    pub(crate) fn of_flow_mod(request: &FlowMod) -> FlowFilter {
+        FlowFilter {
+            table_id: request.table_id,
+            out_port: request.out_port,
+            out_group: request.out_group,
+            cookie: request.cookie,
+            cookie_mask: request.cookie_mask,
+            match_: Match::any(),
+        }
+    }
+
+    pub(crate) fn is_in(&self, table_id: u8) -> bool {
+        self.table_id == table_no::ALL || self.table_id == table_id
+    }
+
     pub(crate) fn accepts(&self, flow: &Flow) -> bool {
         (flow.cookie ^ self.cookie) & self.cookie_mask == 0
             && (self.out_port == port_no::ANY || flow.outputs_to(self.out_port))
@@ -178,7 +198,8 @@ pub(crate) struct Tables {
     pub journal: Option<Vec<Undo>>,
     /// In an open transaction: the notices of flows that packets may still be counted on.
     pub gone: Option<HashMap<FlowId, usize>>,
-    max_flows: usize,
+    /// Most flows of any table.
+    pub most_flows: usize,
 }
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
@@ -186,7 +207,7 @@ fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
 }
 
 impl Tables {
-    pub fn new(max_flows: usize) -> Tables {
+    pub fn new(most_flows: usize) -> Tables {
         let tables = (0..TABLES).map(|_| Table::default()).collect();
         Tables {
             tables,
@@ -196,7 +217,7 @@ impl Tables {
             expired: Vec::new(),
             journal: None,
             gone: None,
-            max_flows,
+            most_flows,
         }
     }
 
@@ -209,7 +230,7 @@ impl Tables {
     ) -> Vec<FlowId> {
         let mut found = Vec::new();
         for table_id in range {
-            if filter.table_id != table_no::ALL && usize::from(filter.table_id) != table_id {
+            if !filter.is_in(table_id as u8) {
                 continue;
             }
             self.tables[table_id]
@@ -243,27 +264,13 @@ impl Tables {
             request.command,
             FlowModCommand::Delete | FlowModCommand::DeleteStrict
         );
-        let filter = FlowFilter {
-            table_id: request.table_id,
-            out_port: if deleting {
-                request.out_port
-            } else {
-                port_no::ANY
-            },
-            out_group: if deleting {
-                request.out_group
-            } else {
-                group_no::ANY
-            },
-            cookie: request.cookie,
-            cookie_mask: request.cookie_mask,
-            match_: Match::any(),
-        };
+        let mut filter = FlowFilter::of_flow_mod(request);
+        if !deleting {
+            (filter.out_port, filter.out_group) = (port_no::ANY, group_no::ANY);
+        }
         match request.command {
             FlowModCommand::ModifyStrict | FlowModCommand::DeleteStrict => range
-                .filter(|id| {
-                    request.table_id == table_no::ALL || usize::from(request.table_id) == *id
-                })
+                .filter(|id| filter.is_in(*id as u8))
                 .filter_map(|id| self.find(id as u8, compiled, request.priority))
                 .filter(|id| self.flows.get(*id).is_some_and(|flow| filter.accepts(flow)))
                 .collect(),
@@ -271,9 +278,10 @@ impl Tables {
         }
     }
 
-    /// Adds a flow that has been validated.
-    pub fn add(&mut self, request: &FlowMod, compiled: &Compiled, now: u64) -> Result<(), OfError> {
-        let Some(table) = self.tables.get_mut(usize::from(request.table_id)) else {
+    /// Checks whether a flow that has been validated can be added beside those that are there. False: not before there is
+    /// room.
+    pub fn check_add(&self, request: &FlowMod, compiled: &Compiled) -> Result<bool, OfError> {
+        let Some(table) = self.tables.get(usize::from(request.table_id)) else {
             return Err(fail(
                 ErrorCode::FlowModFailedBadTableId,
                 format!("table {}", request.table_id),
@@ -289,11 +297,14 @@ impl Tables {
                 "another flow of that priority overlaps",
             ));
         }
-        let old = table.classifier.find(mask, key, priority);
-        if old.is_none() && table.classifier.len() >= self.max_flows {
-            let detail = format!("table {} has {} flows", request.table_id, self.max_flows);
-            return Err(fail(ErrorCode::FlowModFailedTableFull, detail));
-        }
+        let has_room = table.classifier.len() < self.max_flows(request.table_id);
+        Ok(has_room || table.classifier.find(mask, key, priority).is_some())
+    }
+
+    /// Adds a flow that has been checked.
+    pub fn add(&mut self, request: &FlowMod, compiled: &Compiled, now: u64) {
+        let priority = request.priority;
+        let old = self.find(request.table_id, compiled, priority);
         let mut flow = Flow {
             table_id: request.table_id,
             priority,
@@ -324,13 +335,12 @@ impl Tables {
                 }
             }
             self.time(id);
-            return Ok(());
+            return;
         }
         let id = self.put_compiled(flow, compiled);
         if let Some(journal) = &mut self.journal {
             journal.push(Undo::Add(id));
         }
-        Ok(())
     }
 
     /// Brings back a flow that was removed, by the number that it had.
@@ -451,6 +461,11 @@ impl Tables {
             }
             self.remove(*id, *reason, now);
         }
+    }
+
+    /// Flows with timeouts.
+    pub fn timed(&self) -> impl Iterator<Item = &FlowId> {
+        self.timed.iter()
     }
 
     /// Whether any flow has a timeout.

@@ -12,7 +12,7 @@
 
 use crate::group::Groups;
 use crate::meter::Meters;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{MANY_FLOWS, Pipeline};
 use crate::slab::FlowId;
 use crate::tables::{Flow, Tables};
 use std::collections::HashMap;
@@ -38,8 +38,12 @@ pub(crate) struct Transaction {
     meters: Option<Meters>,
     /// Flow-removed notices that were there before.
     removed: usize,
+    /// Flows that had ended by themselves before.
+    expired: usize,
     /// Packets may come in between.
     pub open: bool,
+    /// Flows deleted without a journal, one more than are looked for in the cache at most.
+    deleted: Vec<FlowId>,
 }
 
 /// Pairs of changed flows and cached translations beyond which finding out what concerns what costs more than starting
@@ -52,6 +56,13 @@ impl Transaction {
         self.groups.get_or_insert_with(|| groups.clone());
     }
 
+    /// A flow is gone for good.
+    pub fn deleted(&mut self, id: FlowId) {
+        if self.deleted.len() <= MANY_FLOWS {
+            self.deleted.push(id);
+        }
+    }
+
     /// To be called before meters change.
     pub fn keep_meters(&mut self, meters: &Meters) {
         self.meters.get_or_insert_with(|| meters.clone());
@@ -61,9 +72,9 @@ impl Transaction {
 impl Pipeline {
     /// Begins a transaction. Until it ends, only `flow_mod`, `group_mod`, `meter_mod` and `packet_out` may be called.
     pub fn begin(&mut self) {
-        let removed = self.tables.removed.len();
         self.transaction = Some(Transaction {
-            removed,
+            removed: self.tables.removed.len(),
+            expired: self.tables.expired.len(),
             ..Transaction::default()
         });
         self.tables.journal = Some(Vec::new());
@@ -92,10 +103,11 @@ impl Pipeline {
     /// Ends the transaction: what was changed stays.
     pub fn commit(&mut self) {
         let open = self.is_open();
-        self.transaction = None;
+        let transaction = self.transaction.take().unwrap_or_default();
         let journal = self.tables.journal.take().unwrap_or_default();
         if open {
             self.forget_changed(&journal);
+            self.invalidate_users(&transaction.deleted);
             self.tables.gone = None;
             self.tables.flows.release();
         }
@@ -113,6 +125,7 @@ impl Pipeline {
         self.tables.roll_back();
         self.tables.gone = None;
         self.tables.removed.truncate(transaction.removed);
+        self.tables.expired.truncate(transaction.expired);
         if let Some(groups) = transaction.groups {
             self.groups = groups;
         }

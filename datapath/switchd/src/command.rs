@@ -40,6 +40,8 @@ pub enum Command {
         /// As they came in; several, when several came at once.
         messages: Vec<Incoming>,
     },
+    /// Nothing more comes by a connection for now: the switch thread is to read it ([`Outbox::given_back`]).
+    Read(ConnId),
     /// Some connection has room for more of its long reply.
     Resume,
     /// The connection is gone.

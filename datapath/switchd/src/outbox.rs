@@ -14,7 +14,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -31,10 +32,11 @@ pub const HARD_LIMIT: usize = 1 << 17;
 #[derive(Debug)]
 pub struct Outbox<M> {
     inner: Mutex<Inner<M>>,
-    /// The socket, if bytes can be written to it as they are.
-    socket: Option<OwnedFd>,
+    /// The socket, if bytes go by it as they are.
+    socket: Option<Arc<OwnedFd>>,
     filled: Notify,
     drained: Notify,
+    returned: Notify,
 }
 
 #[derive(Debug)]
@@ -48,11 +50,15 @@ struct Inner<M> {
     closed: bool,
     /// A long reply is being produced.
     busy: bool,
+    /// What the switch thread has read and not handled, when it reads no more.
+    unread: Option<Vec<u8>>,
+    /// When the switch thread last read something.
+    heard: Option<Instant>,
 }
 
 impl<M> Outbox<M> {
     /// An outbox. `socket`, if there is one, is where [`Outbox::flush`] may write.
-    pub fn new(socket: Option<OwnedFd>) -> Self {
+    pub fn new(socket: Option<Arc<OwnedFd>>) -> Self {
         let inner = Inner {
             fresh: Vec::new(),
             writing: false,
@@ -60,18 +66,52 @@ impl<M> Outbox<M> {
             packet_ins: FairQueue::default(),
             closed: false,
             busy: false,
+            unread: None,
+            heard: None,
         };
         Outbox {
             inner: Mutex::new(inner),
             socket,
             filled: Notify::new(),
             drained: Notify::new(),
+            returned: Notify::new(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<M>> {
         // A panic elsewhere leaves at worst a message in or out; the queues themselves are sound.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The socket, if bytes go by it as they are.
+    pub fn socket(&self) -> Option<&OwnedFd> {
+        self.socket.as_deref()
+    }
+
+    /// The switch thread has read something.
+    pub fn hear(&self, now: Instant) {
+        self.lock().heard = Some(now);
+    }
+
+    /// When the switch thread last read something.
+    pub fn heard(&self) -> Option<Instant> {
+        self.lock().heard
+    }
+
+    /// The switch thread reads no more; these bytes it has not handled.
+    pub fn give_back(&self, unread: Vec<u8>) {
+        self.lock().unread = Some(unread);
+        self.returned.notify_one();
+    }
+
+    /// Waits until the switch thread reads no more; what it has read and not handled.
+    pub async fn given_back(&self) -> Vec<u8> {
+        loop {
+            if let Some(unread) = self.lock().unread.take() {
+                return unread;
+            }
+            self.returned.notified().await;
+        }
     }
 
     /// Queues a message. A peer that let too many pile up is closed instead.
@@ -361,8 +401,9 @@ mod tests {
     }
 
     /// Some descriptor: what is done with it is the test's own.
-    fn socket() -> Option<OwnedFd> {
-        std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+    fn socket() -> Option<Arc<OwnedFd>> {
+        let null = std::fs::File::open("/dev/null").ok()?;
+        Some(Arc::new(null.into()))
     }
 
     #[tokio::test]

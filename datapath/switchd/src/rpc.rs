@@ -11,7 +11,8 @@ use crate::cli;
 use crate::command::Stopped;
 use crate::target::Target;
 use crate::types::{
-    BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, Policing, PortSpec, Qos, parse_mac,
+    BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, Policing, PortSpec, Qos, TableLimit,
+    parse_mac,
 };
 
 /// A request that is answered with an error.
@@ -159,6 +160,27 @@ struct EnsureBridgeParams {
     program_table: Option<u8>,
     #[serde(default)]
     description: Option<String>,
+    #[serde(default)]
+    flow_tables: Vec<FlowTableParams>,
+}
+
+/// A row of Open vSwitch's `Flow_Table`, as far as it is acted on.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FlowTableParams {
+    id: u8,
+    #[serde(default)]
+    flow_limit: Option<usize>,
+    #[serde(default)]
+    overflow_policy: OverflowWord,
+}
+
+#[derive(Deserialize, Default, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum OverflowWord {
+    #[default]
+    Refuse,
+    Evict,
 }
 
 #[derive(Deserialize, Default)]
@@ -360,6 +382,14 @@ fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {
             })
             .collect()
     };
+    let limit = |table: FlowTableParams| {
+        let limit = TableLimit {
+            max_flows: table.flow_limit,
+            evicts: table.overflow_policy == OverflowWord::Evict,
+        };
+        (table.id, limit)
+    };
+    let table_limits = params.flow_tables.into_iter().map(limit).collect();
     Ok(BridgeSpec {
         name,
         datapath_id,
@@ -372,6 +402,7 @@ fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {
         program_table: params.program_table,
         description: params.description.unwrap_or_default(),
         ports: Vec::new(),
+        table_limits,
     })
 }
 

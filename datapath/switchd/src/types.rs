@@ -1,7 +1,9 @@
 //! What both threads and the control channel call things.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-pub use weft_agent::FailMode;
+pub use weft_agent::{FailMode, TableLimit};
 use weft_netdev::QueueShape;
 
 use crate::target::Target;
@@ -28,6 +30,8 @@ pub struct BridgeSpec {
     pub program_table: Option<u8>,
     /// For the description reply.
     pub description: String,
+    /// How full users' tables may get, where that is not as usual.
+    pub table_limits: BTreeMap<u8, TableLimit>,
     /// Ports known from the start (stand-alone form).
     pub ports: Vec<PortSpec>,
 }
@@ -43,6 +47,7 @@ impl BridgeSpec {
             listeners: Vec::new(),
             program_table: None,
             description: String::new(),
+            table_limits: BTreeMap::new(),
             ports: Vec::new(),
         }
     }

@@ -74,6 +74,7 @@ export const FlowRemovedReason = enumeration('FlowRemovedReason', 8, {
   DELETE: 2,
   GROUP_DELETE: 3,
   METER_DELETE: 4,
+  EVICTION: 5,
 });
 
 export const PortReason = enumeration('PortReason', 8, { ADD: 0, DELETE: 1, MODIFY: 2 });

@@ -25,6 +25,7 @@ const FlowRemovedMask = flags('FlowRemovedMask', 32, {
   DELETE: 4,
   GROUP_DELETE: 8,
   METER_DELETE: 16,
+  EVICTION: 32,
 });
 const masks = {
   packetInMask: array(2, PacketInMask),

@@ -1,15 +1,16 @@
 //! One OpenFlow connection: handshake, then messages to the switch thread and back, until either side ends it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use weft_agent::{ConnId, ConnectionInfo};
 
+use super::plain::{Half, Plain};
 use crate::command::{Command, SwitchHandle};
 use crate::outbox::Outbox;
 use crate::wire::{self, Frame, Outgoing};
@@ -22,6 +23,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const BATCH: usize = 512;
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
+/// When nothing has come for so long, the switch thread takes over reading.
+const LULL: Duration = Duration::from_millis(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -65,24 +68,36 @@ pub struct Context {
     pub stop: watch::Receiver<bool>,
 }
 
-/// The socket of a stream whose bytes go out as they are: the switch thread may write to it, too.
-pub fn plain_socket(stream: &impl AsFd) -> Option<OwnedFd> {
-    // Without a descriptor to spare all goes through the connection's writer.
-    stream.as_fd().try_clone_to_owned().ok()
+/// Runs a connection without TLS to its end; `ready` is called when it is negotiated.
+pub async fn serve_plain(
+    context: Context,
+    stream: io::Result<Plain>,
+    ready: impl FnOnce(),
+) -> Ended {
+    match stream.map(Plain::split) {
+        Ok((reader, writer, socket)) => serve(context, reader, writer, Some(socket), ready).await,
+        Err(error) => Ended::Io(error),
+    }
 }
 
-/// Runs a connection to its end. `socket` is what [`plain_socket`] says, none for TLS; `ready` is called when it is
-/// negotiated.
-pub async fn serve<S>(
-    mut context: Context,
-    stream: S,
-    socket: Option<OwnedFd>,
+/// Runs a connection with TLS to its end; `ready` is called when it is negotiated.
+pub async fn serve_tls(
+    context: Context,
+    stream: impl AsyncRead + AsyncWrite,
     ready: impl FnOnce(),
-) -> Ended
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    let (mut reader, mut writer) = tokio::io::split(stream);
+) -> Ended {
+    let (reader, writer) = tokio::io::split(stream);
+    serve(context, reader, writer, None, ready).await
+}
+
+/// `socket` is where the switch thread may read and write, too.
+async fn serve(
+    mut context: Context,
+    mut reader: impl AsyncRead + Half + Unpin,
+    mut writer: impl AsyncWrite + Half + Unpin,
+    socket: Option<Arc<OwnedFd>>,
+    ready: impl FnOnce(),
+) -> Ended {
     let mut input = Vec::with_capacity(READ_SIZE);
     let handshake = async {
         match timeout(
@@ -128,9 +143,9 @@ where
 }
 
 /// Exchanges HELLO and agrees on the version (OF 1.3.5 §6.3.1). What follows the peer's HELLO stays in `input`.
-async fn shake_hands<S: AsyncRead + AsyncWrite>(
-    reader: &mut ReadHalf<S>,
-    writer: &mut WriteHalf<S>,
+async fn shake_hands(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
     input: &mut Vec<u8>,
 ) -> Result<(), Ended> {
     writer.write_all(&wire::our_hello()).await?;
@@ -158,76 +173,147 @@ async fn shake_hands<S: AsyncRead + AsyncWrite>(
     }
 }
 
+/// When the peer was last heard, and what follows from silence.
+struct Probe {
+    after: Option<Duration>,
+    since: Instant,
+    asked: bool,
+}
+
+impl Probe {
+    fn hear(&mut self, at: Instant) {
+        if at > self.since {
+            self.since = at;
+            self.asked = false;
+        }
+    }
+
+    /// When silence has lasted too long.
+    fn deadline(&self) -> Option<Instant> {
+        self.after.map(|after| self.since + after)
+    }
+
+    /// What to do then: ask for a sign of life or, when that was done, give up.
+    fn silence(&mut self, outbox: &Outbox<Outgoing>) -> Result<(), Ended> {
+        if self.asked {
+            return Err(Ended::Inactive(self.after.unwrap_or_default()));
+        }
+        outbox.push_aside(wire::echo_request());
+        self.since = Instant::now();
+        self.asked = true;
+        Ok(())
+    }
+}
+
 /// Reads requests and hands them over. Nothing more is read while the switch thread is behind, or while too many
-/// answers wait for this peer.
-async fn read<S: AsyncRead>(
+/// answers wait for this peer. In a lull the switch thread reads by itself.
+async fn read(
     context: &Context,
-    reader: &mut ReadHalf<S>,
+    reader: &mut (impl AsyncRead + Half + Unpin),
     mut input: Vec<u8>,
     outbox: &Outbox<Outgoing>,
 ) -> Ended {
-    let mut asked = false;
-    let mut deadline = context.probe.map(|probe| Instant::now() + probe);
+    let mut probe = Probe {
+        after: context.probe,
+        since: Instant::now(),
+        asked: false,
+    };
     loop {
-        loop {
-            let mut messages = Vec::new();
-            let mut taken = 0;
-            while messages.len() < BATCH {
-                match wire::next_frame(&input[taken..]) {
-                    Frame::Whole(length) => {
-                        messages.push(wire::read(&input[taken..taken + length]));
-                        taken += length;
-                    }
-                    Frame::Incomplete(_) => break,
-                    Frame::Bad(_) => return Ended::Framing,
-                }
-            }
-            input.drain(..taken);
-            if messages.is_empty() {
-                break;
-            }
-            if context
-                .switch
-                .send(Command::Messages {
-                    conn: context.conn,
-                    messages,
-                })
-                .await
-                .is_err()
-            {
-                return Ended::ByUs;
-            }
-            outbox.wait_for_room().await;
+        if let Err(ended) = hand_over(context, &mut input, outbox).await {
+            return ended;
         }
+        let may_lend = outbox.socket().is_some() && input.is_empty();
         input.reserve(READ_SIZE);
-        let read = match deadline {
-            None => reader.read_buf(&mut input).await,
-            Some(at) => match timeout_at(at, reader.read_buf(&mut input)).await {
-                Ok(read) => read,
-                Err(_) if asked => return Ended::Inactive(context.probe.unwrap_or_default()),
-                Err(_) => {
-                    asked = true;
-                    deadline = context.probe.map(|probe| Instant::now() + probe);
-                    outbox.push_aside(wire::echo_request());
-                    continue;
-                }
-            },
+        let lull = may_lend.then(|| Instant::now() + LULL);
+        let until = lull.into_iter().chain(probe.deadline()).min();
+        let read = match until {
+            None => Ok(reader.read_buf(&mut input).await),
+            Some(at) => timeout_at(at, reader.read_buf(&mut input)).await,
         };
         match read {
-            Ok(0) => return Ended::ByPeer,
-            Ok(_) => {
-                asked = false;
-                deadline = context.probe.map(|probe| Instant::now() + probe);
+            Ok(Ok(0)) => return Ended::ByPeer,
+            Ok(Ok(_)) => probe.hear(Instant::now()),
+            Ok(Err(error)) => return Ended::Io(error),
+            Err(_) if may_lend => {
+                reader.let_go();
+                match lend(context, outbox, &mut probe).await {
+                    Ok(unread) => input = unread,
+                    Err(ended) => return ended,
+                }
             }
-            Err(error) => return Ended::Io(error),
+            Err(_) => {
+                if let Err(ended) = probe.silence(outbox) {
+                    return ended;
+                }
+            }
+        }
+    }
+}
+
+/// Hands whole messages over to the switch thread.
+async fn hand_over(
+    context: &Context,
+    input: &mut Vec<u8>,
+    outbox: &Outbox<Outgoing>,
+) -> Result<(), Ended> {
+    loop {
+        let mut messages = Vec::new();
+        let mut taken = 0;
+        while messages.len() < BATCH {
+            match wire::next_frame(&input[taken..]) {
+                Frame::Whole(length) => {
+                    messages.push(wire::read(&input[taken..taken + length]));
+                    taken += length;
+                }
+                Frame::Incomplete(_) => break,
+                Frame::Bad(_) => return Err(Ended::Framing),
+            }
+        }
+        input.drain(..taken);
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let conn = context.conn;
+        let command = Command::Messages { conn, messages };
+        if context.switch.send(command).await.is_err() {
+            return Err(Ended::ByUs);
+        }
+        outbox.wait_for_room().await;
+    }
+}
+
+/// Lets the switch thread read until it gives that back; what it has read and not handled.
+async fn lend(
+    context: &Context,
+    outbox: &Outbox<Outgoing>,
+    probe: &mut Probe,
+) -> Result<Vec<u8>, Ended> {
+    let read = Command::Read(context.conn);
+    if context.switch.send(read).await.is_err() {
+        return Err(Ended::ByUs);
+    }
+    loop {
+        let returned = match probe.deadline() {
+            None => Some(outbox.given_back().await),
+            Some(at) => timeout_at(at, outbox.given_back()).await.ok(),
+        };
+        if let Some(heard) = outbox.heard() {
+            probe.hear(Instant::from_std(heard));
+        }
+        match returned {
+            Some(unread) => return Ok(unread),
+            None if probe.deadline().is_some_and(|at| at <= Instant::now()) => {
+                probe.silence(outbox)?;
+            }
+            None => {}
         }
     }
 }
 
 /// Encodes and writes what the switch thread leaves in the outbox.
-async fn write<S: AsyncWrite>(
+async fn write(
     context: &Context,
-    writer: &mut WriteHalf<S>,
+    writer: &mut (impl AsyncWrite + Half + Unpin),
     outbox: &Outbox<Outgoing>,
 ) -> Ended {
     let mut batch = Vec::new();
@@ -244,6 +330,7 @@ async fn write<S: AsyncWrite>(
             Ok(Err(error)) => return Ended::Io(error),
             Err(_) => return Ended::Stalled,
         }
+        writer.let_go();
         if made_room && context.switch.send(Command::Resume).await.is_err() {
             return Ended::ByUs;
         }

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep, timeout};
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
 use super::Control;
-use super::connection::{self, Context, Ended, plain_socket};
+use super::connection::{self, Context, Ended};
+use super::plain::Plain;
 use super::tls;
 use crate::command::Event;
 use crate::target::Target;
@@ -177,13 +178,11 @@ impl Keeper {
         };
         match stream {
             Stream::Tcp(stream) => {
-                let socket = plain_socket(&stream);
-                connection::serve(context, stream, socket, ready).await
+                connection::serve_plain(context, Plain::tcp(stream), ready).await
             }
-            Stream::Tls(stream) => connection::serve(context, *stream, None, ready).await,
+            Stream::Tls(stream) => connection::serve_tls(context, *stream, ready).await,
             Stream::Unix(stream) => {
-                let socket = plain_socket(&stream);
-                connection::serve(context, stream, socket, ready).await
+                connection::serve_plain(context, Plain::unix(stream), ready).await
             }
         }
     }

@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use weft_agent::{ConnectionInfo, ConnectionKind};
 
 use super::Control;
-use super::connection::{self, Context, plain_socket};
+use super::connection::{self, Context};
+use super::plain::Plain;
 use crate::target::Target;
 
 /// Silence after which a TCP peer is asked for a sign of life.
@@ -204,9 +205,9 @@ impl Acceptor {
                     let acceptor = self.clone();
                     tokio::spawn(async move {
                         let _permit = permit;
-                        let socket = plain_socket(&stream);
                         let context = acceptor.context(None);
-                        let ended = connection::serve(context, stream, socket, || {}).await;
+                        let ended =
+                            connection::serve_plain(context, Plain::unix(stream), || {}).await;
                         tracing::debug!(bridge = acceptor.bridge, reason = %ended, "local connection ended");
                     });
                 }
@@ -233,13 +234,12 @@ impl Acceptor {
                         let context = acceptor.context(Some(PROBE));
                         let ended = match (&acceptor.control.inner.tls, tls) {
                             (_, false) => {
-                                let socket = plain_socket(&stream);
-                                connection::serve(context, stream, socket, || {}).await
+                                connection::serve_plain(context, Plain::tcp(stream), || {}).await
                             }
                             (Some(ends), true) => {
                                 match timeout(TLS_TIMEOUT, ends.acceptor.accept(stream)).await {
                                     Ok(Ok(stream)) => {
-                                        connection::serve(context, stream, None, || {}).await
+                                        connection::serve_tls(context, stream, || {}).await
                                     }
                                     Ok(Err(error)) => connection::Ended::Io(error),
                                     Err(_) => connection::Ended::Io(io::ErrorKind::TimedOut.into()),

@@ -5,6 +5,7 @@ pub mod connection;
 mod controller;
 mod jsonrpc;
 mod listener;
+mod plain;
 pub mod tls;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@
 //! nor a controller that programs a million flows can starve the other.
 
 mod bridge;
+mod direct;
 mod fast;
 mod linking;
 mod links;
@@ -46,6 +47,8 @@ const LINKS: u64 = 1;
 const PUNT: u64 = 2;
 /// Tokens of ports: bridge and slot, from here on.
 const PORTS: u64 = 1 << 16;
+/// Tokens of connections have this bit, and their number.
+const CONNECTIONS: u64 = 1 << 63;
 /// Events taken from epoll at once.
 const EVENTS: usize = 256;
 /// Time given to commands in one round.
@@ -71,6 +74,8 @@ pub struct Switch {
     devices: HashMap<u32, (usize, usize)>,
     /// Which bridge a connection belongs to.
     conns: HashMap<ConnId, usize>,
+    /// Connections that this thread reads itself.
+    direct: HashMap<ConnId, Arc<Outbox<Outgoing>>>,
     /// Connections that a long reply is being made for.
     replying: Vec<ConnId>,
     /// Messages for which the last round had no time left.
@@ -129,6 +134,7 @@ impl Switch {
             names: HashMap::new(),
             devices: HashMap::new(),
             conns: HashMap::new(),
+            direct: HashMap::new(),
             replying: Vec::new(),
             backlog: None,
             batch: RxBatch::default(),
@@ -151,6 +157,7 @@ impl Switch {
     pub fn run(mut self) -> io::Result<()> {
         self.priority.raise();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
+        let mut requests = Vec::new();
         let result = loop {
             if self.stopping {
                 break Ok(());
@@ -172,6 +179,7 @@ impl Switch {
                         frames = true;
                         self.receive_punted(now);
                     }
+                    token if token & CONNECTIONS != 0 => requests.push(ConnId(token ^ CONNECTIONS)),
                     token => {
                         frames = true;
                         self.receive(token - PORTS, now);
@@ -187,9 +195,16 @@ impl Switch {
             if links {
                 self.drain_links();
             }
+            let end = Instant::now() + budget;
             if commands {
                 self.take_links();
-                self.take_commands(budget);
+                self.take_commands(end);
+            }
+            for conn in requests.drain(..) {
+                // Those for which no time is left stay readable.
+                if Instant::now() < end {
+                    self.read_requests(conn);
+                }
             }
             self.resume_replies();
             self.tick();
@@ -281,9 +296,8 @@ impl Switch {
         }
     }
 
-    /// Carries out commands for a while; if more wait, the queue's descriptor stays readable.
-    fn take_commands(&mut self, budget: Duration) {
-        let end = Instant::now() + budget;
+    /// Carries out commands until `end`; if more wait, the queue's descriptor stays readable.
+    fn take_commands(&mut self, end: Instant) {
         self.queue.acknowledge();
         loop {
             if !self.work_off(end) {
@@ -340,9 +354,11 @@ impl Switch {
             Command::Messages { conn, messages } => {
                 self.backlog = Some((conn, messages.into_iter()));
             }
+            Command::Read(conn) => self.read_directly(conn),
             // Being awake is all it takes: see `resume_replies`.
             Command::Resume => {}
             Command::Closed(conn) => {
+                self.stop_reading(conn);
                 let now = self.now();
                 if let Some(bridge) = self.bridge_of(conn) {
                     bridge.io.outboxes.remove(&conn);

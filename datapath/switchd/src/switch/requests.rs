@@ -355,6 +355,7 @@ pub(super) fn agent_config(spec: &BridgeSpec) -> BridgeConfig {
         program_table: spec.program_table,
         learning: spec.program_table.is_none(),
         description: spec.description.clone(),
+        table_limits: spec.table_limits.clone(),
         software: env!("CARGO_PKG_VERSION").to_owned(),
         ..BridgeConfig::new(spec.name.clone(), spec.datapath_id)
     }
