@@ -599,7 +599,7 @@ fn many_flows_are_deleted_as_if_at_once() {
     }
     assert_eq!(bridge.log.frames.len(), rounds + 1);
     assert_eq!(bridge.log.frames.last(), Some(&(2, to(8))));
-    assert_eq!(bridge.received(conn), [Body::BarrierReply]);
+    assert_eq!(bridge.received(conn).last(), Some(&Body::BarrierReply));
     let removed: Vec<_> = bridge
         .received(watcher)
         .into_iter()

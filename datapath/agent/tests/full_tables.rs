@@ -65,9 +65,12 @@ fn what_would_end_soonest_makes_room() {
         assert_eq!(bridge.ask(conn, timed(number, idle_timeout)), []);
     }
     bridge.now += 20 * SECOND;
-    assert_eq!(evicted(bridge.ask(conn, timed(4, 25))), [3]);
-    assert_eq!(evicted(bridge.ask(conn, timed(5, 0))), [4]);
-    assert_eq!(evicted(bridge.ask(conn, timed(6, 0))), [1]);
+    bridge.send(conn, timed(4, 25));
+    assert_eq!(evicted(bridge.received(conn)), [3]);
+    bridge.send(conn, timed(5, 0));
+    assert_eq!(evicted(bridge.received(conn)), [4]);
+    bridge.send(conn, timed(6, 0));
+    assert_eq!(evicted(bridge.received(conn)), [1]);
     // Those without timeouts stay.
     bridge.fails(conn, timed(7, 5), ErrorCode::FlowModFailedTableFull);
 }

@@ -103,6 +103,27 @@ impl Tables {
         }
     }
 
+    /// A flow that has come takes its place among the candidates, if it ends sooner than the last of them.
+    pub fn consider(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.get(id) else {
+            return;
+        };
+        let Some(table) = self.tables.get_mut(usize::from(flow.table_id)) else {
+            return;
+        };
+        let candidates = &mut table.candidates;
+        if let Some((latest, _)) = candidates.first()
+            && let Some((deadline, _)) = flow.deadline()
+            && deadline < *latest
+        {
+            let place = candidates.partition_point(|(at, _)| *at >= deadline);
+            candidates.insert(place, (deadline, id));
+            if candidates.len() > 2 * CANDIDATES {
+                candidates.remove(0);
+            }
+        }
+    }
+
     fn ends_at(&self, id: FlowId, table_id: u8) -> Option<u64> {
         let flow = self.flows.get(id);
         let flow = flow.filter(|flow| flow.table_id == table_id)?;

@@ -480,6 +480,7 @@ impl Tables {
         {
             flow.timed_at = self.timed.len() as u32;
             self.timed.push(id);
+            self.consider(id);
         }
     }
 
