@@ -125,7 +125,14 @@ test('flows end when their time is up: not before, and those in use not by idlen
   const traffic = a.ping('192.0.2.2', 60, 0.1);
   const gone = (cookie: bigint): FlowRemoved | undefined =>
     removed.find((message) => message.cookie === cookie);
+  // How long this process had to wait for a processor: the switch may have had to, too.
+  let [lastMs, lagMs] = [performance.now(), 0];
+  const watch = setInterval(() => {
+    const nowMs = performance.now();
+    [lastMs, lagMs] = [nowMs, Math.max(lagMs, nowMs - lastMs)];
+  }, 10);
   await until('all are gone', () => gone(1n) && gone(2n) && gone(3n), 30_000);
+  clearInterval(watch);
   const seconds = (cookie: bigint): number => {
     const message = gone(cookie)!;
     return message.durationSec + message.durationNsec / 1e9;
@@ -137,8 +144,8 @@ test('flows end when their time is up: not before, and those in use not by idlen
   ]);
   const late = [seconds(1n) - 2, seconds(2n) - 2, seconds(3n) - 4];
   expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
-  // To the second on a machine that is not overloaded; a test must pass on others, too.
-  expect(Math.max(...late)).toBeLessThan(10);
+  // To the second, by the switch's own clock.
+  expect(Math.max(...late)).toBeLessThan(1 + lagMs / 1000);
   expect(gone(3n)!.packetCount).toBeGreaterThan(0n);
   await traffic;
 });
