@@ -1,5 +1,5 @@
 /** What the datapath should have, from the network; and what to change on it. Pure. */
-import type { Bridge, Interface } from '../domain/index.js';
+import type { Bridge, FlowTable, Interface } from '../domain/index.js';
 import type { InterfaceSettings } from '../config/index.js';
 import type { BridgeInfo, BridgeParams, PortInfo, PortParams } from './protocol.js';
 
@@ -25,14 +25,14 @@ export function desiredBridge(bridge: Bridge, settings: ReadonlyMap<string, Inte
       controllers: bridge.controllers.filter((target) => !isPassive(target)),
       listeners: bridge.controllers.filter(isPassive),
       programTable: PROGRAM_TABLE,
-      flowTables: bridge.flowTables.map(({ id, flowLimit, overflowPolicy }) => ({
-        id,
-        ...(flowLimit === null ? {} : { flowLimit }),
-        overflowPolicy,
-      })),
+      ...(bridge.flowTables.length === 0 ? {} : { flowTables: bridge.flowTables.map(flowTable) }),
     },
     ports: interfaces.map((each) => portParams(bridge.name, each, settings.get(each.uuid))),
   };
+}
+
+function flowTable({ id, flowLimit, overflowPolicy }: FlowTable): NonNullable<BridgeParams['flowTables']>[number] {
+  return { id, ...(flowLimit === null ? {} : { flowLimit }), overflowPolicy };
 }
 
 interface KnownParams {

@@ -288,6 +288,8 @@ async fn lend(
     outbox: &Outbox<Outgoing>,
     probe: &mut Probe,
 ) -> Result<Vec<u8>, Ended> {
+    // A peer that takes no answers is not read.
+    outbox.wait_for_room().await;
     let read = Command::Read(context.conn);
     if context.switch.send(read).await.is_err() {
         return Err(Ended::ByUs);
