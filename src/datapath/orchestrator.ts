@@ -47,6 +47,7 @@ export type Question =
   | 'fastpath.show'
   | 'fastpath.flows'
   | 'pidfile.hold'
+  | 'log.level'
   | 'shutdown';
 
 /**

@@ -191,5 +191,10 @@ export interface Methods {
   'events.subscribe': { params: Record<string, never>; result: object };
   /** Stands for these programs: holds the pid files by which their tools find them. */
   'pidfile.hold': { params: { programs: readonly string[] }; result: { pid: number } };
+  /** What it logs from now on. */
+  'log.level': {
+    params: { level: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace' };
+    result: object;
+  };
   shutdown: { params: { keepInterfaces?: boolean }; result: object };
 }

@@ -151,6 +151,9 @@ await runMain(async () => {
         : line;
     process.stderr.write(`${text}\n`);
   };
+  // weftd's level is the datapath's too, unless WEFT_LOG says more exactly what is wanted.
+  if (options['log-level'] !== undefined)
+    process.env.WEFT_LOG ??= options['log-level'] === 'fatal' ? 'error' : options['log-level'];
   const keep = options['keep-interfaces'] ? ['--keep-interfaces'] : [];
   const datapath = new Supervisor(
     'weft-datapath',

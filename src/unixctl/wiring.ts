@@ -2,7 +2,9 @@
 import type { Logger } from 'pino';
 import { addStaticMac, IntentError, removeStaticMac } from '../config/index.js';
 import type { Configuration } from '../config/index.js';
+import { DatapathError } from '../datapath/client.js';
 import type { Orchestrator } from '../datapath/orchestrator.js';
+import type { Methods } from '../datapath/protocol.js';
 import { OVS_VERSION } from '../domain/version.js';
 import type { SentCounters } from '../switches/driver.js';
 import {
@@ -44,10 +46,11 @@ export function createPrograms(parts: Parts): { programs: Programs; coverage: Co
     driver: (name) => orchestrator.driver(name),
   };
   const coverage = new Coverage(() => totals(view));
+  const levels = logLevels(parts.log, orchestrator);
   const control = (program: string, memory: ProcessControl['memory']): ProcessControl => ({
     version: `${program} (Open vSwitch) ${OVS_VERSION}\nWeft ${version}\n`,
     exit,
-    log: logLevels(parts.log),
+    log: levels,
     memory,
     coverage,
   });
@@ -94,15 +97,35 @@ const PINO_LEVELS: Record<LogLevel, string> = {
   dbg: 'debug',
 };
 
-function logLevels(log: Logger): LogLevels {
+/** In the words of the datapath, which has no level above errors. */
+const DATAPATH_LEVELS: Record<LogLevel, Methods['log.level']['params']['level']> = {
+  ...{ off: 'off', emer: 'error', err: 'error', warn: 'warn', info: 'info', dbg: 'debug' },
+};
+
+/** Both daemons are one in the eyes of `ovs-appctl`: their logs are two modules of it. */
+function logLevels(log: Logger, orchestrator: Orchestrator): LogLevels {
+  const own = (): LogLevel => {
+    const found = Object.entries(PINO_LEVELS).find(([, level]) => level === log.level);
+    return (found?.[0] ?? 'dbg') as LogLevel;
+  };
+  // The datapath begins with what weftd began with (start.mjs), and is not asked.
+  let datapath = own();
   return {
-    modules: ['weftd'],
-    level: () => {
-      const found = Object.entries(PINO_LEVELS).find(([, level]) => level === log.level);
-      return (found?.[0] ?? 'dbg') as LogLevel;
-    },
-    setLevel: (_, level) => {
-      log.level = PINO_LEVELS[level];
+    modules: ['datapath', 'weftd'],
+    level: (module) => (module === 'weftd' ? own() : datapath),
+    setLevel: async (module, level) => {
+      if (module === 'weftd') {
+        log.level = PINO_LEVELS[level];
+        return;
+      }
+      try {
+        await orchestrator.ask('log.level', { level: DATAPATH_LEVELS[level] });
+        datapath = level;
+      } catch (error) {
+        // One from before an upgrade, which goes on until it is started anew.
+        if (error instanceof DatapathError && error.code === 'unknown-method') return;
+        throw new CommandError(`weft-datapath keeps its level: ${(error as Error).message}`);
+      }
     },
   };
 }

@@ -9,6 +9,7 @@ use weft_netdev::{QUEUE_LIMIT, QueueShape};
 
 use crate::cli;
 use crate::command::Stopped;
+use crate::logging::LEVELS;
 use crate::target::Target;
 use crate::types::{
     BridgeSpec, DeviceType, FailMode, OFPP_LOCAL, OFPP_MAX, Policing, PortSpec, Qos, TableLimit,
@@ -138,6 +139,8 @@ pub enum Request {
     Subscribe,
     /// `pidfile.hold`
     HoldPidFiles(Vec<String>),
+    /// `log.level`
+    SetLogLevel(String),
     /// `shutdown`
     Shutdown {
         /// Keep internal interfaces.
@@ -265,6 +268,12 @@ struct HoldPidFilesParams {
     programs: Vec<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LogLevelParams {
+    level: String,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ShutdownParams {
@@ -329,6 +338,16 @@ impl Request {
                     )));
                 }
                 Request::HoldPidFiles(programs)
+            }
+            "log.level" => {
+                let LogLevelParams { level } = read(params)?;
+                if !LEVELS.contains(&level.as_str()) {
+                    return Err(RpcError::invalid(format!(
+                        "level is none of {}",
+                        LEVELS.join(", ")
+                    )));
+                }
+                Request::SetLogLevel(level)
             }
             "shutdown" if params.is_null() => Request::Shutdown {
                 keep_interfaces: false,

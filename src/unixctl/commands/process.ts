@@ -18,7 +18,8 @@ export interface ProcessControl {
 export interface LogLevels {
   readonly modules: readonly string[];
   level(module: string): LogLevel;
-  setLevel(module: string, level: LogLevel): void;
+  /** @throws CommandError where the module cannot be told */
+  setLevel(module: string, level: LogLevel): void | Promise<void>;
 }
 
 /** Open vSwitch's levels, the quietest first. */
@@ -42,8 +43,8 @@ export function processCommands(control: ProcessControl): Command[] {
       );
       return `         pattern\n         -------\n${rows.map((row) => ` ${row}`).join('')}`;
     }),
-    command('vlog/set', '{spec | PATTERN:destination:pattern}', [1, 64], (specs) => {
-      for (const spec of specs) setLevel(control.log, spec);
+    command('vlog/set', '{spec | PATTERN:destination:pattern}', [1, 64], async (specs) => {
+      for (const spec of specs) await setLevel(control.log, spec);
       return '';
     }),
     // There is no file: whoever started the daemon has its output.
@@ -71,7 +72,7 @@ function levelTable(log: LogLevels): string {
 }
 
 /** `[module][:destination][:level]`, each optional, as in ovs-appctl(8); the words may also be parted by blanks. */
-function setLevel(log: LogLevels, spec: string): void {
+async function setLevel(log: LogLevels, spec: string): Promise<void> {
   if (/^pattern:/i.test(spec)) throw new CommandError('the pattern of log lines cannot be set');
   let module: string | null = null;
   let destination: string | null = null;
@@ -87,5 +88,5 @@ function setLevel(log: LogLevels, spec: string): void {
   }
   // Nothing goes to syslog or a file, so nothing is to be changed there.
   if (destination !== null && destination !== 'console') return;
-  for (const each of module === null ? log.modules : [module]) log.setLevel(each, level ?? 'dbg');
+  for (const each of module === null ? log.modules : [module]) await log.setLevel(each, level ?? 'dbg');
 }

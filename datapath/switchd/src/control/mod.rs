@@ -23,6 +23,7 @@ use self::controller::Controller;
 use self::listener::{Bound, BoundSocket, Listener};
 use self::tls::Tls;
 use crate::command::{Command, Event, SwitchHandle};
+use crate::logging;
 use crate::pidfile::PidFile;
 use crate::rpc::{Request, RpcError, SwitchRequest};
 use crate::target::Target;
@@ -145,6 +146,10 @@ impl Control {
             Request::ListBridges => self.list_bridges().await,
             Request::Switch(request) => self.inner.switch.request(request).await,
             Request::HoldPidFiles(programs) => self.hold_pid_files(programs),
+            Request::SetLogLevel(level) => match logging::set_level(&level) {
+                Ok(()) => Ok(json!({})),
+                Err(error) => Err(RpcError::new("internal", error)),
+            },
             Request::Shutdown { keep_interfaces } => {
                 *lock(&self.inner.keep_interfaces) |= keep_interfaces;
                 self.inner.stop.notify_one();
