@@ -102,6 +102,13 @@ impl Kernel {
         }
     }
 
+    /// Whether anything is under way to user space, or was lost there: see [`Kernel::drained`].
+    pub fn has_punts(&self) -> bool {
+        self.punts
+            .get(ALL_PORTS)
+            .is_some_and(|all| all.sent != all.taken)
+    }
+
     /// Load sent to user space so far, by port: taken before the punt device is emptied, see [`Kernel::drained`].
     pub fn punt_marks(&self, marks: &mut Vec<(usize, u64)>) {
         marks.clear();
@@ -113,12 +120,11 @@ impl Kernel {
         marks.extend(slots.chain([ALL_PORTS]).filter_map(under_way));
     }
 
-    /// The punt device was empty after those marks were taken: what was sent before and did not arrive was lost.
+    /// The punt device was empty after those marks were taken: what was sent before and did not arrive was lost. Or it was
+    /// late, and is counted as taken when it comes, too; the next time puts that right.
     pub fn drained(&mut self, marks: &[(usize, u64)]) {
         for (slot, sent) in marks {
-            if self.punts.get(*slot).is_some_and(|punt| punt.taken < *sent) {
-                self.punts.set_part(*slot, offset_of!(Port, taken), *sent);
-            }
+            self.punts.set_part(*slot, offset_of!(Port, taken), *sent);
         }
     }
 

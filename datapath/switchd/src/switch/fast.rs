@@ -17,6 +17,9 @@ use super::linking::{self, Linked, Task};
 
 /// Batches taken from the punt device in one round.
 const BATCHES: usize = 4;
+/// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
+/// and ports that have all they may under way send no more.
+const LOST: Duration = Duration::from_millis(5);
 /// How often counters are read and masks put in order.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the bridge program's controller has to be silent before its tables count as complete again.
@@ -163,7 +166,11 @@ impl Fast {
     /// Until its next work.
     pub fn due_in(&self) -> Duration {
         let due = self.next_tick.saturating_duration_since(Instant::now());
-        if self.path.kernel().has_adopted() {
+        let kernel = self.path.kernel();
+        if kernel.has_punts() {
+            return due.min(LOST);
+        }
+        if kernel.has_adopted() {
             return due.min(INTERVAL / 10);
         }
         due
@@ -439,6 +446,13 @@ impl Switch {
     /// Reads counters, so that nothing that is in use times out, forgets what is idle, and lets the kernel put its masks in order.
     pub(super) fn tick_fast(&mut self, now: u64) {
         self.settle_due(now);
+        if self
+            .fast
+            .as_ref()
+            .is_some_and(|fast| fast.path.kernel().has_punts())
+        {
+            self.receive_punted(now);
+        }
         let Some(fast) = &mut self.fast else {
             return;
         };
