@@ -42,7 +42,7 @@ pub(crate) struct Commit {
 enum Work {
     Bundle(Bundle),
     /// By this flow-mod.
-    Removal(Removal, Body),
+    Removal(Box<Removal>, Body),
 }
 
 struct Bundle {
@@ -146,7 +146,11 @@ impl Agent {
         };
         self.publish_removed(host);
         let body = std::mem::replace(body, Body::BarrierRequest);
-        self.commit = Some(Commit::new(conn, Work::Removal(removal, body), now));
+        self.commit = Some(Commit::new(
+            conn,
+            Work::Removal(Box::new(removal), body),
+            now,
+        ));
         Ok(true)
     }
 
