@@ -4,7 +4,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-const SOURCES: [&str; 3] = ["bpf/fastpath.bpf.c", "bpf/layout.h", "bpf/bpf.h"];
+const SOURCES: [&str; 4] = [
+    "bpf/fastpath.bpf.c",
+    "bpf/observe.h",
+    "bpf/layout.h",
+    "bpf/bpf.h",
+];
 
 fn main() {
     for source in SOURCES {

@@ -72,6 +72,8 @@ pub struct Agent {
     pub(crate) fail_open: bool,
     /// A bundle that is being committed piece by piece.
     pub(crate) commit: Option<Commit>,
+    /// Who set each observer.
+    pub(crate) observers: BTreeMap<u32, ConnId>,
     /// Room to encode a message in, to see how long it is.
     pub(crate) scratch: Vec<u8>,
     next_expiry: Option<Nanos>,
@@ -94,6 +96,7 @@ impl Agent {
             frag_flags: 0,
             fail_open: false,
             commit: None,
+            observers: BTreeMap::new(),
             scratch: Vec::new(),
             next_expiry: Some(now),
         };
@@ -194,8 +197,11 @@ impl Agent {
     pub fn connection_closed(&mut self, conn: ConnId, now: Nanos, host: &mut dyn Host) {
         self.settle(now, host);
         self.sessions.remove(&conn);
+        // Observers go on: records wait for whoever sets them again.
+        self.observers.retain(|_, owner| *owner != conn);
         for orphan in self.connections.close(conn) {
             self.sessions.remove(&orphan);
+            self.observers.retain(|_, owner| *owner != orphan);
             host.disconnect(orphan);
         }
     }
@@ -289,6 +295,9 @@ impl Agent {
             host,
         };
         self.pipeline.process(packet, in_port, now, &mut outlet);
+        if self.pipeline.observers_due().is_some_and(|at| at <= now) {
+            self.report_observers(now, host);
+        }
     }
 
     /// A port was added, or an absent device is back.
@@ -324,6 +333,8 @@ impl Agent {
         self.settle(now, host);
         if let Some(port) = self.ports.remove(port_no) {
             self.pipeline.remove_port(port_no);
+            // Before it is said that the port is gone, as its flows are named by it.
+            self.flush_observers(port_no, now, host);
             self.outlet(host).port_status(PortReason::Delete, &port);
         }
     }
@@ -349,6 +360,7 @@ impl Agent {
         if self.commit.is_some() {
             return;
         }
+        self.report_observers(now, host);
         // At least once a second, as flows with timeouts may come from packets too (learn actions).
         let next = self.pipeline.expire(now).unwrap_or(now + EXPIRY_INTERVAL);
         self.next_expiry = Some(next.max(now + EXPIRY_PAUSE));
@@ -369,7 +381,11 @@ impl Agent {
             .values()
             .filter_map(|session| session.bundles.next_deadline())
             .min();
-        [self.next_expiry, bundles].into_iter().flatten().min()
+        let observers = self.pipeline.observers_due();
+        [self.next_expiry, bundles, observers]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lets something forward cached flows by itself, or ends that.
@@ -403,6 +419,17 @@ impl Agent {
     /// Brings counters up to date with what cached flows have counted, in the fast path too.
     pub fn update_counters(&mut self, now: Nanos) {
         self.pipeline.update_counters(now);
+    }
+
+    /// Takes over what the fast path has sampled.
+    pub fn take_samples(&mut self, now: Nanos, host: &mut dyn Host) {
+        self.pipeline.take_observed(false, now);
+        self.report_observers(now, host);
+    }
+
+    /// Where the choice of samples begins: something random.
+    pub fn seed(&mut self, seed: u64) {
+        self.pipeline.seed(seed);
     }
 
     /// Follows a frame through the tables without sending it.

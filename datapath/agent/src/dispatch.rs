@@ -69,7 +69,8 @@ impl Agent {
             | Body::TableMod(_)
             | Body::MeterMod(_)
             | Body::BundleControl(_)
-            | Body::BundleAdd(_) => true,
+            | Body::BundleAdd(_)
+            | Body::Weft(_) => true,
             Body::MultipartRequest(request) => crate::multipart::is_change(request),
             _ => false,
         };
@@ -137,10 +138,7 @@ impl Agent {
             // Above, as its content is kept.
             Body::BundleAdd(_) => DONE,
             Body::Nicira(request) => self.nicira(conn, request),
-            Body::Weft(_) => Err(OfError::new(
-                ErrorCode::BadRequestBadExpType,
-                "no observers here",
-            )),
+            Body::Weft(request) => self.weft(conn, request, now, host),
             Body::Experimenter(_) => Err(OfError::new(
                 ErrorCode::BadRequestBadExperimenter,
                 "experimenter or type not known",

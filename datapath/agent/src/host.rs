@@ -87,6 +87,16 @@ pub trait Host {
     /// this call.
     fn changed(&mut self, _changes: &[&Body], _more: bool, _now: Nanos) {}
 
+    /// Unix time in milliseconds of a time of the monotonic clock: for reports.
+    fn unix_ms(&self, now: Nanos) -> u64 {
+        now / 1_000_000
+    }
+
+    /// Whether a connection keeps up with what it is sent.
+    fn has_room(&self, _conn: ConnId) -> bool {
+        true
+    }
+
     /// Closes a connection once what is queued has been written.
     fn disconnect(&mut self, conn: ConnId);
 }

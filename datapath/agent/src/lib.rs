@@ -27,6 +27,7 @@ mod features;
 mod host;
 mod modify;
 mod multipart;
+mod observers;
 mod outlet;
 mod ports;
 mod queues;

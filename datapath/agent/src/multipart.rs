@@ -129,10 +129,14 @@ impl Agent {
                 reply(MultipartReplyBody::MeterFeatures(features::meter_features()))
             }
             Request::TableFeatures(_) => Ok(Vec::new()),
-            Request::Experimenter(_) => Err(OfError::new(
-                ErrorCode::BadRequestBadExperimenter,
-                "experimenter not known",
-            )),
+            Request::Experimenter(request) => {
+                self.observer_stats(request, now).unwrap_or_else(|| {
+                    Err(OfError::new(
+                        ErrorCode::BadRequestBadExperimenter,
+                        "experimenter not known",
+                    ))
+                })
+            }
             Request::Unknown { code, .. } => Err(OfError::new(
                 ErrorCode::BadRequestBadMultipart,
                 format!("type {code} is not defined"),

@@ -35,6 +35,9 @@ enum { SHIFT_PROTO = 56, SHIFT_TOS = 48, SHIFT_TTL = 40, SHIFT_FRAG = 38, SHIFT_
 struct frame {
   u64 word[FULL_WORDS];
   u32 at;    /* of the payload behind the EtherType */
+  u32 l3_end; /* of the IP packet */
+  u32 l4_at; /* of a transport header that was read */
+  u32 is_read; /* what lies behind Ethernet is */
   u32 kind;  /* EtherType behind the tags */
   u32 bytes; /* whole length, tag included */
 };
@@ -106,6 +109,7 @@ static inline_always int read_transport(struct frame *frame, u8 *data, u8 *data_
   }
   frame->word[10] = word;
   frame->word[3] |= PRESENT_L4;
+  frame->l4_at = at;
   return 0;
 }
 
@@ -117,6 +121,7 @@ static inline_always int read_ipv4(struct frame *frame, u8 *data, u8 *data_end, 
   if (header[0] >> 4 != 4 || header_len < 20 || at + header_len > length) return 0;
   u32 end = total && at + total < length ? at + total : length;
   if (end < at + header_len) return 0;
+  frame->l3_end = end;
   u16 fragment = ntohs(*(u16 *)(header + 6));
   u64 flags = (fragment & 0x3fff ? FRAG_ANY : 0) | (fragment & 0x1fff ? FRAG_LATER : 0);
   u8 proto = header[9];
@@ -135,6 +140,7 @@ static inline_always int read_ipv6(struct frame *frame, u8 *data, u8 *data_end, 
   u32 first = ntohl(*(u32 *)header), payload = ntohs(*(u16 *)(header + 4));
   if (first >> 28 != 6) return 0;
   u32 end = payload && at + 40 + payload < length ? at + 40 + payload : length;
+  frame->l3_end = end;
   u8 proto = header[6];
   switch (proto) { /* extension headers */
   case 0: case 43: case 44: case 50: case 51: case 59: case 60: return -1;
@@ -163,6 +169,7 @@ static inline_always int read_arp(struct frame *frame, u8 *data, u8 *data_end, u
 /* What lies behind Ethernet. Returns 0, or -1 for what is left to user space. */
 static inline_always int read_network(struct __sk_buff *skb, struct frame *frame) {
   u32 length = skb->len, at = frame->at & 31, wanted = at + L3_BYTES;
+  frame->is_read = 1;
   if (wanted > length) wanted = length;
   u8 *data = (u8 *)(long)skb->data, *end = (u8 *)(long)skb->data_end;
   if (data + wanted > end) {
@@ -209,6 +216,8 @@ static inline_always s64 probe(const u64 *key, u32 words, u64 hash) {
   for (u32 w = 0; w < words; w++) differs |= flow->key[w] ^ key[w];
   return differs ? -1 : (s64)number;
 }
+
+#include "observe.h"
 
 /* The finders and what carries flows out are verified by themselves: inlined, their paths would multiply. They give the
  * number of the flow's record, or -1. */
@@ -468,6 +477,7 @@ SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   struct count *count = bpf_map_lookup_elem(&COUNTS, &counter);
   const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
   if (!count || !flow) return TC_ACT_SHOT;
+  if (flow->watch && observe(skb, &frame, flow->watch)) return punt(skb, config, STAT_UNSEEN);
   /* Each CPU has its own, and the program is never interrupted by itself. */
   count->packets += 1;
   count->bytes += frame.bytes;

@@ -60,7 +60,7 @@ struct op { u8 code, flags; u16 small; u32 word; };
 struct flow {
   u16 n_ops;
   u16 program; /* with more than INLINE_OPS: where they are */
-  u32 reserved;
+  u32 watch;   /* who is shown its packets; 0: nobody */
   struct op op[INLINE_OPS];
   u64 key[FULL_WORDS + 1];
 };
@@ -75,4 +75,44 @@ struct count { u64 packets, bytes, padding, reserved; }; /* half a cache line */
 #define PUNT_LOAD(bytes) (1 + (bytes) / 512)
 struct port { u64 sent, dropped, taken, internal; };
 
-enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STATS = 16 };
+enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STAT_UNSEEN, STATS = 16 };
+
+/* What is done with packets for the observers that a flow shows them to; those that account come first. */
+#define MAX_WATCHES 8192
+#define MAX_SIGHTS 6
+enum sight_kind { SIGHT_SAMPLE = 1, SIGHT_ACCOUNT = 2 };
+struct sight {
+  u8 kind, slot; /* slot: of the observer's counters */
+  u16 header_bytes;
+  u32 threshold; /* looked at with a chance of (this + 1) / 2^32 */
+};
+struct watch {
+  u32 n, accounts; /* sights, and how many of them account */
+  struct sight sight[MAX_SIGHTS];
+  u64 reserved;
+};
+
+/* What an observer was shown, by CPU: packets that could have been picked, samples and accounts without room. */
+#define MAX_OBSERVED 256
+struct seen { u64 pool, drops, lost, reserved; };
+
+/* The first says which map of accounts is in use; then for each CPU: odd while it is at work on one. */
+struct turn { u64 value, apart[7]; };
+
+#define SAMPLE_RING (1 << 20)
+#define MAX_HEADER 512
+struct sample {
+  u64 at;
+  u32 watch, length; /* of the frame, without the tag beside it */
+  u16 place, tci, tpid, gso_size;
+  u32 times, kept;
+  u8 header[MAX_HEADER];
+};
+
+#define MAX_ACCOUNTS 65536
+struct account_key {
+  u32 watch;
+  u16 place, kind; /* EtherType */
+  u64 word[7];     /* protocol and ToS; addresses; ports: as words 4 to 10 of a key */
+};
+struct account { u64 packets, octets, first, last, flags, eth[2]; }; /* eth: destination, source */

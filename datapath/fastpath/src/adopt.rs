@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::kernel::{Installed, Kernel};
 use crate::keys::{Kind, Words};
-use crate::layout::{Config, FULL_WORDS, INLINE_OPS};
+use crate::layout::{Config, FULL_WORDS, Flow, INLINE_OPS};
 use crate::program::Compiled;
 use crate::records::Records;
 
@@ -92,6 +92,9 @@ impl Kernel {
                 .or_insert((number, 0))
                 .1 += 1;
         }
+        // Who observed is not known any more.
+        let nobody = std::mem::offset_of!(Flow, watch);
+        self.flows.set_part(number as usize, nobody, 0u32);
         let installed = Installed {
             kind,
             mask,
@@ -99,6 +102,7 @@ impl Kernel {
             key,
             compiled,
             long,
+            watch: 0,
             seen: self.count(number),
         };
         self.adopted.push((number, installed));

@@ -36,7 +36,11 @@ impl Kernel {
         key: &FlowKey,
         translation: &Translation,
     ) -> Result<u32, &'static str> {
-        let result = self.try_install(bridge, key, translation);
+        let mut watch = None;
+        let result = self.try_install(bridge, key, translation, &mut watch);
+        if let Some(unused) = watch {
+            self.observing.release(unused);
+        }
         if let Err(why) = result {
             *self.refused.entry(why).or_default() += 1;
             if LACKS.contains(&why) {
@@ -52,6 +56,7 @@ impl Kernel {
         bridge: u32,
         key: &FlowKey,
         translation: &Translation,
+        watch: &mut Option<u32>,
     ) -> Result<u32, &'static str> {
         let in_port = key.get64(field::IN_PORT) as u32;
         let source = *self
@@ -79,6 +84,7 @@ impl Kernel {
         if self.n_installed + self.adopted.len() >= MAX_FLOWS as usize {
             return Err(TOO_MANY_FLOWS);
         }
+        *watch = Some(self.observing.watch(bridge, &translation.sights)?);
         let now = Instant::now();
         let number = self.records.take(now).ok_or(NO_RECORD)?;
         let mask_words = keys::words(&translation.mask, kind);
@@ -98,6 +104,7 @@ impl Kernel {
             in_ifindex: source.ifindex,
             compiled,
             long: None,
+            watch: watch.take().unwrap_or_default(),
             seen: self.count(number),
         };
         let result = self.write(number, &mut installed, now);
@@ -124,6 +131,7 @@ impl Kernel {
         let ops = &installed.compiled.ops;
         let mut flow = Flow {
             n_ops: ops.len() as u16,
+            watch: installed.watch,
             ..Flow::default()
         };
         if ops.len() <= INLINE_OPS {
@@ -229,6 +237,7 @@ impl Kernel {
                 self.long_records.free(long, now);
             }
         }
+        self.observing.release(installed.watch);
         self.records.free(number, now);
     }
 

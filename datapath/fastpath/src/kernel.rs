@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use aya::maps::{HashMap as BpfHash, Map, MapData, MapError};
 use aya::programs::tc::SchedClassifierLink;
@@ -13,11 +13,12 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 
 use crate::keys::{Kind, Words};
 use crate::layout::{
-    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_SHORT_MASKS, Op, PUNT_DROP, Port,
-    Program, STATISTICS, STATS,
+    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_SHORT_MASKS, Op,
+    PUNT_DROP, Port, Program, STATISTICS, STATS,
 };
 use crate::linker::Linker;
 use crate::masks::Masks;
+use crate::observe::Observing;
 use crate::pins::Pins;
 use crate::program::{Compiled, Target};
 use crate::records::Records;
@@ -41,7 +42,7 @@ const PUNT_LIMIT: u32 = 4096;
 const PUNT_ROOM: u32 = 32_768;
 
 /// The program's maps.
-const MAPS: [&str; 9] = [
+const MAPS: [&str; 15] = [
     "CONFIG",
     "COUNTS",
     "FLOWS",
@@ -51,6 +52,12 @@ const MAPS: [&str; 9] = [
     "PORTS",
     "KEYS",
     "FOUND",
+    "WATCHES",
+    "SEEN",
+    "TURNS",
+    "SAMPLES",
+    "ACCOUNTS_0",
+    "ACCOUNTS_1",
 ];
 
 /// Name of the program, and of its pin.
@@ -122,6 +129,8 @@ pub(crate) struct Installed {
     pub compiled: Compiled,
     /// Number of its long program.
     pub long: Option<u32>,
+    /// Number of its watch; 0: none.
+    pub watch: u32,
     /// What the record's counters showed when last looked at.
     pub seen: Count,
 }
@@ -173,11 +182,12 @@ pub struct Kernel {
     pub(crate) port_counts: HashMap<u32, PortCounts>,
     /// How often there was no room for one.
     pub(crate) lacks: u64,
+    pub(crate) observing: Observing,
     /// Why translations were not taken over.
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
 
-fn take<T: TryFrom<Map>>(bpf: &mut Ebpf, name: &str) -> Result<T, Error>
+pub(crate) fn take<T: TryFrom<Map>>(bpf: &mut Ebpf, name: &str) -> Result<T, Error>
 where
     T::Error: Into<Error>,
 {
@@ -187,7 +197,7 @@ where
     T::try_from(map).map_err(Into::into)
 }
 
-fn shared<T: Copy>(bpf: &mut Ebpf, name: &str, len: u32) -> Result<Shared<T>, Error> {
+pub(crate) fn shared<T: Copy>(bpf: &mut Ebpf, name: &str, len: u32) -> Result<Shared<T>, Error> {
     let map = bpf
         .take_map(name)
         .ok_or_else(|| Error(format!("the program has no map {name}")))?;
@@ -283,6 +293,7 @@ impl Kernel {
             priority_of: |_| 0,
             port_counts: HashMap::new(),
             lacks: 0,
+            observing: Observing::new(&mut bpf, cpus)?,
             refused: BTreeMap::new(),
         };
         kernel.adopt();
@@ -344,6 +355,14 @@ impl Kernel {
         (self.n_installed, masks)
     }
 
+    /// A descriptor that is readable when there are samples.
+    ///
+    /// # Errors
+    /// There are no more descriptors.
+    pub fn samples(&self) -> io::Result<OwnedFd> {
+        self.observing.wakes()
+    }
+
     /// What the program counted.
     pub fn statistics(&self) -> Statistics {
         let value = |index: usize| self.statistics.get(index).unwrap_or_default();
@@ -387,7 +406,9 @@ fn load_object(pins: Option<&Pins>, cpus: u32) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     loader
         .map_max_entries("COUNTS", RECORDS.saturating_mul(cpus))
-        .map_max_entries("FLOWS", RECORDS);
+        .map_max_entries("FLOWS", RECORDS)
+        .map_max_entries("SEEN", MAX_OBSERVED.saturating_mul(cpus))
+        .map_max_entries("TURNS", cpus + 1);
     if let Some(pins) = pins {
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

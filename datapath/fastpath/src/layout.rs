@@ -88,7 +88,7 @@ pub struct Op {
 pub struct Flow {
     pub n_ops: u16,
     pub program: u16,
-    pub reserved: u32,
+    pub watch: u32,
     pub op: [Op; INLINE_OPS],
     pub key: [u64; FULL_WORDS + 1],
 }
@@ -125,8 +125,71 @@ pub fn punt_load(bytes: usize) -> u64 {
     1 + bytes as u64 / 512
 }
 
+/// Watches; the first is nobody's.
+pub const MAX_WATCHES: u32 = 8192;
+/// Observers that one flow's packets are shown to.
+pub const MAX_SIGHTS: usize = 6;
+/// Observers of all bridges.
+pub const MAX_OBSERVED: u32 = 256;
+
+/// `enum sight_kind`
+pub mod sight_kind {
+    pub const SAMPLE: u8 = 1;
+    pub const ACCOUNT: u8 = 2;
+}
+
+/// `struct sight`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sight {
+    pub kind: u8,
+    pub slot: u8,
+    pub header_bytes: u16,
+    pub threshold: u32,
+}
+
+/// `struct watch`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    pub n: u32,
+    pub accounts: u32,
+    pub sight: [Sight; MAX_SIGHTS],
+    pub reserved: u64,
+}
+
+/// `struct seen`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub pool: u64,
+    pub drops: u64,
+    pub lost: u64,
+    pub reserved: u64,
+}
+
+/// `struct turn`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    pub value: u64,
+    pub apart: [u64; 7],
+}
+
+/// Words of `struct account_key`: watch, place and kind; protocol and ToS; addresses; ports.
+pub const ACCOUNT_KEY_WORDS: usize = 8;
+/// Words of `struct account`: packets, octets, first, last, flags, Ethernet destination and source.
+pub const ACCOUNT_WORDS: usize = 7;
+
 /// `enum stat`
-pub const STATISTICS: [&str; 5] = ["misses", "deep", "errors", "too_long", "punt_drops"];
+pub const STATISTICS: [&str; 6] = [
+    "misses",
+    "deep",
+    "errors",
+    "too_long",
+    "punt_drops",
+    "unseen",
+];
 /// `STAT_PUNT_DROP`
 pub const PUNT_DROP: usize = 4;
 /// Slots of the statistics array.
@@ -144,6 +207,9 @@ mod tests {
         assert_eq!(size_of::<Count>(), 32);
         assert_eq!(size_of::<Bucket>(), 64);
         assert_eq!(size_of::<Port>(), 32);
+        assert_eq!(size_of::<Watch>(), 64);
+        assert_eq!(size_of::<Seen>(), 32);
+        assert_eq!(size_of::<Turn>(), 64);
         let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
         assert_eq!(
             size_of::<Config>(),

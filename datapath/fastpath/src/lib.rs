@@ -22,6 +22,7 @@ mod keys;
 mod layout;
 mod linker;
 mod masks;
+mod observe;
 mod path;
 mod pins;
 mod ports;

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use weft_frame::FlowKey;
-use weft_pipeline::{Counts, FastPath, Translation};
+use weft_openflow::ObserverMod;
+use weft_pipeline::{Counts, FastPath, Observed, Translation};
 
 use crate::kernel::Kernel;
 
@@ -44,6 +45,18 @@ impl FastPath for BridgePath {
         // A lack concerns all bridges: whoever has idle flows can help.
         let lacks = self.kernel().lacks();
         std::mem::replace(&mut self.seen_lacks, lacks) != lacks
+    }
+
+    fn set_observers(&mut self, observers: &[ObserverMod]) {
+        self.kernel()
+            .observing
+            .set_observers(self.bridge, observers);
+    }
+
+    fn take_observed(&mut self, all: bool) -> Vec<Observed> {
+        let mut kernel = self.kernel();
+        kernel.observing.fetch(all);
+        kernel.observing.take(self.bridge)
     }
 
     fn take_counts(&mut self, handle: u32) -> Counts {

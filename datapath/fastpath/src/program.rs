@@ -216,6 +216,9 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                     self.output(*port_no, &wanted)?;
                 }
                 DpAction::Controller(_) => return Err("packet-in"),
+                // Done before anything else: see `observe.rs`.
+                DpAction::Observe(_) => {}
+                DpAction::Truncated { .. } => return Err("output with max_len"),
                 DpAction::Fork(count) => {
                     let (branch, after) = rest.split_at((*count as usize).min(rest.len()));
                     self.steps(branch, wanted.clone())?;

@@ -81,6 +81,77 @@ impl<T: Copy> Shared<T> {
     }
 }
 
+/// An element of a hash map: key and value, in words.
+pub type Pair<const K: usize, const V: usize> = ([u64; K], [u64; V]);
+
+/// Elements taken out of a map in one system call.
+const BATCH: usize = 4096;
+/// `BPF_MAP_LOOKUP_AND_DELETE_BATCH`
+const LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
+
+/// The part of `union bpf_attr` that operations on many elements take.
+#[repr(C)]
+#[derive(Default)]
+struct BatchAttr {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+/// Takes all elements out of a hash map whose keys have `K` words and values `V`; nothing may be at work on it.
+pub fn drain<const K: usize, const V: usize>(fd: BorrowedFd<'_>) -> io::Result<Vec<Pair<K, V>>> {
+    let mut found = Vec::new();
+    let mut keys = vec![[0u64; K]; BATCH];
+    let mut values = vec![[0u64; V]; BATCH];
+    let (mut from, mut to) = (0u32, 0u32);
+    let mut begun = false;
+    loop {
+        let mut attr = BatchAttr {
+            in_batch: if begun { &raw const from as u64 } else { 0 },
+            out_batch: &raw mut to as u64,
+            keys: keys.as_mut_ptr() as u64,
+            values: values.as_mut_ptr() as u64,
+            count: BATCH as u32,
+            map_fd: fd.as_raw_fd() as u32,
+            ..BatchAttr::default()
+        };
+        // SAFETY: all pointers lead to memory of ours that lives through the call and has room for `count` elements of the
+        // map's sizes, which the caller has from the map's declaration; the kernel fills it and `attr.count` in.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_bpf,
+                LOOKUP_AND_DELETE_BATCH,
+                &raw mut attr,
+                size_of::<BatchAttr>(),
+            )
+        };
+        let error = (result < 0).then(io::Error::last_os_error);
+        let ended = error
+            .as_ref()
+            .is_some_and(|error| error.raw_os_error() == Some(libc::ENOENT));
+        if let Some(error) = error
+            && !ended
+        {
+            return if found.is_empty() {
+                Err(error)
+            } else {
+                Ok(found)
+            };
+        }
+        let count = (attr.count as usize).min(BATCH);
+        found.extend(keys.iter().copied().zip(values.iter().copied()).take(count));
+        if ended {
+            return Ok(found);
+        }
+        (from, begun) = (to, true);
+    }
+}
+
 impl<T> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} values in memory", self.len)

@@ -64,7 +64,8 @@ pub use matching::Match;
 pub use message::{Body, Message, decode, decode_request, encode, encode_body};
 pub use meter::{MeterBand, MeterMod, MeterModCommand};
 pub use multipart::{
-    MultipartReply, MultipartReplyBody, MultipartRequest, MultipartRequestBody, MultipartWriter,
+    ExperimenterMultipart, MultipartReply, MultipartReplyBody, MultipartRequest,
+    MultipartRequestBody, MultipartWriter,
 };
 pub use nicira::{ControllerProperty, NxAction};
 pub use observers::{

@@ -11,13 +11,14 @@
 
 use crate::datapath::Translation;
 use crate::fields::Compiled;
-use crate::offload::{CROWDED, Counts, FastPath};
+use crate::offload::{CROWDED, Counts, FastPath, Observed};
 use crate::slab::{FlowId, Slab};
 use crate::{drops::DropReason, trace};
 use serde::Serialize;
 use weft_classifier::Classifier;
 use weft_frame::field::{FIRST_PACKET_WORD, IN_PORT};
 use weft_frame::{FlowKey, WORDS};
+use weft_openflow::ObserverMod;
 
 /// Most distinct masks: beyond, lookups would cost more than a walk of few tables.
 const MAX_MASKS: usize = 128;
@@ -346,6 +347,19 @@ impl Cache {
     /// Sets what treats packets instead of us. The cache must be empty.
     pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
         self.fast_path = fast_path;
+    }
+
+    /// Tells the fast path how observers are set.
+    pub fn set_observers(&mut self, observers: &[ObserverMod]) {
+        if let Some(fast_path) = &mut self.fast_path {
+            fast_path.set_observers(observers);
+        }
+    }
+
+    /// What the fast path has seen for observers.
+    pub fn take_observed(&mut self, all: bool) -> Vec<Observed> {
+        let fast_path = self.fast_path.as_mut();
+        fast_path.map_or_else(Vec::new, |fast_path| fast_path.take_observed(all))
     }
 
     /// The translations held, for operators.

@@ -3,6 +3,9 @@
 /// Table that the bridge program starts at on this datapath, and what `OFPP_NORMAL` resubmits to.
 pub const PROGRAM_TABLE: u8 = 64;
 
+/// Place of the table `mirror` in the bridge program (`src/programs/bridge/tables.ts`).
+const MIRROR: u8 = 8;
+
 /// Settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -28,6 +31,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The bridge program's table of that name: what leaves there is a mirror's copy, which observers do not count.
+    pub fn mirror_table(&self) -> Option<u8> {
+        Some(self.program_table? + MIRROR)
+    }
+
     /// Table that `OFPP_NORMAL` means.
     pub fn normal_table(&self) -> u8 {
         self.program_table.unwrap_or(PROGRAM_TABLE)

@@ -5,6 +5,7 @@
 //! there the packet is copied.
 
 use crate::drops::DropReason;
+use crate::observe::Sight;
 use crate::slab::FlowId;
 use weft_frame::{Field, FlowMask, Packet, edit, set_field};
 use weft_openflow::PacketInReason;
@@ -131,6 +132,17 @@ pub enum DpAction {
         /// Its queue, if one was set.
         queue_id: Option<u32>,
     },
+    /// Send at most so many bytes of it out of a port.
+    Truncated {
+        /// The port.
+        port_no: u32,
+        /// Its queue, if one was set.
+        queue_id: Option<u32>,
+        /// How many.
+        max_len: u32,
+    },
+    /// Show it to an observer, as the translation's sight of that number says.
+    Observe(u16),
     /// Send it to the controller.
     Controller(Box<PacketIn>),
     /// Do the next so many actions on a copy.
@@ -155,6 +167,8 @@ pub struct Credits {
 pub struct Translation {
     /// What to do.
     pub actions: Box<[DpAction]>,
+    /// What observers are shown.
+    pub sights: Box<[Sight]>,
     /// The bits looked at.
     pub mask: FlowMask,
     /// The bits that had another value somewhere on the way.
@@ -189,9 +203,10 @@ impl Tree {
         }
     }
 
-    /// Whether nothing leaves anywhere.
+    /// Whether nothing leaves anywhere. Being looked at is not leaving.
     pub fn is_empty(&self) -> bool {
-        self.nodes.len() == 1 && self.nodes[0].leaves.is_empty()
+        let mut leaves = self.nodes.iter().flat_map(|node| &node.leaves);
+        leaves.all(|leaf| matches!(leaf, DpAction::Observe(_)))
     }
 
     /// Adds an output of the packet after `ops`.
@@ -316,7 +331,7 @@ mod tests {
                     op.apply(packet);
                 }
                 DpAction::Output { port_no, .. } => left.push((*port_no, packet.bytes().to_vec())),
-                DpAction::Controller(_) => {}
+                DpAction::Controller(_) | DpAction::Observe(_) | DpAction::Truncated { .. } => {}
                 DpAction::Fork(count) => {
                     run(&rest[..*count as usize], &mut packet.clone(), left);
                     actions = &rest[*count as usize..];

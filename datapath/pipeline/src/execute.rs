@@ -3,8 +3,9 @@
 use crate::datapath::{DpAction, HeaderOp, PacketIn};
 use crate::drops::{DropReason, Head};
 use crate::meter::{Meters, Verdict};
+use crate::observe::{Observers, Sight};
 use crate::ports::Ports;
-use weft_frame::Packet;
+use weft_frame::{Checksum, FlowKey, Packet};
 
 /// Shortest frame without FCS (IEEE 802.3 §3.2.8).
 const MIN_FRAME: usize = 60;
@@ -31,6 +32,11 @@ pub(crate) struct Execution<'a> {
     pub now: u64,
     /// The packet as it came in, where a meter may drop it on the way.
     pub head: Option<Head>,
+    /// Its key as it came in.
+    pub key: &'a FlowKey,
+    pub sights: &'a [Sight],
+    /// `None`: nobody looks.
+    pub observers: Option<&'a mut Observers>,
 }
 
 impl Execution<'_> {
@@ -70,24 +76,49 @@ impl Execution<'_> {
                 DpAction::Apply(op) => {
                     op.apply(packet);
                 }
+                DpAction::Observe(number) => {
+                    if let Some(observers) = &mut self.observers
+                        && let Some(sight) = self.sights.get(usize::from(*number))
+                    {
+                        observers.show(sight, self.key, packet, self.now);
+                    }
+                }
+                DpAction::Truncated {
+                    port_no,
+                    queue_id,
+                    max_len,
+                } => {
+                    packet.pad(min_len);
+                    let mut copy = self.copy_of(packet);
+                    if *max_len < copy.len() as u32 {
+                        copy.truncate(*max_len as usize);
+                        // What is cut off can neither be summed nor segmented.
+                        copy.offload.checksum = Checksum::None;
+                        copy.offload.gso = None;
+                    }
+                    sink.output(*port_no, *queue_id, &mut copy);
+                    self.spares.0.push(copy);
+                }
                 DpAction::Controller(info) => {
                     packet.pad(min_len);
                     sink.packet_in(packet, info);
                 }
                 DpAction::Fork(count) => {
                     let (branch, rest) = rest.split_at((*count as usize).min(rest.len()));
-                    let mut copy = self
-                        .spares
-                        .0
-                        .pop()
-                        .unwrap_or_else(|| Packet::with_capacity(2048));
-                    copy.copy_from(packet);
+                    let mut copy = self.copy_of(packet);
                     self.steps(branch, &mut copy, min_len, sink);
                     self.spares.0.push(copy);
                     actions = rest;
                 }
             }
         }
+    }
+
+    fn copy_of(&mut self, packet: &Packet) -> Packet {
+        let spare = self.spares.0.pop();
+        let mut copy = spare.unwrap_or_else(|| Packet::with_capacity(2048));
+        copy.copy_from(packet);
+        copy
     }
 
     fn meter(&mut self, meter_id: u32, packet: &Packet) -> bool {

@@ -6,8 +6,11 @@ use crate::tables::TABLES;
 use crate::validate::Place;
 use weft_frame::Field;
 use weft_openflow::{
-    ErrorCode, LearnSource, LearnSpec, LearnTarget, NxAction, OfError, OxmField, OxmId,
+    ErrorCode, LearnSource, LearnSpec, LearnTarget, NxAction, OfError, OxmField, OxmId, port_no,
 };
+
+/// Bytes of an Ethernet header.
+const ETHERNET_HEADER: u32 = 14;
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
     OfError::new(code, detail)
@@ -85,6 +88,19 @@ fn check_target(id: &OxmId, offset: u16, count: u16) -> Result<(), OfError> {
     }
 }
 
+/// Whether a packet may be cut to that length for that port: as in Open vSwitch not for what stands for several ports.
+fn check_cut(port: u32, max_len: u32) -> Result<(), OfError> {
+    if !matches!(port, 1..=port_no::MAX | port_no::IN_PORT | port_no::LOCAL) {
+        let detail = format!("output to port {port:#x} with max_len");
+        return Err(fail(ErrorCode::BadActionBadOutPort, detail));
+    }
+    if max_len < ETHERNET_HEADER {
+        let detail = format!("max_len {max_len} is less than an Ethernet header");
+        return Err(fail(ErrorCode::BadActionBadArgument, detail));
+    }
+    Ok(())
+}
+
 fn check_table(table: u8) -> Result<(), OfError> {
     if table == 255 || usize::from(table) < TABLES {
         Ok(())
@@ -122,6 +138,9 @@ pub(crate) fn check_nicira(action: &NxAction, at: Place, own_tables: usize) -> R
                 | NxAction::Exit
                 | NxAction::Clone { .. }
                 | NxAction::Multipath { .. }
+                | NxAction::Sample { .. }
+                | NxAction::Sample2 { .. }
+                | NxAction::Sample3 { .. }
         )
     {
         return Err(fail(
@@ -130,6 +149,8 @@ pub(crate) fn check_nicira(action: &NxAction, at: Place, own_tables: usize) -> R
         ));
     }
     match action {
+        NxAction::Sample { .. } | NxAction::Sample2 { .. } | NxAction::Sample3 { .. } => Ok(()),
+        NxAction::OutputTrunc { port, max_len } => check_cut(port_from_16(*port), *max_len),
         NxAction::Resubmit { .. } => Ok(()),
         NxAction::ResubmitTable { table, .. } => check_table(*table),
         NxAction::SetTunnel { .. } | NxAction::SetTunnel64 { .. } => Ok(()),

@@ -1,7 +1,9 @@
 //! Forwarding that goes on without the pipeline: the kernel's fast path, as the pipeline sees it.
 
 use crate::datapath::Translation;
+use crate::observe::{Sight, Traffic, Tuple};
 use weft_frame::FlowKey;
+use weft_openflow::ObserverMod;
 
 /// Packets and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,46 @@ pub struct Counts {
 /// Why a fast path does not take a translation over that it could carry out: there is no room at present.
 pub const CROWDED: &str = "no room in the fast path";
 
+/// What a fast path has seen for observers.
+#[derive(Clone, Debug)]
+pub enum Observed {
+    /// It has picked a packet.
+    Picked {
+        /// Who was shown it.
+        sight: Sight,
+        /// How often it was picked: its segments are packets of their own.
+        times: u32,
+        /// Bytes of the frame, of one segment if it has several.
+        length: u32,
+        /// Outermost tag as it came in, with the present bit; 0: none.
+        vlan_in: u16,
+        /// The frame's first bytes.
+        header: Vec<u8>,
+        /// When, in nanoseconds of the monotonic clock.
+        at: u64,
+    },
+    /// It has accounted for packets.
+    Accounted {
+        /// Who was shown them.
+        sight: Sight,
+        /// Their flow.
+        tuple: Tuple,
+        /// What there was of it.
+        traffic: Traffic,
+    },
+    /// What it has counted for an observer.
+    Passed {
+        /// The observer.
+        observer_id: u32,
+        /// Packets that could have been picked.
+        packets: u64,
+        /// Samples lost.
+        drops: u64,
+        /// Packets that are accounted for nowhere.
+        lost: u64,
+    },
+}
+
 /// Something that treats the packets of cached translations by itself. It knows nothing that the cache does not: what
 /// the cache forgets is taken from it at once, so whoever has changed a table and returned may say that it is so.
 pub trait FastPath: Send + std::fmt::Debug {
@@ -27,6 +69,14 @@ pub trait FastPath: Send + std::fmt::Debug {
     /// Whether it had to refuse something as [`CROWDED`] since it was last asked.
     fn take_crowded(&mut self) -> bool {
         false
+    }
+
+    /// Says how the observers are set that translations show packets to. No such translation is installed at the moment.
+    fn set_observers(&mut self, _observers: &[ObserverMod]) {}
+
+    /// What it has seen for observers since it was last asked: samples or, `all`, accounts and counters too.
+    fn take_observed(&mut self, _all: bool) -> Vec<Observed> {
+        Vec::new()
     }
 
     /// What it has treated since it was last asked (or since the translation was installed).

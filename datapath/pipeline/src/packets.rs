@@ -14,12 +14,19 @@ use weft_openflow::{Action, OfError};
 /// Bytes of an Ethernet header: what is shorter is no frame.
 const MIN_FRAME: usize = 14;
 
+/// Whether a translation is good for other packets, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Cached,
+    Forgotten,
+}
+
 impl Pipeline {
     /// Processes a packet received on a port.
     pub fn process(&mut self, packet: &mut Packet, in_port: u32, now: u64, sink: &mut impl Sink) {
         if let Some(key) = self.process_cached(packet, in_port, now, sink) {
             let outcome = self.translate(packet, &key, in_port, now);
-            self.carry_out(outcome, Some(&key), packet, in_port, now, sink);
+            self.carry_out(outcome, (&key, Keep::Cached), packet, in_port, now, sink);
         }
     }
 
@@ -57,6 +64,7 @@ impl Pipeline {
             ports,
             meters,
             spares,
+            observers,
             ..
         } = self;
         cache.at(now);
@@ -74,6 +82,9 @@ impl Pipeline {
             in_port,
             now,
             head: metered_head(translation, packet),
+            key: &key,
+            sights: &translation.sights,
+            observers: Some(observers),
         }
         .run(&translation.actions, packet, sink);
         None
@@ -95,7 +106,7 @@ impl Pipeline {
         }
         let key = extract(packet, in_port);
         let outcome = self.translate(packet, &key, in_port, now);
-        self.carry_out(outcome, None, packet, in_port, now, sink);
+        self.carry_out(outcome, (&key, Keep::Forgotten), packet, in_port, now, sink);
     }
 
     /// Carries out the actions of a packet-out (§7.3.7).
@@ -112,7 +123,7 @@ impl Pipeline {
         let key = extract(packet, in_port);
         let mut world = self.world(now);
         let outcome = Walk::new(&mut world, packet, &key, in_port, false).packet_out(actions);
-        self.carry_out(outcome, None, packet, in_port, now, sink);
+        self.carry_out(outcome, (&key, Keep::Forgotten), packet, in_port, now, sink);
         Ok(())
     }
 
@@ -138,6 +149,9 @@ impl Pipeline {
             in_port,
             now,
             head: None,
+            key: &key,
+            sights: &[],
+            observers: None,
         }
         .run(&outcome.translation.actions, &mut packet, &mut trace);
         if let Some((reason, _)) = ports.drops().iter().next() {
@@ -157,6 +171,7 @@ impl Pipeline {
             groups: &self.groups,
             ports: &self.ports,
             meters: &mut self.meters,
+            observers: &self.observers,
             now,
         }
     }
@@ -176,7 +191,7 @@ impl Pipeline {
     fn carry_out(
         &mut self,
         outcome: Outcome,
-        cache_as: Option<&FlowKey>,
+        (key, keep): (&FlowKey, Keep),
         packet: &mut Packet,
         in_port: u32,
         now: u64,
@@ -202,6 +217,7 @@ impl Pipeline {
             ports,
             meters,
             spares,
+            observers,
             ..
         } = self;
         Execution {
@@ -211,15 +227,16 @@ impl Pipeline {
             in_port,
             now,
             head: metered_head(&translation, packet),
+            key,
+            sights: &translation.sights,
+            observers: Some(observers),
         }
         .run(&translation.actions, packet, sink);
         for request in learned {
             // What cannot be learned (a full table, say) is not: the packet has gone its way already.
             let _ = self.flow_mod(Owner::Program, &request, now);
         }
-        if let Some(key) = cache_as
-            && translation.cacheable
-        {
+        if keep == Keep::Cached && translation.cacheable {
             let Pipeline {
                 cache,
                 tables,

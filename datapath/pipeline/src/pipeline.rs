@@ -8,6 +8,7 @@ use crate::execute::Spares;
 use crate::fields::Compiled;
 use crate::group::Groups;
 use crate::meter::Meters;
+use crate::observe::Observers;
 use crate::offload::FastPath;
 use crate::ports::{PortState, Ports};
 use crate::slab::FlowId;
@@ -40,6 +41,7 @@ pub struct Pipeline {
     pub(crate) transaction: Option<Transaction>,
     pub(crate) cache: Cache,
     pub(crate) spares: Spares,
+    pub(crate) observers: Observers,
 }
 
 /// Longest time between two calls of [`Pipeline::expire`] while any flow has a timeout.
@@ -64,6 +66,7 @@ impl Pipeline {
             transaction: None,
             cache: Cache::default(),
             spares: Spares::default(),
+            observers: Observers::default(),
         }
     }
 
@@ -310,7 +313,8 @@ impl Pipeline {
         if !self.tables.has_timeouts() {
             return None;
         }
-        self.update_counters(now);
+        self.cache.at(now);
+        self.credit();
         let (due, next) = self.tables.due(now);
         let ids: Vec<FlowId> = due.iter().map(|(id, _)| *id).collect();
         self.invalidate_users(&ids);
@@ -350,7 +354,9 @@ impl Pipeline {
     /// Lets something treat the packets of cached translations instead of us, or ends that.
     pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
         self.invalidate();
+        self.take_observed(true, 0);
         self.cache.set_fast_path(fast_path);
+        self.tell_observers();
     }
 
     /// Brings the counters of rules, tables, groups and drops up to date, those of the fast path included. What asks for
@@ -358,6 +364,7 @@ impl Pipeline {
     pub fn update_counters(&mut self, now: u64) {
         self.cache.at(now);
         self.credit();
+        self.take_observed(true, now);
     }
 
     /// Work of every second where there is a fast path: counters as by [`Pipeline::update_counters`], and no cached

@@ -231,6 +231,10 @@ pub(crate) fn text(action: &DpAction) -> String {
             port_no,
             queue_id: Some(queue),
         } => format!("output:{port_no},queue:{queue}"),
+        DpAction::Truncated {
+            port_no, max_len, ..
+        } => format!("output(port={port_no},max_len={max_len})"),
+        DpAction::Observe(number) => format!("observe:{number}"),
         DpAction::Controller(info) => {
             format!("controller(max_len={},{:?})", info.max_len, info.reason)
         }

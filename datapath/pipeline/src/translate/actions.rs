@@ -59,7 +59,7 @@ impl Walk<'_, '_> {
         Flow::On
     }
 
-    fn look_at_tags(&mut self) {
+    pub(super) fn look_at_tags(&mut self) {
         self.look_at(field::VLAN_TCI);
         self.look_at(field::VLAN_REST);
         self.look_at(field::ETH_TYPE);

@@ -22,6 +22,7 @@ use crate::drops::DropReason;
 use crate::edits::Edits;
 use crate::group::Groups;
 use crate::meter::{Meters, Verdict, raise_drop_precedence};
+use crate::observe::{Observers, Sight};
 use crate::ports::Ports;
 use crate::tables::{TABLES, Tables};
 use crate::trace::{Logged, Step};
@@ -46,6 +47,7 @@ pub(crate) struct World<'a> {
     pub groups: &'a Groups,
     pub ports: &'a Ports,
     pub meters: &'a mut Meters,
+    pub observers: &'a Observers,
     pub now: u64,
 }
 
@@ -93,6 +95,13 @@ pub(crate) struct Walk<'a, 'w> {
     cacheable: bool,
     tree: Tree,
     outputs: usize,
+    /// What observers are shown, the outputs apart.
+    sights: Vec<Sight>,
+    /// The first port that the packet goes to and its tag there; mirrors' ports do not count.
+    first_output: Option<(u32, u16)>,
+    ports: u16,
+    /// The packet at hand is a mirror's copy.
+    mirrored: bool,
     credits: Credits,
     learned: Vec<FlowMod>,
     drop: Option<DropReason>,
@@ -138,6 +147,10 @@ impl<'a, 'w> Walk<'a, 'w> {
             cacheable: true,
             tree: Tree::new(),
             outputs: 0,
+            sights: Vec::new(),
+            first_output: None,
+            ports: 0,
+            mirrored: false,
             credits: Credits::default(),
             learned: Vec::new(),
             drop: None,
@@ -208,8 +221,14 @@ impl<'a, 'w> Walk<'a, 'w> {
                 step: Step::Drop { reason },
             });
         }
+        let mut sights = self.sights;
+        let (out_port, vlan_out) = self.first_output.unwrap_or((port_no::ANY, 0));
+        for sight in &mut sights {
+            (sight.out_port, sight.vlan_out, sight.outputs) = (out_port, vlan_out, self.ports);
+        }
         let translation = Translation {
             actions: self.tree.flatten(),
+            sights: sights.into(),
             mask: self.mask,
             edited: self.edited,
             credits: self.credits,
@@ -269,11 +288,14 @@ impl<'a, 'w> Walk<'a, 'w> {
         }
         self.depth += 1;
         let outer = (self.table_id, self.cookie, self.miss);
+        let mirrored = self.mirrored;
+        self.mirrored |= self.world.config.mirror_table() == Some(table_id);
         let mut next = Some(table_id);
         while let Some(table_id) = next {
             next = self.one_table(table_id, in_port);
         }
         (self.table_id, self.cookie, self.miss) = outer;
+        self.mirrored = mirrored;
         self.depth -= 1;
     }
 

@@ -108,6 +108,32 @@ impl Walk<'_, '_> {
                     self.load(field, *offset, *n_bits, value);
                 }
             }
+            NxAction::OutputTrunc { port, max_len } => {
+                self.output_cut(port_from_16(*port), *max_len);
+            }
+            NxAction::Sample {
+                probability,
+                collector_set_id,
+                obs_domain_id,
+                obs_point_id,
+            }
+            | NxAction::Sample2 {
+                probability,
+                collector_set_id,
+                obs_domain_id,
+                obs_point_id,
+                ..
+            }
+            | NxAction::Sample3 {
+                probability,
+                collector_set_id,
+                obs_domain_id,
+                obs_point_id,
+                ..
+            } => {
+                let ids = (*obs_domain_id, *obs_point_id);
+                self.observe(*collector_set_id, *probability, ids);
+            }
             NxAction::Exit => self.exited = true,
             NxAction::DecTtl | NxAction::DecTtlCntIds { .. } => {
                 return self.decrement(field::IP_TTL, HeaderOp::DecIpTtl);

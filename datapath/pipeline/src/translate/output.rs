@@ -1,12 +1,15 @@
 //! Where the packet leaves: ports, reserved and real, and the controller.
 
 use super::{Flow, Walk};
-use crate::datapath::{DpAction, PacketIn};
+use crate::datapath::{DpAction, HeaderOp, PacketIn};
 use crate::drops::DropReason;
+use crate::observe::Sight;
 use crate::trace::Step;
 use weft_frame::field;
 use weft_openflow::{PacketInReason, port_config, port_no};
 
+/// Most times that one packet is shown to observers.
+const MAX_SIGHTS: usize = 256;
 /// Most copies of one packet.
 const MAX_OUTPUTS: usize = 65_536;
 
@@ -45,6 +48,11 @@ impl Walk<'_, '_> {
 
     /// Sends the packet as it is now out of a port that may be missing or blocked.
     fn send(&mut self, port_no: u32) {
+        self.send_cut(port_no, None);
+    }
+
+    /// The same, of at most `max_len` bytes of it.
+    fn send_cut(&mut self, port_no: u32, max_len: Option<u32>) {
         if let Some(reason) = self.world.ports.output_blocked(port_no) {
             self.log(|| Step::Blocked { port_no, reason });
             self.note(reason);
@@ -56,12 +64,64 @@ impl Walk<'_, '_> {
         }
         self.log(|| Step::Output { port_no });
         let queue_id = self.state.queue;
-        self.tree.add(
-            self.state.edits.ops(),
-            DpAction::Output { port_no, queue_id },
-        );
+        let leaf = match max_len {
+            None => DpAction::Output { port_no, queue_id },
+            Some(max_len) => DpAction::Truncated {
+                port_no,
+                queue_id,
+                max_len,
+            },
+        };
+        self.tree.add(self.state.edits.ops(), leaf);
         self.state.edits.commit();
         self.outputs += 1;
+        if !self.mirrored {
+            let tag = self.state.key.get64(field::VLAN_TCI) as u16;
+            self.first_output.get_or_insert((port_no, tag));
+            self.ports = self.ports.saturating_add(1);
+        }
+    }
+
+    /// Sends at most so many bytes of the packet to a port (Nicira's output with `max_len`).
+    pub(super) fn output_cut(&mut self, port: u32, max_len: u32) {
+        match port {
+            port_no::IN_PORT => self.send_cut(self.in_port, Some(max_len)),
+            port if self.is_in_port(port) => self.note(DropReason::InPort),
+            port => self.send_cut(port, Some(max_len)),
+        }
+    }
+
+    /// Shows the packet to an observer (Nicira's `sample`).
+    ///
+    /// Observers see packets as they came in, so they are shown before anything is done, unless a meter stands before that.
+    pub(super) fn observe(&mut self, observer_id: u32, probability: u16, ids: (u32, u32)) {
+        let number = self.sights.len();
+        if !self.world.observers.has(observer_id) || number >= MAX_SIGHTS {
+            return;
+        }
+        self.look_at_tags();
+        self.sights.push(Sight {
+            observer_id,
+            probability,
+            domain_id: ids.0,
+            point_id: ids.1,
+            in_port: self.in_port,
+            vlan: self.state.key.get64(field::VLAN_TCI) as u16,
+            vlan_out: 0,
+            out_port: port_no::ANY,
+            outputs: 0,
+        });
+        let metered = self
+            .state
+            .edits
+            .ops()
+            .iter()
+            .any(|op| matches!(op, HeaderOp::Meter { .. }));
+        let before: &[HeaderOp] = if metered { self.state.edits.ops() } else { &[] };
+        self.tree.add(before, DpAction::Observe(number as u16));
+        if metered {
+            self.state.edits.commit();
+        }
     }
 
     /// Sends the packet as it is now to the controller.

@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use rustix::net::{SendFlags, send};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use weft_agent::{Agent, ConnId, Host, Nanos, PortCounters, PortQueue};
 use weft_frame::Packet;
 use weft_netdev::Rtnl;
@@ -285,6 +286,21 @@ impl Host for BridgeIo {
         if let Some(log) = &mut self.log {
             log.append(changes, more, now);
         }
+    }
+
+    fn unix_ms(&self, now: Nanos) -> u64 {
+        let (unix, monotonic) = (
+            clock_gettime(ClockId::Realtime),
+            clock_gettime(ClockId::Monotonic),
+        );
+        let ms = |time: Timespec| time.tv_sec * 1000 + time.tv_nsec as i64 / 1_000_000;
+        (now / 1_000_000).saturating_add_signed(ms(unix) - ms(monotonic))
+    }
+
+    fn has_room(&self, conn: ConnId) -> bool {
+        self.outboxes
+            .get(&conn)
+            .is_some_and(|outbox| outbox.has_room())
     }
 
     fn disconnect(&mut self, conn: ConnId) {

@@ -35,6 +35,8 @@ pub struct Fast {
     pub path: FastPath,
     /// Where frames come from that it leaves to us.
     pub punt: PuntDevice,
+    /// Readable when the kernel has sampled packets.
+    pub samples: OwnedFd,
     /// Devices that have got the program.
     linked: Receiver<Linked>,
     next_tick: Instant,
@@ -128,16 +130,18 @@ impl Fast {
             let started = loaded.and_then(|(mut kernel, mut linker)| {
                 linker.probe(punt.name())?;
                 kernel.set_queues(priority_of);
+                let samples = kernel.samples()?;
                 let (tasks, linked) = linking::start(linker, wake)?;
-                Ok((kernel, tasks, linked))
+                Ok((kernel, samples, tasks, linked))
             });
             match started {
-                Ok((kernel, tasks, linked)) => Ok(Fast {
+                Ok((kernel, samples, tasks, linked)) => Ok(Fast {
                     path: FastPath {
                         kernel: Arc::new(Mutex::new(kernel)),
                         tasks,
                     },
                     punt,
+                    samples,
                     linked,
                     next_tick: Instant::now() + INTERVAL,
                     punts_dropped: 0,
@@ -440,6 +444,13 @@ impl Switch {
                 kernel.drained(&fast.marks);
                 return;
             }
+        }
+    }
+
+    /// Takes what the kernel has sampled to the observers.
+    pub(super) fn take_samples(&mut self, now: u64) {
+        for bridge in self.bridges.iter_mut().flatten() {
+            bridge.agent.take_samples(now, &mut bridge.io);
         }
     }
 

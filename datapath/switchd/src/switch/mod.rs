@@ -45,6 +45,8 @@ const QUEUE: u64 = 0;
 const LINKS: u64 = 1;
 /// Token of the punt device.
 const PUNT: u64 = 2;
+/// Token of the fast path's samples.
+const SAMPLES: u64 = 3;
 /// Tokens of ports: bridge and slot, from here on.
 const PORTS: u64 = 1 << 16;
 /// Tokens of connections have this bit, and their number.
@@ -124,6 +126,12 @@ impl Switch {
                 epoll::EventData::new_u64(PUNT),
                 epoll::EventFlags::IN,
             )?;
+            epoll::add(
+                &epoll,
+                &fast.samples,
+                epoll::EventData::new_u64(SAMPLES),
+                epoll::EventFlags::IN,
+            )?;
         }
         Ok(Switch {
             queue,
@@ -180,6 +188,7 @@ impl Switch {
                         self.receive_punted(now);
                     }
                     token if token & CONNECTIONS != 0 => requests.push(ConnId(token ^ CONNECTIONS)),
+                    SAMPLES => self.take_samples(now),
                     token => {
                         frames = true;
                         self.receive(token - PORTS, now);
@@ -584,6 +593,7 @@ fn is_change(message: &Message) -> bool {
             | Body::TableMod(_)
             | Body::SetConfig(_)
             | Body::BundleControl(_)
+            | Body::Weft(_)
     )
 }
 

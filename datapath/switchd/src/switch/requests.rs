@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weft_agent::BridgeConfig;
+use weft_openflow::port_no;
 
 use super::Switch;
 use super::bridge::Bridge;
@@ -150,6 +151,10 @@ impl Switch {
         self.conns.retain(|_, owner| *owner != index);
         self.names.retain(|_, (owner, _)| *owner != index);
         self.devices.retain(|_, (owner, _)| *owner != index);
+        let now = self.now();
+        bridge
+            .agent
+            .flush_observers(port_no::ANY, now, &mut bridge.io);
         for outbox in bridge.io.outboxes.values() {
             outbox.finish();
         }

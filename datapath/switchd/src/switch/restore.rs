@@ -1,5 +1,7 @@
 //! Bridges that come back as their users had left them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use weft_agent::{Agent, Nanos};
 use weft_openflow::{Body, PortMod, port_config};
 
@@ -22,7 +24,7 @@ impl Switch {
                 None
             }
         });
-        restored.unwrap_or_else(|| {
+        let mut bridge = restored.unwrap_or_else(|| {
             let mut io = BridgeIo::default();
             io.log = Some(FlowLog::create(&path, settings(spec), now));
             let agent = Agent::new(agent_config(spec), now);
@@ -31,7 +33,11 @@ impl Switch {
                 agent,
                 io,
             }
-        })
+        });
+        bridge
+            .agent
+            .seed(RandomState::new().build_hasher().finish());
+        bridge
     }
 
     /// Writes down what has changed in this round, and does a piece of rewriting where it is due.

@@ -13,9 +13,10 @@ mod rules;
 use lab::{Lab, Left, Sent};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rules::{Change, Choice, Rule};
-use weft_openflow::group_no;
-use weft_pipeline::{FlowCursor, FlowFilter, Pipeline};
+use rules::{Change, Choice, OBSERVERS, Rule};
+use std::collections::BTreeMap;
+use weft_openflow::{ObserverCommand, ObserverKind, ObserverMod, WeftMessage, group_no, port_no};
+use weft_pipeline::{FlowCursor, FlowFilter, Owner, Pipeline};
 
 /// Rule sets in an ordinary run.
 const CASES: u32 = 40;
@@ -48,6 +49,65 @@ fn counters(bridge: &mut Pipeline) -> impl PartialEq + std::fmt::Debug {
     (flows, groups, bridge.table_stats(), *bridge.drops())
 }
 
+/// Sets the observers that rules name.
+fn observe(bridge: &mut Pipeline) {
+    for (observer_id, kind) in OBSERVERS
+        .into_iter()
+        .zip([ObserverKind::Sample, ObserverKind::Account])
+    {
+        let request = ObserverMod {
+            command: ObserverCommand::Set,
+            kind,
+            observer_id,
+            interval: 1,
+            header_bytes: 64,
+            active_timeout_ms: 0,
+            idle_timeout_ms: 0,
+            max_flows: 0,
+            max_records_per_second: 0,
+        };
+        bridge.observer_mod(Owner::Program, &request, 0).unwrap();
+    }
+}
+
+/// All that observers have seen since the last call, in an order of its own.
+fn observed(bridge: &mut Pipeline) -> impl PartialEq + std::fmt::Debug {
+    let mut samples = Vec::new();
+    let mut flows: BTreeMap<_, (u64, u64, u16)> = BTreeMap::new();
+    for id in OBSERVERS {
+        let reports = bridge.observer_flush(Owner::Program, id, port_no::ANY, 0);
+        for report in reports.unwrap() {
+            match report {
+                WeftMessage::Samples(report) => {
+                    for s in report.entries {
+                        let tags = (s.vlan_in, s.vlan, s.vlan_out);
+                        let ports = (s.in_port, s.out_port, s.outputs);
+                        samples.push((s.header, ports, tags, s.domain_id));
+                    }
+                }
+                WeftMessage::FlowRecords(report) => {
+                    for r in report.entries {
+                        let tuple = (r.source, r.destination, r.source_port, r.destination_port);
+                        let place = (r.in_port, r.vlan, r.domain_id);
+                        let key = (tuple, r.eth_type, r.protocol, r.tos, place);
+                        let sum = flows.entry(key).or_default();
+                        (sum.0, sum.1) = (sum.0 + r.packets, sum.1 + r.octets);
+                        sum.2 |= r.tcp_flags;
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    samples.sort();
+    let totals: Vec<_> = OBSERVERS
+        .into_iter()
+        .flat_map(|id| bridge.observer_stats(id, 0))
+        .map(|stats| (stats.packets, stats.octets, stats.lost))
+        .collect();
+    (samples, flows, totals)
+}
+
 fn sorted(mut left: Left) -> Left {
     left.retain(|_, frames| !frames.is_empty());
     // A port's copies of one frame have no order among themselves that anybody was promised.
@@ -71,6 +131,7 @@ fn check(lab: &mut Lab, (rules, stages): &Case) -> Result<(), TestCaseError> {
     fast.set_fast_path(Some(lab.path()));
     for bridge in [&mut plain, &mut fast] {
         rules::prepare(bridge);
+        observe(bridge);
         rules.iter().for_each(|rule| rule.add(bridge));
     }
     for (change, choices) in stages {
@@ -95,6 +156,7 @@ fn check(lab: &mut Lab, (rules, stages): &Case) -> Result<(), TestCaseError> {
             }
         }
         prop_assert_eq!(counters(&mut fast), counters(&mut plain));
+        prop_assert_eq!(observed(&mut fast), observed(&mut plain));
     }
     fast.set_fast_path(None);
     Ok(())

@@ -130,10 +130,19 @@ fn action(choice: u8, value: u8) -> Action {
         29 => set(OxmField::Ipv6Flabel, v),
         30 => set(OxmField::Ipv6Src, 0x2001_0db8 + u128::from(v)),
         31 => set(OxmField::ArpSpa, v),
+        33..36 => Action::Nicira(NxAction::Sample {
+            probability: u16::MAX,
+            collector_set_id: OBSERVERS[usize::from(v & 1)],
+            obs_domain_id: v.into(),
+            obs_point_id: 0,
+        }),
         _ => Action::output(port_no::CONTROLLER),
     }
 }
-const ACTIONS: u8 = 33;
+const ACTIONS: u8 = 36;
+
+/// One that samples all it is shown, and one that accounts for it.
+pub const OBSERVERS: [u32; 2] = [1, 2];
 
 fn pairs(kinds: u8, most: usize) -> impl Strategy<Value = Vec<(u8, u8)>> {
     prop::collection::vec((0..kinds, any::<u8>()), 0..most)
