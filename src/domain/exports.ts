@@ -101,7 +101,7 @@ export const MAX_FLOWS = 131_072;
 /** Flows of the live view, and how often it hears of them. */
 const LIVE = { maxFlows: 16_384, everyMs: 1_000 } as const;
 /** Samples and records that a switch may send in a second: what JavaScript keeps up with. */
-const MAX_SAMPLES_PER_S = 5_000;
+const MAX_SAMPLES_PER_S = 20_000;
 const MAX_RECORDS_PER_S = 50_000;
 
 const everyId = (given: SampleSet, i: number, all: readonly SampleSet[]): boolean =>

@@ -34,13 +34,7 @@ export interface CountedInterface {
 export function counterSample(each: CountedInterface, datapathId: string): CounterSample | null {
   const { info, counted, port } = each;
   if (info.ifindex === null) return null;
-  const records: DataRecord[] = [
-    genericInterface(each, info.ifindex),
-    ethernetInterface(each.device),
-    ...(each.lacp === null ? [] : [lagPort(each.lacp, each.aggregationIfIndex)]),
-    counters.openFlowPort({ datapathId: BigInt(`0x${datapathId}`), portNo: info.ofport }),
-    counters.portName(info.name),
-  ];
+  const records: DataRecord[] = [genericInterface(each, info.ifindex), ethernetInterface(each.device)];
   // All that an access port carries is its VLAN's; on trunks nobody counts by VLAN.
   if (port.vlanMode === 'access' && port.tag !== null && port.interfaces.length === 1)
     records.push(
@@ -53,6 +47,12 @@ export function counterSample(each: CountedInterface, datapathId: string): Count
         discards: dropsOf(counted) % U32,
       }),
     );
+  if (each.lacp !== null) records.push(lagPort(each.lacp, each.aggregationIfIndex));
+  // Last, as Wireshark 4.0 loses its way behind structures that it does not know.
+  records.push(
+    counters.openFlowPort({ datapathId: BigInt(`0x${datapathId}`), portNo: info.ofport }),
+    counters.portName(info.name),
+  );
   return { ifIndex: info.ifindex, records };
 }
 

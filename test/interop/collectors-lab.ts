@@ -156,10 +156,12 @@ export class Sniffer {
     await ended;
   }
 
-  /** Lines that complain, but for what tshark says of sampled conversations themselves ("Chat"). */
+  /** Lines that complain, but for what tshark says of sampled conversations themselves (Chat, Note, and sequences). */
   async faults(decodes: readonly string[]): Promise<string[]> {
     const as = decodes.flatMap((each) => ['-d', each]);
     const output = await sh('tshark', '-r', this.file, '-V', ...as);
-    return output.split('\n').filter((line) => /Malformed|Expert Info \((?!Chat)/.test(line));
+    return output
+      .split('\n')
+      .filter((line) => /Malformed|Expert Info \((?!Chat|Note|\w+\/Sequence)/.test(line));
   }
 }
