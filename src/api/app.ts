@@ -11,6 +11,7 @@ import { ProblemError, answerUnparsable, sendProblem, toProblem } from './proble
 import { bridgeRoutes } from './routes/bridges.js';
 import { configRoutes } from './routes/config.js';
 import { exportRoutes } from './routes/exports.js';
+import { fastPathRoutes } from './routes/fastpath.js';
 import { fdbRoutes } from './routes/fdb.js';
 import { flowRoutes } from './routes/flows.js';
 import { groupRoutes } from './routes/groups.js';
@@ -97,6 +98,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     warningRoutes(app, options);
     statisticsRoutes(app, options);
     dropRoutes(app, options);
+    fastPathRoutes(app, options);
     eventRoutes(app, options);
     traceRoutes(app, options);
     readyRoutes(app, options);

@@ -189,6 +189,14 @@ export const TraceView = Type.Object({
     fields: Type.Array(Type.String(), { description: 'Those bits, as fields' }),
     cacheable: Type.Boolean({ description: 'The next frame that agrees on those bits takes the fast way' }),
   }),
+  fastPath: Type.Object(
+    {
+      offloaded: Type.Boolean(),
+      reason: orNull(Type.String({ description: 'A word for why not', examples: ['packet-in'] })),
+      sentence: orNull(Type.String({ description: 'Why not, for people' })),
+    },
+    { description: 'Whether the kernel forwards frames like it, once the first has passed' },
+  ),
   verdict: Type.String({ description: 'The outcome in one sentence' }),
 });
 export type TraceView = Static<typeof TraceView>;

@@ -240,6 +240,30 @@ function declareObserving(program: Command): void {
     load: async () => (await import('./commands/drops.js')).drops,
     examples: ['weft drops br0', 'weft drops -w'],
   });
+  const fastPath = group(program, 'fastpath', 'what the kernel forwards by itself: show, flows, stats');
+  const loadFastPath = () => import('./commands/fastpath.js');
+  leaf(fastPath, 'show [bridge]', {
+    about: 'whether the kernel forwards known flows, how many, and why not the others',
+    isDefault: true,
+    load: async () => (await loadFastPath()).show,
+    examples: ['weft fastpath'],
+  });
+  leaf(fastPath, 'flows [bridge]', {
+    about: 'megaflows, the most used first: what their frames agree on, what is done with them, and by whom',
+    options: [
+      byPort,
+      flag('--offloaded <yes|no>', 'only those that the kernel has, or has not').choices(['yes', 'no']),
+      flag('--reason <word>', 'only those that the kernel has not for this reason'),
+      flag('-n, --lines <n>', 'at most so many of each bridge').default('100'),
+    ],
+    load: async () => (await loadFastPath()).flows,
+    examples: ['weft fastpath flows br0', 'weft fastpath flows br0 --offloaded no'],
+  });
+  leaf(fastPath, 'stats [bridge]', {
+    about: 'hits in the kernel and in user space, misses, and frames on the way between, with rates',
+    load: async () => (await loadFastPath()).stats,
+    examples: ['weft fastpath stats', 'weft fastpath stats -w'],
+  });
   leaf(program, 'top [bridge]', {
     about: 'the busiest ports first, or flows or addresses; on a terminal again and again',
     options: [

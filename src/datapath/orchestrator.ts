@@ -350,7 +350,10 @@ export class Orchestrator {
     this.#version = version;
     this.#audited = true;
     this.options.onConnected?.(version);
-    this.options.log.info({ datapathPid: version.pid, version: version.version }, 'connected to weft-datapath');
+    const { pid: datapathPid, forwarding, whyUserSpace } = version;
+    const about = { datapathPid, version: version.version, forwarding };
+    const path = whyUserSpace ? { ...about, whyUserSpace } : about;
+    this.options.log.info(path, 'connected to weft-datapath');
   }
 
   async #removePorts({ params, ports }: DesiredBridge): Promise<void> {

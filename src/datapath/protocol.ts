@@ -119,6 +119,8 @@ export interface DatapathTrace {
   readonly maskBits: number;
   readonly drop: string | null;
   readonly cacheable: boolean;
+  /** A word for why the kernel would not forward frames like it; null: it would. */
+  readonly whyNot: string | null;
   readonly outputs: readonly { readonly portNo: number; readonly queueId: number | null; readonly frame: string }[];
   readonly packetIns: readonly {
     readonly reason: string;
@@ -129,9 +131,11 @@ export interface DatapathTrace {
   }[];
 }
 
-/** A translation that the datapath keeps: what its packets agree on, and what is done with them. */
+/** A translation that the datapath keeps (a megaflow): what its packets agree on, and what is done with them. */
 export interface CachedFlow {
+  /** `field=value` or `field=value/mask` in hexadecimal, by OXM's names. */
   readonly match: readonly string[];
+  /** In the words of ovs-actions(7), ports as numbers. */
   readonly actions: readonly string[];
   /** Why they are dropped. */
   readonly drop: string | null;
@@ -139,19 +143,50 @@ export interface CachedFlow {
   readonly bytes: number;
   readonly usedMsAgo: number | null;
   readonly inKernel: boolean;
+  /** A word for why the kernel has it not. */
   readonly whyNot: string | null;
+}
+
+/** The cache of a bridge's translations. Of frames, those hit or missed it since the bridge was made. */
+export interface BridgeCache {
+  readonly name: string;
+  readonly flows: number;
+  readonly kernelFlows: number;
+  readonly masks: number;
+  /** In user space. */
+  readonly hits: number;
+  readonly kernelHits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  /** Flows that are not in the kernel, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** Frames that the kernel has sent to user space, by port; of ports that it has. */
+  readonly punts: readonly {
+    readonly port: string;
+    readonly ofport: number;
+    readonly sent: number;
+    /** Lost, as too many were on their way. */
+    readonly dropped: number;
+    readonly waiting: number;
+  }[];
 }
 
 export interface FastPathInfo {
   readonly active: boolean;
-  readonly bridges: readonly {
-    readonly name: string;
-    readonly flows: number;
-    readonly kernelFlows: number;
-    readonly hits: number;
-    readonly kernelHits: number;
-    readonly misses: number;
-  }[];
+  /** Why it is not. */
+  readonly whyNot: string | null;
+  readonly bridges: readonly BridgeCache[];
+  /** What follows is there while it is active: of all bridges together. */
+  readonly flows?: number;
+  readonly masks?: number;
+  readonly limits?: { readonly flows: number; readonly masks: number };
+  readonly ports?: number;
+  /** What the program has counted, by name. */
+  readonly statistics?: Readonly<Record<string, number>>;
+  /** How often a translation was not taken over, by reason. */
+  readonly refused?: Readonly<Record<string, number>>;
+  /** Frames lost between kernel and user space. */
+  readonly puntsLost?: number;
 }
 
 export interface VersionInfo {
@@ -162,6 +197,8 @@ export interface VersionInfo {
   readonly startedAtMs: number;
   /** Who forwards known flows. */
   readonly forwarding: 'kernel' | 'user-space';
+  /** Why it is not the kernel. */
+  readonly whyUserSpace?: string | null;
 }
 
 export interface PortChanged {
@@ -185,9 +222,13 @@ export interface Methods {
   drops: { params: { bridge: string }; result: Record<string, number> };
   'drops.last': { params: { bridge: string }; result: DroppedFrame[] };
   trace: { params: { bridge: string; inPort: number; frame: string }; result: DatapathTrace };
-  'fastpath.show': { params: Record<string, never>; result: FastPathInfo };
-  /** Those used most, first. */
-  'fastpath.flows': { params: { bridge: string; limit?: number }; result: CachedFlow[] };
+  /** Of one bridge, or of all. */
+  'fastpath.show': { params: { bridge?: string }; result: FastPathInfo };
+  /** Those used most, first; all that is given has to fit. */
+  'fastpath.flows': {
+    params: { bridge: string; limit?: number; inPort?: number; inKernel?: boolean; whyNot?: string };
+    result: CachedFlow[];
+  };
   'events.subscribe': { params: Record<string, never>; result: object };
   /** Stands for these programs: holds the pid files by which their tools find them. */
   'pidfile.hold': { params: { programs: readonly string[] }; result: { pid: number } };

@@ -6,3 +6,4 @@ export * from './mac-address.js';
 export * from './network.js';
 export * from './vlan-set.js';
 export * from './drop-reasons.js';
+export * from './offload-reasons.js';

@@ -10,7 +10,7 @@ export function shownOfport(ofport: number): number {
 }
 
 export interface Asks {
-  ask<M extends 'port.stats' | 'drops'>(
+  ask<M extends 'port.stats' | 'drops' | 'fastpath.show'>(
     method: M,
     params: Methods[M]['params'],
   ): Promise<Methods[M]['result']>;
@@ -18,12 +18,14 @@ export interface Asks {
 
 /** @throws Error while the datapath does not answer */
 export async function readCounters(datapath: Asks, bridge: string): Promise<Omit<Sample, 'atMs'>> {
-  const [ports, drops] = await Promise.all([
+  const [ports, drops, fastPath] = await Promise.all([
     datapath.ask('port.stats', { bridge }),
     datapath.ask('drops', { bridge }),
+    datapath.ask('fastpath.show', { bridge }),
   ]);
   return {
     ports: new Map(ports.map((port) => [port.name, { ...port, ofport: shownOfport(port.ofport) }])),
     drops,
+    fastPath,
   };
 }

@@ -1,7 +1,7 @@
 /** Metrics for Prometheus: what is known at the time of the scrape, under a bounded number of labels. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { PortCounters } from '../datapath/protocol.js';
+import type { BridgeCache, PortCounters } from '../datapath/protocol.js';
 import type { SwitchStatus } from '../switches/driver.js';
 import type { CollectorStatus, ExportStatus } from '../exporting/index.js';
 import type { Sample } from './sampler.js';
@@ -41,6 +41,7 @@ export class Metrics {
     this.#state();
     this.#ports();
     this.#exports();
+    this.#fastPath();
   }
 
   readonly contentType = this.#registry.contentType;
@@ -237,6 +238,80 @@ export class Metrics {
           set(count as number, { bridge, protocol, what });
       }),
     );
+  }
+
+  #fastPath(): void {
+    const ofCaches = (read: (cache: BridgeCache, bridge: string) => void) => {
+      for (const { name, sample } of this.#bridges)
+        for (const cache of sample?.fastPath.bridges ?? []) if (cache.name === name) read(cache, name);
+    };
+    const ofKernel = () => this.#bridges.find(({ sample }) => sample)?.sample?.fastPath;
+    this.#gauge('weft_fastpath_active', 'Whether the kernel forwards known flows.', [], (set) => {
+      const info = ofKernel();
+      if (info) set(Number(info.active));
+    });
+    this.#gauge('weft_fastpath_masks', 'Masks that the kernel tries.', [], (set) => {
+      const masks = ofKernel()?.masks;
+      if (masks !== undefined) set(masks);
+    });
+    this.#counter(
+      'weft_fastpath_events_total',
+      'What the program in the kernel counted, in frames: misses, deep, punt_drops, too_long, errors; punts_lost.',
+      ['event'],
+      (set) => {
+        const { statistics = {}, puntsLost } = ofKernel() ?? {};
+        for (const [event, count] of Object.entries(statistics)) set(count, { event });
+        if (puntsLost !== undefined) set(puntsLost, { event: 'punts_lost' });
+      },
+    );
+    const by = ['bridge', 'by'];
+    this.#gauge('weft_megaflows', 'Megaflows, by who forwards their frames.', by, (set) =>
+      ofCaches(({ flows, kernelFlows }, bridge) => {
+        set(kernelFlows, { bridge, by: 'kernel' });
+        set(flows - kernelFlows, { bridge, by: 'user-space' });
+      }),
+    );
+    this.#counter('weft_megaflow_hits_total', 'Frames that found a megaflow, by where.', by, (set) =>
+      ofCaches(({ hits, kernelHits }, bridge) => {
+        set(kernelHits, { bridge, by: 'kernel' });
+        set(hits, { bridge, by: 'user-space' });
+      }),
+    );
+    this.#counter('weft_megaflow_misses_total', 'Frames walked through the tables.', ['bridge'], (set) =>
+      ofCaches(({ misses }, bridge) => set(misses, { bridge })),
+    );
+    this.#counter(
+      'weft_megaflow_evictions_total',
+      'Megaflows that made room for others.',
+      ['bridge'],
+      (set) => ofCaches(({ evictions }, bridge) => set(evictions, { bridge })),
+    );
+    this.#gauge(
+      'weft_megaflows_not_offloaded',
+      'Megaflows that the kernel has not, by reason.',
+      ['bridge', 'reason'],
+      (set) =>
+        ofCaches(({ refused }, bridge) => {
+          for (const [reason, count] of Object.entries(refused)) set(count, { bridge, reason });
+        }),
+    );
+    const punts = [
+      ['sent', 'punts', 'Frames that the kernel handed to user space'],
+      ['dropped', 'punt_drops', 'Frames lost on the way to user space, as too many of the port were on it'],
+    ] as const;
+    for (const [read, name, help] of punts) {
+      this.#counter(`weft_port_${name}_total`, `${help}, by port.`, ['bridge', 'port'], (set) => {
+        let left = MAX_PORTS;
+        ofCaches((cache, bridge) => {
+          let others: number | null = null;
+          for (const each of cache.punts) {
+            if (left-- > 0) set(each[read], { bridge, port: each.port });
+            else others = (others ?? 0) + each[read];
+          }
+          if (others !== null) set(others, { bridge, port: OTHERS });
+        });
+      });
+    }
   }
 
   get #bridges() {

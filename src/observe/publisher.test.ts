@@ -55,7 +55,12 @@ it('writes statistics and controllers, wakes no reader and leaves the journal as
     };
     const round = async (atMs: number, packets: number) => {
       nowMs = atMs;
-      window.add({ atMs, ports: new Map([['br0', counters(packets)]]), drops: {} });
+      window.add({
+        atMs,
+        ports: new Map([['br0', counters(packets)]]),
+        drops: {},
+        fastPath: { active: false, whyNot: null, bridges: [] },
+      });
       await publisher.roundEnded();
       return column('Interface', 'statistics')?.get('rx_packets');
     };

@@ -2,7 +2,7 @@
  * Rates from counters: samples of a bridge's counters are kept for a window, and a rate is the difference between the
  * newest and the oldest of them. Pure but for {@link Sampler}, which has the timer.
  */
-import type { PortCounters } from '../datapath/protocol.js';
+import type { FastPathInfo, PortCounters } from '../datapath/protocol.js';
 
 export interface Sample {
   /** Milliseconds of a clock that never steps back. */
@@ -11,6 +11,8 @@ export interface Sample {
   readonly ports: ReadonlyMap<string, PortCounters>;
   /** Of the bridge, by reason. */
   readonly drops: Readonly<Record<string, number>>;
+  /** The bridge's cache of translations, and the fast path of all. */
+  readonly fastPath: FastPathInfo;
 }
 
 /** The samples of one bridge. */

@@ -16,6 +16,7 @@ import type { PortNames } from 'node-openflow';
 import type { DatapathStep, DatapathTrace } from '../datapath/protocol.js';
 import type { FlowDump, FlowOwner } from '../switches/driver.js';
 import { shownOfport } from './counters.js';
+import { explainOffload } from '../domain/index.js';
 import { dropText } from './drop-reasons.js';
 import { matchOfFrame } from './frame.js';
 
@@ -85,6 +86,12 @@ export interface ExplainedTrace {
   }[];
   readonly drop: { reason: string; sentence: string; remedy: string } | null;
   readonly cost: { tables: number; masks: number; bits: number; fields: string[]; cacheable: boolean };
+  /** Whether the kernel forwards frames like it, once the first has passed; why it does not. */
+  readonly fastPath: {
+    readonly offloaded: boolean;
+    readonly reason: string | null;
+    readonly sentence: string | null;
+  };
   readonly verdict: string;
 }
 
@@ -133,6 +140,11 @@ export function explainTrace(
       bits: trace.maskBits,
       fields: [...trace.mask],
       cacheable: trace.cacheable,
+    },
+    fastPath: {
+      offloaded: trace.whyNot === null,
+      reason: trace.whyNot,
+      sentence: trace.whyNot === null ? null : explainOffload(trace.whyNot).meaning,
     },
     verdict: verdictOf(outputs, packetIns, drop),
   };
@@ -275,7 +287,14 @@ export function traceText(trace: ExplainedTrace): string {
   const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
   lines.push(
     `cost: ${plural(cost.tables, 'table')}, ${plural(cost.masks, 'mask')}, ${plural(cost.bits, 'bit')} looked at; ` +
-      (cost.cacheable ? 'frames like it take the fast way' : 'each such frame is walked through the tables'),
+      (cost.cacheable ? 'what is found out is kept' : 'each such frame is walked through the tables'),
+    `frames like it: ${pathText(trace.fastPath)}`,
   );
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Who forwards frames like it. */
+export function pathText({ offloaded, reason, sentence }: ExplainedTrace['fastPath']): string {
+  if (offloaded) return 'forwarded by the kernel';
+  return `forwarded in user space (${reason ?? 'unknown'}): ${sentence ?? ''}`;
 }

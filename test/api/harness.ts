@@ -61,7 +61,9 @@ export class FakeSwitches implements Switches {
     return { connected: this.connected, version: null, lastError: null };
   }
   /** What the datapath answers, by method. */
-  readonly answers: { [M in Question]?: Methods[M]['result'] } = {};
+  readonly answers: { [M in Question]?: Methods[M]['result'] } = {
+    'fastpath.show': { active: false, whyNot: 'built without clang', bridges: [] },
+  };
 
   async ask<M extends Question>(method: M): Promise<Methods[M]['result']> {
     const answer = this.connected ? this.answers[method] : undefined;

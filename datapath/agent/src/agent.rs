@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use weft_frame::Packet;
 use weft_openflow::{DecodeError, Message, Port, PortReason, TableFeatures, Text, table_no};
 use weft_pipeline::{
-    CacheStats, CachedFlow, Config, DropCounters, DropReason, Dropped, FastPath, Owner, Pipeline,
-    PortState, Trace,
+    CacheStats, CachedFlow, CachedFlowQuery, Config, DropCounters, DropReason, Dropped, FastPath,
+    Owner, Pipeline, PortState, Trace,
 };
 
 use crate::bundle::Bundles;
@@ -403,12 +403,19 @@ impl Agent {
         self.pipeline.forget_translations_from(in_port);
     }
 
-    /// The cached flows, and the cache's counters.
-    pub fn cached_flows(&self) -> (Vec<CachedFlow>, CacheStats) {
-        (
-            self.pipeline.cached_flows().collect(),
-            self.pipeline.cache_stats(),
-        )
+    /// Cached flows, those used most first.
+    pub fn cached_flows(&self, query: &CachedFlowQuery) -> Vec<CachedFlow> {
+        self.pipeline.cached_flows(query)
+    }
+
+    /// The cache's counters.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.pipeline.cache_stats()
+    }
+
+    /// How many cached flows the fast path has not, by reason.
+    pub fn refused_flows(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.pipeline.refused_flows()
     }
 
     /// Work of every second where there is a fast path: see [`Pipeline::sweep`].

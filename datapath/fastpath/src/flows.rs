@@ -12,7 +12,15 @@ use crate::layout::{
     Config, Count, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program, SHORT_WORDS,
 };
 use crate::masks::Added;
-use crate::program::compile;
+use crate::program::{Compiled, compile};
+use crate::reach::is_readable;
+
+/// A translation as the kernel would have it.
+struct Plan {
+    in_ifindex: u32,
+    kind: Kind,
+    compiled: Compiled,
+}
 
 /// What there may be too little room for.
 const TOO_MANY_FLOWS: &str = "too many flows";
@@ -58,6 +66,58 @@ impl Kernel {
         translation: &Translation,
         watch: &mut Option<u32>,
     ) -> Result<u32, &'static str> {
+        let Plan {
+            in_ifindex,
+            kind,
+            compiled,
+        } = self.plan(bridge, key, translation)?;
+        if self.n_installed + self.adopted.len() >= MAX_FLOWS as usize {
+            return Err(TOO_MANY_FLOWS);
+        }
+        *watch = Some(self.observing.watch(bridge, &translation.sights)?);
+        let now = Instant::now();
+        let number = self.records.take(now).ok_or(NO_RECORD)?;
+        let mask_words = keys::words(&translation.mask, kind);
+        let Some(mask) = self.add_mask(kind, &mask_words, now) else {
+            self.records.free(number, now);
+            return Err(TOO_MANY_MASKS);
+        };
+        let mut words = keys::words(key, kind);
+        for (word, mask) in words.iter_mut().zip(&mask_words) {
+            *word &= mask;
+        }
+        words[0] = u64::from(in_ifindex) << 32 | u64::from(kind.first_mask() + mask);
+        let mut installed = Installed {
+            kind,
+            mask,
+            key: words,
+            in_ifindex,
+            compiled,
+            long: None,
+            watch: watch.take().unwrap_or_default(),
+            seen: self.count(number),
+        };
+        let result = self.write(number, &mut installed, now);
+        if let Err(why) = result {
+            self.release(number, &installed, now);
+            return Err(why);
+        }
+        let slot = number as usize;
+        if self.installed.len() <= slot {
+            self.installed.resize_with(slot + 1, || None);
+        }
+        self.installed[slot] = Some(installed);
+        self.n_installed += 1;
+        Ok(number)
+    }
+
+    /// What a translation is to the kernel.
+    fn plan(
+        &self,
+        bridge: u32,
+        key: &FlowKey,
+        translation: &Translation,
+    ) -> Result<Plan, &'static str> {
         let in_port = key.get64(field::IN_PORT) as u32;
         let source = *self
             .targets
@@ -81,44 +141,34 @@ impl Kernel {
             resolve,
             self.priority_of,
         )?;
-        if self.n_installed + self.adopted.len() >= MAX_FLOWS as usize {
-            return Err(TOO_MANY_FLOWS);
-        }
-        *watch = Some(self.observing.watch(bridge, &translation.sights)?);
-        let now = Instant::now();
-        let number = self.records.take(now).ok_or(NO_RECORD)?;
-        let mask_words = keys::words(&translation.mask, kind);
-        let Some(mask) = self.add_mask(kind, &mask_words, now) else {
-            self.records.free(number, now);
-            return Err(TOO_MANY_MASKS);
-        };
-        let mut words = keys::words(key, kind);
-        for (word, mask) in words.iter_mut().zip(&mask_words) {
-            *word &= mask;
-        }
-        words[0] = u64::from(source.ifindex) << 32 | u64::from(kind.first_mask() + mask);
-        let mut installed = Installed {
-            kind,
-            mask,
-            key: words,
+        Ok(Plan {
             in_ifindex: source.ifindex,
+            kind,
             compiled,
-            long: None,
-            watch: watch.take().unwrap_or_default(),
-            seen: self.count(number),
+        })
+    }
+
+    /// See [`weft_pipeline::FastPath::refusal`].
+    pub fn refusal(
+        &self,
+        bridge: u32,
+        key: &FlowKey,
+        translation: &Translation,
+        frame: &[u8],
+    ) -> Option<&'static str> {
+        let Plan { kind, .. } = match self.plan(bridge, key, translation) {
+            Ok(plan) => plan,
+            Err(why) => return Some(why),
         };
-        let result = self.write(number, &mut installed, now);
-        if let Err(why) = result {
-            self.release(number, &installed, now);
-            return Err(why);
+        if !is_readable(frame, kind) {
+            return Some("headers too deep");
         }
-        let slot = number as usize;
-        if self.installed.len() <= slot {
-            self.installed.resize_with(slot + 1, || None);
-        }
-        self.installed[slot] = Some(installed);
-        self.n_installed += 1;
-        Ok(number)
+        let masks = match kind {
+            Kind::Short => &self.short_masks,
+            Kind::Full => &self.full_masks,
+        };
+        let has_room = masks.has_room(&keys::words(&translation.mask, kind), Instant::now());
+        (!has_room).then_some(TOO_MANY_MASKS)
     }
 
     /// Writes the record, then the key that leads to it.

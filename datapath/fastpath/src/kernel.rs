@@ -116,6 +116,17 @@ pub struct PortCounts {
     pub rx_dropped: u64,
 }
 
+/// Frames of a port that user space was to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Punts {
+    /// Sent there.
+    pub sent: u64,
+    /// Not sent, as too many of the port were on their way already.
+    pub dropped: u64,
+    /// On their way.
+    pub waiting: u64,
+}
+
 /// What the program counts, by name.
 pub type Statistics = BTreeMap<&'static str, u64>;
 
@@ -361,6 +372,11 @@ impl Kernel {
     /// There are no more descriptors.
     pub fn samples(&self) -> io::Result<OwnedFd> {
         self.observing.wakes()
+    }
+
+    /// The most flows and masks there can be.
+    pub fn limits(&self) -> (usize, usize) {
+        (MAX_FLOWS as usize, MAX_SHORT_MASKS + MAX_FULL_MASKS)
     }
 
     /// What the program counted.

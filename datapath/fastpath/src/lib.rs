@@ -27,11 +27,12 @@ mod path;
 mod pins;
 mod ports;
 mod program;
+mod reach;
 mod records;
 mod shared;
 mod table;
 
-pub use kernel::{Error, Kernel, PortCounts, Statistics};
+pub use kernel::{Error, Kernel, PortCounts, Punts, Statistics};
 pub use linker::{Link, Linker};
 pub use path::BridgePath;
 pub use program::{Target, Way};

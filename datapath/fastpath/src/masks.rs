@@ -85,6 +85,15 @@ impl Masks {
         Some((id as u32, Added::New))
     }
 
+    /// Whether [`Masks::add`] would have a number.
+    pub fn has_room(&self, words: &Words, now: Instant) -> bool {
+        let mut masks = self.slots.iter().zip(&self.freed);
+        masks.any(|(slot, freed)| match slot {
+            Some(mask) => mask.words == *words,
+            None => freed.is_none_or(|at| now >= at + GRACE),
+        })
+    }
+
     /// One flow less; whether the mask is not to be tried any more.
     pub fn remove(&mut self, id: u32, now: Instant) -> bool {
         let slot = &mut self.slots[id as usize];
@@ -146,6 +155,7 @@ mod tests {
         assert_eq!(masks.add(&mask(1), start), Some((0, Added::Known)));
         assert_eq!(masks.add(&mask(2), start), Some((1, Added::New)));
         assert_eq!(masks.add(&mask(3), start), None);
+        assert!(masks.has_room(&mask(1), start) && !masks.has_room(&mask(3), start));
         assert!(!masks.remove(0, start));
         assert!(masks.remove(0, start));
         assert_eq!(masks.order(), [1]);

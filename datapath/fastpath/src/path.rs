@@ -59,6 +59,15 @@ impl FastPath for BridgePath {
         kernel.observing.take(self.bridge)
     }
 
+    fn refusal(
+        &self,
+        key: &FlowKey,
+        translation: &Translation,
+        frame: &[u8],
+    ) -> Option<&'static str> {
+        self.kernel().refusal(self.bridge, key, translation, frame)
+    }
+
     fn take_counts(&mut self, handle: u32) -> Counts {
         self.kernel().take_counts(handle)
     }

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use aya::programs::tc::SchedClassifierLink;
 
-use crate::kernel::{Error, Hook, Kernel, PortCounts};
+use crate::kernel::{Error, Hook, Kernel, PortCounts, Punts};
 use crate::layout::{Port, punt_load};
 use crate::linker::Link;
 
@@ -126,6 +126,16 @@ impl Kernel {
         for (slot, sent) in marks {
             self.punts.set_part(*slot, offset_of!(Port, taken), *sent);
         }
+    }
+
+    /// What of a device's frames user space was to see; `None`: the kernel does not have it.
+    pub fn punts(&self, ifindex: u32) -> Option<Punts> {
+        let punt = self.punts.get(self.hooks.get(&ifindex)?.slot as usize)?;
+        Some(Punts {
+            sent: punt.sent,
+            dropped: punt.dropped,
+            waiting: punt.sent.saturating_sub(punt.taken),
+        })
     }
 
     /// What passed a device in the kernel, as far as pipelines have asked for their counts.

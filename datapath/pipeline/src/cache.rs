@@ -15,11 +15,17 @@ use crate::offload::{CROWDED, Counts, FastPath, Observed};
 use crate::slab::{FlowId, Slab};
 use crate::{drops::DropReason, trace};
 use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use weft_classifier::Classifier;
 use weft_frame::field::{FIRST_PACKET_WORD, IN_PORT};
 use weft_frame::{FlowKey, WORDS};
 use weft_openflow::ObserverMod;
 
+/// Why nothing is in the kernel where there is no fast path.
+pub(crate) const NO_FAST_PATH: &str = "no fast path";
+/// Why what cannot be cached is not in the kernel.
+const NOT_CACHEABLE: &str = "not cacheable";
 /// Most distinct masks: beyond, lookups would cost more than a walk of few tables.
 const MAX_MASKS: usize = 128;
 /// Entries looked at to find one that may go when the cache is full.
@@ -106,6 +112,33 @@ pub struct CachedFlow {
     pub why_not: Option<&'static str>,
 }
 
+/// Which cached translations are wanted: all criteria have to fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CachedFlowQuery {
+    /// Of packets that come in by this port.
+    pub in_port: Option<u32>,
+    /// Those that the fast path has, or has not.
+    pub in_kernel: Option<bool>,
+    /// Those that it has not for this reason.
+    pub why_not: Option<String>,
+    /// So many of those with the most packets.
+    pub limit: usize,
+}
+
+impl CachedFlowQuery {
+    fn fits(&self, entry: &Entry) -> bool {
+        let from = entry.key.get64(IN_PORT);
+        self.in_port.is_none_or(|port| u64::from(port) == from)
+            && self
+                .in_kernel
+                .is_none_or(|wanted| entry.handle.is_ok() == wanted)
+            && self
+                .why_not
+                .as_deref()
+                .is_none_or(|why| entry.handle == Err(why))
+    }
+}
+
 /// Counters of the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
@@ -136,6 +169,8 @@ pub(crate) struct Cache {
     /// Entries looked at for the sake of changes since that time.
     looked_at: (u64, usize),
     stats: CacheStats,
+    /// Entries that the fast path has not, by reason.
+    refused: BTreeMap<&'static str, usize>,
 }
 
 impl Cache {
@@ -181,9 +216,12 @@ impl Cache {
         let mask = translation.mask;
         let handle = match &mut self.fast_path {
             Some(fast_path) => fast_path.install(key, &translation),
-            None => Err("no fast path"),
+            None => Err(NO_FAST_PATH),
         };
-        self.stats.fast_entries += usize::from(handle.is_ok());
+        match handle {
+            Ok(_) => self.stats.fast_entries += 1,
+            Err(why) => *self.refused.entry(why).or_default() += 1,
+        }
         let entry = Entry {
             translation,
             key: *key,
@@ -230,6 +268,11 @@ impl Cache {
             return;
         };
         self.index.remove(&entry.translation.mask, &entry.key, 0);
+        if let Err(why) = entry.handle
+            && let Some(count) = self.refused.get_mut(why)
+        {
+            *count -= 1;
+        }
         if let (Some(fast_path), Ok(handle)) = (&mut self.fast_path, entry.handle) {
             let counts = fast_path.remove(handle);
             self.stats.fast_entries -= 1;
@@ -362,18 +405,47 @@ impl Cache {
         fast_path.map_or_else(Vec::new, |fast_path| fast_path.take_observed(all))
     }
 
-    /// The translations held, for operators.
-    pub fn flows(&self) -> impl Iterator<Item = CachedFlow> {
-        self.entries.iter().map(|(_, entry)| CachedFlow {
+    /// The translations held, for operators: those used most first. Only what is wanted is put in words.
+    pub fn flows(&self, query: &CachedFlowQuery) -> Vec<CachedFlow> {
+        let entries = self.entries.iter().map(|(_, entry)| entry);
+        let mut wanted: Vec<&Entry> = entries.filter(|entry| query.fits(entry)).collect();
+        let rank = |entry: &&Entry| Reverse(entry.total.packets);
+        if query.limit < wanted.len() {
+            wanted.select_nth_unstable_by_key(query.limit, rank);
+            wanted.truncate(query.limit);
+        }
+        wanted.sort_by_key(rank);
+        let show = |entry: &Entry| CachedFlow {
             fields: trace::fields(&entry.translation.mask, &entry.key),
-            actions: entry.translation.actions.iter().map(trace::text).collect(),
+            actions: trace::texts(&entry.translation.actions),
             drop: entry.translation.drop,
             packets: entry.total.packets,
             bytes: entry.total.bytes,
             used: entry.used,
             in_kernel: entry.handle.is_ok(),
             why_not: entry.handle.err(),
-        })
+        };
+        wanted.into_iter().map(show).collect()
+    }
+
+    /// Translations that the fast path has not, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let entries = self.refused.iter().map(|(why, count)| (*why, *count));
+        entries.filter(|(_, count)| *count > 0)
+    }
+
+    /// Why the fast path would not treat packets like this one; `None`: it would.
+    pub fn refusal(
+        &self,
+        key: &FlowKey,
+        translation: &Translation,
+        frame: &[u8],
+    ) -> Option<&'static str> {
+        match &self.fast_path {
+            None => Some(NO_FAST_PATH),
+            Some(_) if !translation.cacheable => Some(NOT_CACHEABLE),
+            Some(fast_path) => fast_path.refusal(key, translation, frame),
+        }
     }
 
     pub fn stats(&self) -> CacheStats {

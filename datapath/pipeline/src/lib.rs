@@ -50,7 +50,7 @@ mod transaction;
 mod translate;
 mod validate;
 
-pub use cache::{CacheStats, CachedFlow};
+pub use cache::{CacheStats, CachedFlow, CachedFlowQuery};
 pub use config::{Config, PROGRAM_TABLE};
 pub use datapath::{Credits, DpAction, HeaderOp, PacketIn, Translation};
 pub use drops::{DropCounters, DropReason, Dropped, Head};

@@ -79,6 +79,15 @@ pub trait FastPath: Send + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Why packets like this frame would keep coming to the pipeline; `None`: `install` would take the translation, and the
+    /// packets would be treated. Changes nothing.
+    fn refusal(
+        &self,
+        key: &FlowKey,
+        translation: &Translation,
+        frame: &[u8],
+    ) -> Option<&'static str>;
+
     /// What it has treated since it was last asked (or since the translation was installed).
     fn take_counts(&mut self, handle: u32) -> Counts;
 

@@ -142,6 +142,7 @@ impl Pipeline {
         };
         let outcome = Walk::new(&mut world, &packet, &key, in_port, true).received();
         let mut trace = Trace::new(outcome.steps, &outcome.translation, &key);
+        trace.why_not = self.cache.refusal(&key, &outcome.translation, frame);
         Execution {
             meters: &mut meters,
             ports: &mut ports,

@@ -1,6 +1,6 @@
 //! The pipeline of a bridge: state, what changes it, and what it does to packets.
 
-use crate::cache::{Cache, CacheStats, CachedFlow, Entry};
+use crate::cache::{Cache, CacheStats, CachedFlow, CachedFlowQuery, Entry};
 use crate::config::Config;
 use crate::datapath::Credits;
 use crate::drops::DropCounters;
@@ -374,9 +374,14 @@ impl Pipeline {
         self.on_cache(|cache, credit| cache.sweep(credit));
     }
 
-    /// The cached translations; their counters are up to date after [`Pipeline::update_counters`].
-    pub fn cached_flows(&self) -> impl Iterator<Item = CachedFlow> {
-        self.cache.flows()
+    /// Cached translations, those used most first; their counters are up to date after [`Pipeline::update_counters`].
+    pub fn cached_flows(&self, query: &CachedFlowQuery) -> Vec<CachedFlow> {
+        self.cache.flows(query)
+    }
+
+    /// How many of them the fast path has not, by reason.
+    pub fn refused_flows(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.cache.refused()
     }
 
     /// Forgets all cached translations, as when a port's device is another one.

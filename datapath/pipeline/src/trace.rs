@@ -1,6 +1,6 @@
 //! The log of a translation, for operators and tests.
 
-use crate::datapath::{DpAction, PacketIn, Translation};
+use crate::datapath::{DpAction, HeaderOp, PacketIn, Translation};
 use crate::drops::DropReason;
 use crate::execute::Sink;
 use crate::fields::place;
@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use weft_frame::{FlowKey, FlowMask, Packet};
 use weft_openflow::{Action, OxmField};
+
+/// Why what is no frame is not the fast path's.
+const TOO_SHORT: &str = "no Ethernet header";
 
 /// Something that happened during the walk, and how deeply nested in resubmits, groups and clones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +124,8 @@ pub struct Trace {
     pub drop: Option<DropReason>,
     /// Whether the next packet like it would take the cached path.
     pub cacheable: bool,
+    /// Why the fast path would not treat packets like it; `None`: it would, once this one has passed.
+    pub why_not: Option<&'static str>,
     /// What would leave by ports.
     pub outputs: Vec<TracedOutput>,
     /// What would go to controllers.
@@ -157,7 +162,7 @@ impl Trace {
     pub(crate) fn new(steps: Vec<Logged>, translation: &Translation, key: &FlowKey) -> Trace {
         Trace {
             steps,
-            actions: translation.actions.iter().map(text).collect(),
+            actions: texts(&translation.actions),
             mask: fields(&translation.mask, key),
             mask_bits: translation
                 .mask
@@ -167,6 +172,7 @@ impl Trace {
                 .sum(),
             drop: translation.drop,
             cacheable: translation.cacheable,
+            why_not: None,
             outputs: Vec::new(),
             packet_ins: Vec::new(),
         }
@@ -184,6 +190,7 @@ impl Trace {
             mask_bits: 0,
             drop: Some(reason),
             cacheable: false,
+            why_not: Some(TOO_SHORT),
             outputs: Vec::new(),
             packet_ins: Vec::new(),
         }
@@ -220,25 +227,65 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-pub(crate) fn text(action: &DpAction) -> String {
-    match action {
-        DpAction::Apply(op) => format!("{op:?}"),
-        DpAction::Output {
-            port_no,
-            queue_id: None,
-        } => format!("output:{port_no}"),
-        DpAction::Output {
-            port_no,
-            queue_id: Some(queue),
-        } => format!("output:{port_no},queue:{queue}"),
-        DpAction::Truncated {
-            port_no, max_len, ..
-        } => format!("output(port={port_no},max_len={max_len})"),
-        DpAction::Observe(number) => format!("observe:{number}"),
-        DpAction::Controller(info) => {
-            format!("controller(max_len={},{:?})", info.max_len, info.reason)
+/// Datapath actions in the words of ovs-actions(7).
+pub(crate) fn texts(actions: &[DpAction]) -> Vec<String> {
+    let mut list = Vec::new();
+    let mut rest = actions;
+    while let Some((action, after)) = rest.split_first() {
+        rest = after;
+        list.push(match action {
+            DpAction::Apply(op) => edit_text(op),
+            DpAction::Output { port_no, queue_id } => match queue_id {
+                None => format!("output:{port_no}"),
+                Some(queue) => format!("enqueue:{port_no}:{queue}"),
+            },
+            DpAction::Truncated {
+                port_no, max_len, ..
+            } => format!("output(port={port_no},max_len={max_len})"),
+            DpAction::Observe(number) => format!("observe:{number}"),
+            DpAction::Controller(info) => {
+                format!(
+                    "controller(max_len={},reason={:?})",
+                    info.max_len, info.reason
+                )
+            }
+            DpAction::Fork(count) => {
+                let (forked, after) = rest.split_at((*count as usize).min(rest.len()));
+                rest = after;
+                format!("clone({})", texts(forked).join(","))
+            }
+        });
+    }
+    list
+}
+
+fn edit_text(op: &HeaderOp) -> String {
+    match op {
+        HeaderOp::PushVlan(tpid) => format!("push_vlan:{tpid:#06x}"),
+        HeaderOp::PopVlan => "pop_vlan".to_owned(),
+        HeaderOp::PushMpls(kind) => format!("push_mpls:{kind:#06x}"),
+        HeaderOp::PopMpls(kind) => format!("pop_mpls:{kind:#06x}"),
+        HeaderOp::PushPbb(kind) => format!("push_pbb:{kind:#06x}"),
+        HeaderOp::PopPbb => "pop_pbb".to_owned(),
+        HeaderOp::SetField { field, value, mask } => {
+            let is_it = |oxm: &&OxmField| place(**oxm).is_some_and(|place| place.field == *field);
+            let name = OxmField::ALL
+                .iter()
+                .find(is_it)
+                .map_or("?", |oxm| oxm.name());
+            if *mask == field.ones() {
+                format!("set_field:{value:#x}->{name}")
+            } else {
+                format!("set_field:{value:#x}/{mask:#x}->{name}")
+            }
         }
-        DpAction::Fork(count) => format!("copy(next {count})"),
+        HeaderOp::SetIpTtl(ttl) => format!("mod_nw_ttl:{ttl}"),
+        HeaderOp::DecIpTtl => "dec_ttl".to_owned(),
+        HeaderOp::SetMplsTtl(ttl) => format!("set_mpls_ttl:{ttl}"),
+        HeaderOp::DecMplsTtl => "dec_mpls_ttl".to_owned(),
+        HeaderOp::CopyTtlOut => "copy_ttl_out".to_owned(),
+        HeaderOp::CopyTtlIn => "copy_ttl_in".to_owned(),
+        HeaderOp::Meter { meter_id, .. } => format!("meter:{meter_id}"),
     }
 }
 

@@ -90,11 +90,11 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
-    let (switch, fast_path) = start_switch(queue, rundir.path(), options.wants_fast_path())?;
+    let (switch, why_slow) = start_switch(queue, rundir.path(), options.wants_fast_path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(control(options, handle, &rundir, tls, fast_path));
+    let result = runtime.block_on(control(options, handle, &rundir, tls, why_slow));
     // Connections and their sockets first, so that nobody finds a switch that is half gone.
     runtime.shutdown_timeout(Duration::from_millis(200));
     let stopped = switch.join();
@@ -130,18 +130,18 @@ fn check_privileges() -> Result<(), Failure> {
 
 type SwitchThread = JoinHandle<std::io::Result<()>>;
 
-/// Starts the switch thread; whether it has the fast path.
+/// Starts the switch thread; why it has no fast path, if it has none.
 fn start_switch(
     queue: CommandQueue,
     rundir: &Path,
     fast_path: bool,
-) -> Result<(SwitchThread, bool), Failure> {
+) -> Result<(SwitchThread, Option<String>), Failure> {
     let switch = Switch::new(queue, rundir.to_owned(), fast_path)?;
-    let has_fast_path = switch.has_fast_path();
+    let why_slow = switch.why_slow().map(str::to_owned);
     let thread = std::thread::Builder::new()
         .name("switch".to_owned())
         .spawn(move || switch.run())?;
-    Ok((thread, has_fast_path))
+    Ok((thread, why_slow))
 }
 
 async fn control(
@@ -149,7 +149,7 @@ async fn control(
     switch: SwitchHandle,
     rundir: &Rundir,
     tls: Option<Tls>,
-    fast_path: bool,
+    why_slow: Option<String>,
 ) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -158,7 +158,7 @@ async fn control(
         rundir.path(),
         tls,
         options.keep_interfaces,
-        fast_path,
+        why_slow,
     );
     let work = async {
         let _socket = control.listen()?;

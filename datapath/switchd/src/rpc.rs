@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use weft_netdev::{QUEUE_LIMIT, QueueShape};
+use weft_pipeline::CachedFlowQuery;
 
 use crate::cli;
 use crate::command::Stopped;
@@ -99,13 +100,16 @@ pub enum SwitchRequest {
     /// `port.stats`
     PortStats(String),
     /// `fastpath.show`
-    FastPathShow,
+    FastPathShow {
+        /// Of this bridge alone.
+        bridge: Option<String>,
+    },
     /// `fastpath.flows`
     FastPathFlows {
         /// Name of the bridge.
         bridge: String,
-        /// Most flows wanted, those with the most packets first.
-        limit: usize,
+        /// Which flows.
+        query: CachedFlowQuery,
     },
     /// `drops`
     Drops(String),
@@ -306,10 +310,21 @@ impl Request {
             "port.stats" => Request::Switch(SwitchRequest::PortStats(
                 read::<BridgeParams>(params)?.bridge,
             )),
-            "fastpath.show" => Request::Switch(SwitchRequest::FastPathShow),
+            "fastpath.show" => {
+                let FastPathShowParams { bridge } = read_or_none(params)?;
+                Request::Switch(SwitchRequest::FastPathShow { bridge })
+            }
             "fastpath.flows" => {
-                let FastPathFlowsParams { bridge, limit } = read(params)?;
-                Request::Switch(SwitchRequest::FastPathFlows { bridge, limit })
+                let params: FastPathFlowsParams = read(params)?;
+                Request::Switch(SwitchRequest::FastPathFlows {
+                    bridge: params.bridge,
+                    query: CachedFlowQuery {
+                        in_port: params.in_port,
+                        in_kernel: params.in_kernel,
+                        why_not: params.why_not,
+                        limit: params.limit,
+                    },
+                })
             }
             "drops" => Request::Switch(SwitchRequest::Drops(read::<BridgeParams>(params)?.bridge)),
             "drops.last" => Request::Switch(SwitchRequest::LastDropped(
@@ -349,11 +364,8 @@ impl Request {
                 }
                 Request::SetLogLevel(level)
             }
-            "shutdown" if params.is_null() => Request::Shutdown {
-                keep_interfaces: false,
-            },
             "shutdown" => Request::Shutdown {
-                keep_interfaces: read::<ShutdownParams>(params)?.keep_interfaces,
+                keep_interfaces: read_or_none::<ShutdownParams>(params)?.keep_interfaces,
             },
             _ => return Err(RpcError::unknown_method(method)),
         };
@@ -365,8 +377,21 @@ impl Request {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FastPathFlowsParams {
     bridge: String,
+    #[serde(default)]
+    in_port: Option<u32>,
+    #[serde(default)]
+    in_kernel: Option<bool>,
+    #[serde(default)]
+    why_not: Option<String>,
     #[serde(default = "default_flow_limit")]
     limit: usize,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FastPathShowParams {
+    #[serde(default)]
+    bridge: Option<String>,
 }
 
 fn default_flow_limit() -> usize {
@@ -375,6 +400,14 @@ fn default_flow_limit() -> usize {
 
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, RpcError> {
     serde_json::from_value(params).map_err(|error| RpcError::invalid(error.to_string()))
+}
+
+/// Parameters that may be left out altogether.
+fn read_or_none<T: DeserializeOwned + Default>(params: Value) -> Result<T, RpcError> {
+    if params.is_null() {
+        return Ok(T::default());
+    }
+    read(params)
 }
 
 fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {

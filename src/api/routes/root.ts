@@ -42,6 +42,7 @@ export function rootRoutes(app: App, services: Services): void {
           pid: datapath.version?.pid ?? null,
           version: datapath.version?.version ?? null,
           forwarding: datapath.version?.forwarding ?? null,
+          whyUserSpace: datapath.version?.whyUserSpace ?? null,
         },
         switches: list,
         faults: reading.faults.map(({ table, name, column, message }) => ({ table, name, column, message })),

@@ -23,17 +23,9 @@ export function statisticsRoutes(app: App, services: Services): void {
         response: { 200: AllStatistics, ...failures },
       },
     },
-    async () => {
-      const ours = services.configuration.reading.network.bridges.filter(
-        ({ connection }) => connection.kind === 'weft',
-      );
-      const isConnected = ({ name }: { name: string }) => services.switches.driver(name)?.status().connected;
-      const connected = ours.filter(isConnected);
-      // With nobody to ask, why that is is the answer.
-      const asked = connected.length > 0 ? connected : ours;
-      const bridges = asked.map(async ({ name }) => bridgeStatistics(name, await windowOf(services, name)));
-      return { bridges: await Promise.all(bridges) };
-    },
+    async () => ({
+      bridges: (await windowsOf(services)).map(({ name, window }) => bridgeStatistics(name, window)),
+    }),
   );
 
   app.get(
@@ -73,8 +65,26 @@ export function statisticsRoutes(app: App, services: Services): void {
   );
 }
 
+/** Of every bridge of our own that is connected. @throws ProblemError where none of them is */
+export async function windowsOf(services: Services): Promise<{ name: string; window: RateWindow }[]> {
+  const ours = services.configuration.reading.network.bridges.filter(
+    ({ connection }) => connection.kind === 'weft',
+  );
+  const isConnected = ({ name }: { name: string }) => services.switches.driver(name)?.status().connected;
+  const connected = ours.filter(isConnected);
+  // With nobody to ask, why that is is the answer.
+  const asked = connected.length > 0 ? connected : ours;
+  return Promise.all(asked.map(async ({ name }) => ({ name, window: await windowOf(services, name) })));
+}
+
 /** @throws IntentError "no-such-bridge", ProblemError where there is nobody to ask */
 export async function windowOf(services: Services, name: string): Promise<RateWindow> {
+  checkIsOurs(services, name);
+  return askDatapath(services, name, () => services.sampler.window(name));
+}
+
+/** @throws IntentError "no-such-bridge", ProblemError where it is somebody else's switch */
+export function checkIsOurs(services: Services, name: string): void {
   const { connection } = bridgeOf(services, name);
   if (connection.kind !== 'weft') {
     throw new ProblemError(
@@ -84,7 +94,6 @@ export async function windowOf(services: Services, name: string): Promise<RateWi
       `${name} lies on a switch that speaks OpenFlow only: ask that switch`,
     );
   }
-  return askDatapath(services, name, () => services.sampler.window(name));
 }
 
 type Side = 'rx' | 'tx';

@@ -7,7 +7,7 @@ import { FrameError, explainTrace, frameOf, traceText } from '../../observe/inde
 import type { TraceNames } from '../../observe/index.js';
 import { answer } from '../answers.js';
 import { checkBody } from '../body.js';
-import { askDatapath } from '../datapath.js';
+import { askDatapath, portNamesOf } from '../datapath.js';
 import { negotiate } from '../negotiation.js';
 import { TraceRequest, TraceView } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
@@ -80,15 +80,8 @@ function traceFaults(body: unknown): BodyFault[] {
 /** Ports, owners and tables of a bridge by name. */
 function namesOf(services: Services, bridge: string): TraceNames {
   const driver = services.switches.driver(bridge);
-  const ports = new Map<string, number>();
-  for (const { name, ofport } of driver?.ports() ?? []) ports.set(name, ofport);
-  for (const { interfaces } of bridgeOf(services, bridge).ports) {
-    for (const { name, ofport } of interfaces)
-      if (ofport !== null && !ports.has(name)) ports.set(name, ofport);
-  }
-  const names = new Map([...ports].map(([name, ofport]) => [ofport, name]));
   return {
-    ports: { byName: (name) => ports.get(name), byNumber: (ofport) => names.get(ofport) },
+    ports: portNamesOf(services, bridge),
     owner: (flow) => driver?.owner(flow) ?? null,
     table: (id) => driver?.table(id) ?? null,
   };

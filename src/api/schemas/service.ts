@@ -23,6 +23,7 @@ export const HealthView = component(
           description: 'Who forwards known flows: the kernel by eBPF, or weft-datapath itself',
         }),
       ),
+      whyUserSpace: orNull(Type.String({ description: 'Why it is not the kernel' })),
     }),
     switches: Type.Array(Type.Object({ bridge: Type.String(), inSync: Type.Boolean(), ...health })),
     faults: Type.Array(

@@ -16,6 +16,7 @@ interface Health {
     readonly pid: number | null;
     readonly version: string | null;
     readonly forwarding?: string | null;
+    readonly whyUserSpace?: string | null;
   };
   readonly faults: readonly Note[];
 }
@@ -72,10 +73,17 @@ function headOf(
 ): string {
   const colour = { ok: style.good, degraded: style.warn, failed: style.bad }[status];
   const path = datapath.connected
-    ? `datapath ${datapath.version ?? ''} (pid ${datapath.pid ?? '?'})${datapath.forwarding ? `, known flows in ${datapath.forwarding === 'kernel' ? 'the kernel' : 'user space'}` : ''}`
+    ? `datapath ${datapath.version ?? ''} (pid ${datapath.pid ?? '?'})${pathOf(style, datapath)}`
     : style.bad(`no datapath${datapath.lastError === null ? '' : `: ${datapath.lastError}`}`);
   const trouble = database.error === null ? '' : `, ${style.bad(`database: ${database.error}`)}`;
   return `${style.bold(`weftd ${version}`)} at ${address}: ${colour(status)}, ${path}${trouble}`;
+}
+
+/** Who forwards known flows, and why not the kernel. */
+function pathOf(style: Style, { forwarding, whyUserSpace }: Health['datapath']): string {
+  if (!forwarding) return '';
+  if (forwarding === 'kernel') return ', known flows in the kernel';
+  return `, ${style.warn('known flows in user space')}${whyUserSpace ? `: ${whyUserSpace}` : ''}`;
 }
 
 function describeBridge(style: Style, bridge: BridgeView, ports: readonly PortView[]): string[] {

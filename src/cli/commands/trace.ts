@@ -46,6 +46,7 @@ function describe(style: Style, view: TraceView): string {
   if (view.drop) lines.push(`${style.bad('drop')}   ${view.drop.reason}: ${view.drop.sentence}`);
   const { tables, masks, bits, fields, cacheable } = view.cost;
   lines.push(
+    `${style.dim('path')}   ${view.fastPath.offloaded ? 'the kernel forwards frames like it' : `in user space (${style.warn(view.fastPath.reason ?? '?')}): ${view.fastPath.sentence ?? ''}`}`,
     `${style.dim('cost')}   ${count(tables, 'table')}, ${count(masks, 'mask')}, ${count(bits, 'bit')} looked at` +
       `${fields.length === 0 ? '' : ` (${fields.join(', ')})`}${cacheable ? '' : ', not cacheable'}`,
     '',

@@ -27,7 +27,7 @@ export function ofprotoCommands(view: SwitchView, orchestrator: Pick<Orchestrato
     ),
     command('dpif/show', '', [0, 0], async () => {
       const { bridges: caches } = await ask(orchestrator.ask('fastpath.show', {}));
-      const hit = caches.reduce((sum, { hits }) => sum + hits, 0);
+      const hit = caches.reduce((sum, { hits, kernelHits }) => sum + hits + kernelHits, 0);
       const missed = caches.reduce((sum, { misses }) => sum + misses, 0);
       const bridges = [...view.bridges()].sort((a, b) => (a.name < b.name ? -1 : 1));
       return `${DATAPATH}: hit:${hit} missed:${missed}\n${bridges.map(bridgeText).join('')}`;

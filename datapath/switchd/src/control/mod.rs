@@ -51,8 +51,8 @@ struct Inner {
     /// By the name of the program that each stands for.
     pid_files: Mutex<BTreeMap<String, PidFile>>,
     started_at_ms: u64,
-    /// The kernel forwards what it can.
-    fast_path: bool,
+    /// Why the kernel does not forward what it can.
+    why_slow: Option<String>,
 }
 
 /// What a bridge's connections are to be, and those that keep them so.
@@ -70,7 +70,7 @@ impl Control {
         rundir: &Path,
         tls: Option<Tls>,
         keep_interfaces: bool,
-        fast_path: bool,
+        why_slow: Option<String>,
     ) -> Control {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -87,7 +87,7 @@ impl Control {
                 keep_interfaces: Mutex::new(keep_interfaces),
                 pid_files: Mutex::default(),
                 started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-                fast_path,
+                why_slow,
             }),
         }
     }
@@ -139,7 +139,8 @@ impl Control {
                 "api": 1,
                 "pid": std::process::id(),
                 "startedAtMs": self.inner.started_at_ms,
-                "forwarding": if self.inner.fast_path { "kernel" } else { "user-space" },
+                "forwarding": if self.inner.why_slow.is_none() { "kernel" } else { "user-space" },
+                "whyUserSpace": self.inner.why_slow,
             })),
             Request::EnsureBridge(spec) => self.ensure_bridge(spec).await,
             Request::RemoveBridge(name) => self.remove_bridge(name).await,

@@ -1,5 +1,6 @@
 //! The fast path within the switch: ports known to the kernel, frames it does not know what to do with, counters.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -120,8 +121,11 @@ fn add(more: weft_fastpath::PortCounts, counters: &mut Counters) {
 }
 
 impl Fast {
-    /// Loads the fast path; where that is not possible, says why and that user space forwards.
-    pub fn start(rtnl: &mut Rtnl, rundir: &Path, wake: Arc<OwnedFd>) -> Option<Fast> {
+    /// Loads the fast path.
+    ///
+    /// # Errors
+    /// Why that is not possible; the log has it, and that user space forwards.
+    pub fn start(rtnl: &mut Rtnl, rundir: &Path, wake: Arc<OwnedFd>) -> Result<Fast, String> {
         type Failure = Box<dyn std::error::Error>;
         let start = |rtnl: &mut Rtnl| -> Result<Fast, Failure> {
             let name = name_of(rundir);
@@ -158,11 +162,11 @@ impl Fast {
         match start(rtnl) {
             Ok(fast) => {
                 tracing::info!("known flows are forwarded in the kernel (eBPF)");
-                Some(fast)
+                Ok(fast)
             }
             Err(error) => {
                 tracing::warn!(%error, "no fast path: all flows are forwarded in user space");
-                None
+                Err(error.to_string())
             }
         }
     }
@@ -358,14 +362,32 @@ impl Switch {
         }
     }
 
-    /// `fastpath.show`
-    pub(super) fn show_fast_path(&mut self) -> Value {
+    /// `fastpath.show`, with all bridges or one of them.
+    pub(super) fn show_fast_path(&mut self, only: Option<&str>) -> Value {
         let now = self.now();
-        for bridge in self.bridges.iter_mut().flatten() {
+        let is_wanted = |bridge: &Bridge| only.is_none_or(|name| name == bridge.spec.name);
+        let bridges = self.bridges.iter_mut().flatten();
+        for bridge in bridges.filter(|bridge| is_wanted(bridge)) {
             bridge.agent.update_counters(now);
         }
-        let bridges = self.bridges.iter().flatten().map(|bridge| {
-            let (_, stats) = bridge.agent.cached_flows();
+        let lost = self.fast.as_mut().map(|fast| fast.punt.lost());
+        let kernel = self.fast.as_ref().map(|fast| fast.path.kernel());
+        let bridges = self.bridges.iter().flatten();
+        let bridges = bridges.filter(|bridge| is_wanted(bridge)).map(|bridge| {
+            let stats = bridge.agent.cache_stats();
+            let refused: BTreeMap<_, _> = bridge.agent.refused_flows().collect();
+            let punts = bridge.io.ports().filter_map(|(_, port)| {
+                let punts = kernel
+                    .as_ref()?
+                    .punts(port.attached.as_ref()?.link.ifindex)?;
+                Some(json!({
+                    "port": port.spec.name,
+                    "ofport": port.ofport,
+                    "sent": punts.sent,
+                    "dropped": punts.dropped,
+                    "waiting": punts.waiting,
+                }))
+            });
             json!({
                 "name": bridge.spec.name,
                 "flows": stats.entries,
@@ -375,19 +397,21 @@ impl Switch {
                 "kernelHits": stats.fast_hits,
                 "misses": stats.misses,
                 "evictions": stats.overflows,
+                "refused": refused,
+                "punts": punts.collect::<Vec<_>>(),
             })
         });
         let bridges: Vec<Value> = bridges.collect();
-        let Some(fast) = &mut self.fast else {
-            return json!({ "active": false, "bridges": bridges });
+        let Some(kernel) = &kernel else {
+            return json!({ "active": false, "whyNot": self.why_slow, "bridges": bridges });
         };
-        let lost = fast.punt.lost();
-        let kernel = fast.path.kernel();
         let (flows, masks) = kernel.size();
         json!({
             "active": true,
+            "whyNot": Value::Null,
             "flows": flows,
             "masks": masks,
+            "limits": { "flows": kernel.limits().0, "masks": kernel.limits().1 },
             "ports": kernel.n_ports(),
             "statistics": kernel.statistics(),
             "refused": kernel.refused(),

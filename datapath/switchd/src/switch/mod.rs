@@ -86,6 +86,8 @@ pub struct Switch {
     /// What forwards known flows in the kernel.
     fast: Option<Fast>,
     priority: Priority,
+    /// Why there is nothing that does.
+    why_slow: Option<String>,
     /// Number of the latest bridge.
     next_bridge: u32,
     /// Where users' flows are kept for a next life.
@@ -113,11 +115,15 @@ impl Switch {
             epoll::EventFlags::IN,
         )?;
         let mut rtnl = Rtnl::new()?;
-        let fast = if fast_path {
+        let started = if fast_path {
             Fast::start(&mut rtnl, &rundir, queue.waker())
         } else {
             fast::leave(&rundir);
-            None
+            Err("not asked for (--fastpath=auto)".to_owned())
+        };
+        let (fast, why_slow) = match started {
+            Ok(fast) => (Some(fast), None),
+            Err(why) => (None, Some(why)),
         };
         if let Some(fast) = &fast {
             epoll::add(
@@ -148,6 +154,7 @@ impl Switch {
             batch: RxBatch::default(),
             fast,
             priority: Priority::default(),
+            why_slow,
             next_bridge: 0,
             rundir,
             retry_at: None,
@@ -156,9 +163,9 @@ impl Switch {
         })
     }
 
-    /// Whether the kernel forwards what it can.
-    pub fn has_fast_path(&self) -> bool {
-        self.fast.is_some()
+    /// Why the kernel does not forward what it can; `None`: it does.
+    pub fn why_slow(&self) -> Option<&str> {
+        self.why_slow.as_deref()
     }
 
     /// Works until told to stop, or until the control thread is gone; then gives all devices back.

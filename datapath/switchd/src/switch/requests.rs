@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use weft_agent::BridgeConfig;
 use weft_openflow::port_no;
+use weft_pipeline::CachedFlowQuery;
 
 use super::Switch;
 use super::bridge::Bridge;
@@ -42,12 +43,17 @@ impl Switch {
                 bridge.agent.update_counters(now);
                 Ok(port_stats(bridge))
             }
-            SwitchRequest::FastPathShow => Ok(self.show_fast_path()),
-            SwitchRequest::FastPathFlows { bridge, limit } => {
+            SwitchRequest::FastPathShow { bridge } => {
+                if let Some(name) = &bridge {
+                    self.bridge(name)?;
+                }
+                Ok(self.show_fast_path(bridge.as_deref()))
+            }
+            SwitchRequest::FastPathFlows { bridge, query } => {
                 let now = self.now();
                 let bridge = self.bridge(&bridge)?;
                 bridge.agent.update_counters(now);
-                Ok(cached_flows(bridge, limit, now))
+                Ok(cached_flows(bridge, &query, now))
             }
             SwitchRequest::Drops(bridge) => {
                 let now = self.now();
@@ -420,9 +426,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn cached_flows(bridge: &Bridge, limit: usize, now: u64) -> Value {
-    let (mut flows, _) = bridge.agent.cached_flows();
-    flows.sort_by_key(|flow| std::cmp::Reverse(flow.packets));
+fn cached_flows(bridge: &Bridge, query: &CachedFlowQuery, now: u64) -> Value {
+    let flows = bridge.agent.cached_flows(query);
     let show = |mut flow: weft_pipeline::CachedFlow| {
         // As an age: the clock is nobody else's.
         flow.used = now.saturating_sub(flow.used) / 1_000_000;
@@ -434,7 +439,7 @@ fn cached_flows(bridge: &Bridge, limit: usize, now: u64) -> Value {
         }
         value
     };
-    flows.into_iter().take(limit).map(show).collect()
+    flows.into_iter().map(show).collect()
 }
 
 fn port_stats(bridge: &Bridge) -> Value {

@@ -14,7 +14,7 @@ use weft_pipeline::{Pipeline, Sink};
 
 /// Ports 1 and 2: veth pairs whose far ends are in the switch's namespace; 3 and 4: in another one; 5: an internal interface.
 pub const PORTS: u32 = 5;
-const INTERNAL: u32 = 5;
+pub const INTERNAL: u32 = 5;
 /// Number of the bridge within the fast path.
 const BRIDGE: u32 = 1;
 /// How long a frame may take on a machine that has much else to do.
