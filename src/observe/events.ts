@@ -44,8 +44,14 @@ export interface EventHubOptions {
   readonly now: () => Date;
 }
 
+/** An event as it is kept: thousands may come a second, and hardly one of them is read. */
+interface Kept {
+  readonly event: NewEvent;
+  readonly atMs: number;
+}
+
 export class EventHub {
-  readonly #ring: Event[] = [];
+  readonly #ring: Kept[] = [];
   readonly #listeners = new Set<{ filter: EventFilter; listener: (event: Event) => void }>();
   /** Where in the ring the next event goes. */
   #next = 0;
@@ -56,12 +62,16 @@ export class EventHub {
     return this.#listeners.size;
   }
 
-  publish({ kind, bridge, data }: NewEvent): void {
-    const { capacity, run, now } = this.options;
-    this.#next++;
-    const event: Event = { id: `${run}-${this.#next}`, at: now().toISOString(), kind, bridge, data };
-    this.#ring[this.#next % capacity] = event;
-    for (const { filter, listener } of this.#listeners) if (passes(event, filter)) listener(event);
+  publish(event: NewEvent): void {
+    const kept = { event, atMs: this.options.now().getTime() };
+    this.#ring[++this.#next % this.options.capacity] = kept;
+    if (this.#listeners.size === 0) return;
+    const told = this.#told(this.#next, kept);
+    for (const { filter, listener } of this.#listeners) if (passes(told, filter)) listener(told);
+  }
+
+  #told(number: number, { event: { kind, bridge, data }, atMs }: Kept): Event {
+    return { id: `${this.options.run}-${number}`, at: new Date(atMs).toISOString(), kind, bridge, data };
   }
 
   /** @param after id of the last event that the listener has; null: only what is to come */
@@ -89,8 +99,8 @@ export class EventHub {
     const first = isOurs ? Math.max(number + 1, oldest) : this.#next + 1;
     const missed: Event[] = [];
     for (let n = first; n <= this.#next; n++) {
-      const event = this.#ring[n % capacity];
-      if (event) missed.push(event);
+      const kept = this.#ring[n % capacity];
+      if (kept) missed.push(this.#told(n, kept));
     }
     return { missed, hasGap: !isOurs || number + 1 < oldest, number: first - 1 };
   }

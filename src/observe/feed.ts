@@ -15,7 +15,8 @@ export class EventFeed {
   ofSwitch({ name, connection }: Pick<Bridge, 'name' | 'connection'>, event: SwitchEvent): void {
     // Of the ports of our own switch the datapath tells more.
     if (event.kind === 'port' && connection.kind === 'weft') return;
-    this.hub.publish({ ...switchEvent(event), bridge: name });
+    const { kind, data } = switchEvent(event);
+    this.hub.publish({ kind, bridge: name, data });
   }
 
   ofDatapath(event: DatapathEvent): void {

@@ -40,6 +40,8 @@ interface Slot {
   readonly declaration: TableDeclaration;
   readonly tableId: number;
   readonly next: ReadonlySet<string>;
+  /** Instructions that lead to tables only, by the list they were made from. */
+  readonly resolved: WeakMap<readonly Instruction[], readonly ResolvedInstruction[]>;
 }
 
 const slotKey = (program: Program, table: string): string => `${program.name}/${table}`;
@@ -87,7 +89,9 @@ export class Pipeline {
       throw new ProgramError(`the programs need ${placed.length} tables and the switch has ${room}`);
     }
     for (const [i, { program, declaration }] of placed.entries()) {
-      const slot = { program, declaration, tableId: options.firstTable + i, next: new Set(declaration.next) };
+      const tableId = options.firstTable + i;
+      const next = new Set(declaration.next);
+      const slot = { program, declaration, tableId, next, resolved: new WeakMap() };
       this.#slots.get(program)?.set(declaration.name, slot);
       this.#byId.set(slot.tableId, slot);
     }
@@ -173,7 +177,7 @@ export class Pipeline {
       tableId: slot.tableId,
       priority: flow.priority,
       match: flow.match,
-      instructions: flow.instructions.flatMap((it) => this.#instruction(slot, it, numbers)),
+      instructions: this.#instructions(slot, flow.instructions, numbers),
       cookie: packCookie({ program: program.id, kind, detail: flow.detail ?? 0 }),
       idleTimeout: flow.idleTimeoutS ?? 0,
       hardTimeout: flow.hardTimeoutS ?? 0,
@@ -188,6 +192,21 @@ export class Pipeline {
     if (parts === undefined || program === undefined) return undefined;
     const kind = parts.kind === MISS_KIND ? 'miss' : (program.kinds[parts.kind - 1] ?? `${parts.kind}`);
     return { program, table: this.tableName(program, flow.tableId), kind, detail: parts.detail };
+  }
+
+  /** Lists that many flows share, as those of learned addresses do, are looked up once. */
+  #instructions(
+    slot: Slot,
+    instructions: readonly Instruction[],
+    numbers: Numbers,
+  ): readonly ResolvedInstruction[] {
+    const known = slot.resolved.get(instructions);
+    if (known !== undefined) return known;
+    const resolved = instructions.flatMap((it) => this.#instruction(slot, it, numbers));
+    // Groups and meters have other numbers another time.
+    if (instructions.every(({ type }) => type === 'GOTO_TABLE' || type === 'WRITE_METADATA'))
+      slot.resolved.set(instructions, resolved);
+    return resolved;
   }
 
   #instruction(slot: Slot, instruction: Instruction, numbers: Numbers): ResolvedInstruction[] {

@@ -122,6 +122,7 @@ export class OpenFlowDriver implements SwitchDriver {
   #isCheckDue = false;
   /** Nothing is known yet of the observers that the switch at the other end has. */
   #isNew = false;
+  #isRewindDue = false;
   /** When the packet-ins of this turn of the event loop began. */
   #sliceStartMs: number | undefined;
 
@@ -554,8 +555,10 @@ export class OpenFlowDriver implements SwitchDriver {
   }
 
   #count(commands: readonly Command[]): void {
-    const size = planSize([commands]);
-    for (const key of Object.keys(size) as (keyof typeof size)[]) this.#sent[key] += size[key];
+    for (const { op } of commands) {
+      const name = COUNTED[op];
+      if (name !== undefined) this.#sent[name]++;
+    }
   }
 
   #packetIn({ tableId, match, data }: PacketIn): void {
@@ -638,10 +641,20 @@ export class OpenFlowDriver implements SwitchDriver {
     for (const notice of notices) this.#tell(notice as SwitchEvent);
     for (const { program, kind } of counts) void this.#countRules(program, kind);
     if (isStale) this.#schedule('configure');
-    if (this.#isStopped) return;
-    const nowMs = now();
-    this.#alarm.set(this.#runner.wakeAtMs(nowMs), nowMs);
-    this.#stateFile.touch();
+    this.#rewind();
+  }
+
+  /** Looks when programs want to be called next, and whether there is something to save: once for all that comes in one turn. */
+  #rewind(): void {
+    if (this.#isRewindDue) return;
+    this.#isRewindDue = true;
+    setImmediate(() => {
+      this.#isRewindDue = false;
+      if (this.#isStopped) return;
+      const nowMs = now();
+      this.#alarm.set(this.#runner.wakeAtMs(nowMs), nowMs);
+      this.#stateFile.touch();
+    });
   }
 
   /** Reads the counters of a program's rules, for the program. */
@@ -665,6 +678,16 @@ export class OpenFlowDriver implements SwitchDriver {
     for (const listener of this.#listeners) listener(event);
   }
 }
+
+/** Which counter of {@link SentCounters} a command is for. */
+const COUNTED: Readonly<Partial<Record<Command['op'], keyof PlanSize>>> = {
+  'flow-add': 'flowAdds',
+  'flow-modify': 'flowModifies',
+  'flow-delete': 'flowDeletes',
+  'group-add': 'groupAdds',
+  'group-modify': 'groupModifies',
+  'group-delete': 'groupDeletes',
+};
 
 const LEARNING = ['learned', 'moved', 'aged', 'evicted', 'flushed'] as const;
 

@@ -1,18 +1,36 @@
 /** Learning: the flows of learned, static and own addresses. */
 import { VlanSet, type Bridge, type MacAddress, type MaskedVid } from '../../domain/index.js';
-import type { Flow } from '../flow.js';
+import type { Flow, Instruction, MatchField } from '../flow.js';
 import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
 import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
 import { mirrorVlans } from './mirrors.js';
 import { matchVids, PRESENT, type PortView } from './ports.js';
+
+/** What all learned addresses of a port have in common. Made once: they come by the thousand. */
+interface Common {
+  readonly metadata: MatchField;
+  readonly out: readonly Instruction[];
+}
+
+const TO_ETH_DST: readonly Instruction[] = [{ type: 'GOTO_TABLE', table: 'eth_dst' }];
+const commons = new Map<LogicalPortId, Common>();
+
+function commonOf(port: LogicalPortId): Common {
+  let common = commons.get(port);
+  if (common === undefined) {
+    const out: Instruction[] = [writeOut(port), { type: 'GOTO_TABLE', table: 'egress' }];
+    commons.set(port, (common = { metadata: matchIn(port), out }));
+  }
+  return common;
+}
 
 /** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
 export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
   return {
     table: 'eth_src',
     priority: 200,
-    match: { metadata: matchIn(entry.port), vlan_vid: PRESENT | entry.vlan, eth_src: entry.mac },
-    instructions: [{ type: 'GOTO_TABLE', table: 'eth_dst' }],
+    match: { metadata: commonOf(entry.port).metadata, vlan_vid: PRESENT | entry.vlan, eth_src: entry.mac },
+    instructions: TO_ETH_DST,
     kind: 'learned-source',
     detail: entry.port,
     idleTimeoutS: ageingTimeS,
@@ -27,7 +45,7 @@ export function destinationFlow(entry: MacEntry): Flow {
     table: 'eth_dst',
     priority: 200,
     match: { vlan_vid: PRESENT | entry.vlan, eth_dst: entry.mac },
-    instructions: [writeOut(entry.port), { type: 'GOTO_TABLE', table: 'egress' }],
+    instructions: commonOf(entry.port).out,
     kind: 'learned-destination',
     detail: entry.port,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
