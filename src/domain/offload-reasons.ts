@@ -88,8 +88,13 @@ export const OFFLOAD_REASONS = {
     meaning: 'The rules look at headers in so many different ways that the kernel’s list of masks is full.',
     remedy: 'Rules of one table that match on the same fields share a mask.',
   },
+  'no room in the fast path': {
+    meaning: 'The kernel’s tables of flows, masks or programs are full; it is tried again when there is room.',
+    remedy: '`weft fastpath` shows how full they are; rules that match on the same fields share a mask.',
+  },
+  'too many flows': { meaning: 'The kernel’s table of flows is full.', remedy: '' },
   'records in use': { meaning: 'The kernel’s table of flows is full.', remedy: '' },
-  'map full': { meaning: 'The kernel’s table of flows is full.', remedy: '' },
+  'no place for the key': { meaning: 'The kernel’s table of flows is full.', remedy: '' },
 } as const satisfies Record<string, OffloadReasonText>;
 
 /** What a word means; of a newer datapath's, the word itself. */

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { DROP_REASONS } from '../../src/domain/index.js';
+import { DROP_REASONS, OFFLOAD_REASONS } from '../../src/domain/index.js';
 import { VERSION } from '../../src/cli/version.js';
 import { Harness } from '../api/harness.js';
 import { cliReference } from './cli-reference.js';
@@ -50,6 +50,18 @@ test('drop-reasons.md', async () => {
     ['| reason | means | what to do |', '| - | - | - |', ...rows].join('\n'),
   ];
   await expect(await formatted(text.join('\n\n')), hint).toMatchFileSnapshot(file('drop-reasons.md'));
+});
+
+test('offload-reasons.md', async () => {
+  const rows = Object.entries(OFFLOAD_REASONS).map(
+    ([reason, { meaning, remedy }]) => `| \`${reason}\` | ${cell(meaning)} | ${cell(remedy)} |`,
+  );
+  const text = [
+    '# Why the kernel does not forward a flow',
+    'Made from `src/domain/offload-reasons.ts`; do not edit, run `npm run docs`. Such frames are forwarded all the same, in user space. Where it is told: [the fast path](fast-path.md).',
+    ['| reason | means | what to do |', '| - | - | - |', ...rows].join('\n'),
+  ];
+  await expect(await formatted(text.join('\n\n')), hint).toMatchFileSnapshot(file('offload-reasons.md'));
 });
 
 test('the version is that of package.json', () => {

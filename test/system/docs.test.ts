@@ -16,7 +16,7 @@ const documents = [
 
 /** What only looks may be asked again until it shows what is on its way: a link coming up, an address being learned. */
 const LOOKS =
-  /^(weft (show|fdb|drops|top|trace|(sflow|netflow|ipfix|mirror) (show|list)|(bridge|port|flows|groups|meters) (list|show)|flows|groups|meters)\b|(ip netns exec \w+ )?ping |curl (?!.*-X)|ovs-\w+ .*(show|dump|list|get)|ip )/;
+  /^(weft (show|fdb|drops|top|trace|fastpath|(sflow|netflow|ipfix|mirror) (show|list)|(bridge|port|flows|groups|meters) (list|show)|flows|groups|meters)\b|(ip netns exec \w+ )?ping |curl (?!.*-X)|ovs-\w+ .*(show|dump|list|get)|ip )/;
 
 async function tell(lab: Laboratory, { text, expected, status }: Command): Promise<void> {
   let last = { output: '', status: -1 };

@@ -1,15 +1,16 @@
-//! `weft-loadgen`: sends a bounded number of minimum-size UDP frames out of one interface as fast as asked and
+//! `weft-loadgen controller`: packet-ins for a controller, from switches that are not there. Otherwise: sends a bounded number of minimum-size UDP frames out of one interface as fast as asked and
 //! prints what it sent as one JSON object. The receiving side is read from the kernel's interface counters, so there is
 //! no sink to become the bottleneck. Used by `npm run bench` and the system tests, in namespaces that they make.
 
 mod frame;
+mod switches;
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -23,10 +24,13 @@ use frame::{Addresses, Template};
 
 /// Sends bounded load from a packet socket.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// The interface to send from.
-    #[arg(long)]
-    interface: String,
+    #[arg(long, required = true)]
+    interface: Option<String>,
     /// Destination MAC address.
     #[arg(long, default_value = "ff:ff:ff:ff:ff:ff")]
     destination: frame::Mac,
@@ -57,10 +61,35 @@ struct Options {
     seconds: f64,
 }
 
+impl Options {
+    fn interface(&self) -> &str {
+        self.interface.as_deref().unwrap_or_default()
+    }
+}
+
+/// Load of another kind.
+#[derive(Subcommand)]
+enum Other {
+    /// Packet-ins for a controller.
+    Controller(switches::ControllerOptions),
+}
+
 const BATCH: usize = 32;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Other::Controller(load)) = &options.other {
+        return match switches::run(load) {
+            Ok(report) => {
+                println!("{report}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("weft-loadgen: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match run(&options) {
         Ok((sent, elapsed)) => {
             let seconds = elapsed.as_secs_f64();
@@ -72,7 +101,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("weft-loadgen: {}: {error}", options.interface);
+            eprintln!("weft-loadgen: {}: {error}", options.interface());
             ExitCode::FAILURE
         }
     }
@@ -108,7 +137,7 @@ fn link_address(index: u32) -> Result<LinkAddr, Errno> {
 }
 
 fn run(options: &Options) -> Result<(u64, Duration), Errno> {
-    let (fd, address) = open(&options.interface)?;
+    let (fd, address) = open(options.interface())?;
     debug_assert_eq!(address.family(), Some(AddressFamily::Packet));
     let template = Template::new(Addresses {
         destination: options.destination,

@@ -371,6 +371,7 @@ impl Cache {
             entries,
             fast_path: Some(fast_path),
             stats,
+            refused,
             ..
         } = self
         else {
@@ -383,6 +384,12 @@ impl Cache {
             if entry.handle == Err(CROWDED) {
                 entry.handle = fast_path.install(&entry.key, &entry.translation);
                 stats.fast_entries += usize::from(entry.handle.is_ok());
+                if let Some(count) = refused.get_mut(CROWDED) {
+                    *count -= 1;
+                }
+                if let Err(why) = entry.handle {
+                    *refused.entry(why).or_default() += 1;
+                }
             }
         }
     }

@@ -35,19 +35,38 @@ export function ofprotoCommands(view: SwitchView, orchestrator: Pick<Orchestrato
     command('dpif/dump-dps', '', [0, 0], () => `${DATAPATH}\n`),
     command('dpctl/dump-dps', '', [0, 0], () => `${DATAPATH}\n`),
     // Open vSwitch's takes a datapath, of which there is one; a bridge is what tells flows apart here.
-    command('dpctl/dump-flows', '[-m] [--names] [dp | bridge]', [0, 3], async (words) => {
-      const [which] = words.filter((word) => !word.startsWith('-'));
-      const all = ownBridges().map(({ name }) => name);
-      if (which !== undefined && which !== DATAPATH && !all.includes(which))
-        throw new CommandError(`${which}: there is no such datapath or bridge`);
-      const wanted = which === undefined || which === DATAPATH ? all : [which];
-      const lists = await Promise.all(
-        wanted.map((bridge) => ask(orchestrator.ask('fastpath.flows', { bridge, limit: MOST_FLOWS }))),
-      );
-      const isLong = words.includes('-m') || words.includes('--more');
-      return lists.map((flows) => flows.map((flow) => flowText(flow, isLong)).join('')).join('');
-    }),
+    command(
+      'dpctl/dump-flows',
+      '[-m] [--names] [dp | bridge] [type=offloaded|non-offloaded|all]',
+      [0, 4],
+      async (words) => {
+        const types = words.filter((word) => word.startsWith('type='));
+        const [which] = words.filter((word) => !word.startsWith('-') && !types.includes(word));
+        const filter = filterOf(types.at(-1)?.slice('type='.length) ?? 'all');
+        const all = ownBridges().map(({ name }) => name);
+        if (which !== undefined && which !== DATAPATH && !all.includes(which))
+          throw new CommandError(`${which}: there is no such datapath or bridge`);
+        const wanted = which === undefined || which === DATAPATH ? all : [which];
+        const lists = await Promise.all(
+          wanted.map((bridge) =>
+            ask(orchestrator.ask('fastpath.flows', { bridge, limit: MOST_FLOWS, ...filter })),
+          ),
+        );
+        const isLong = words.includes('-m') || words.includes('--more');
+        return lists.map((flows) => flows.map((flow) => flowText(flow, isLong)).join('')).join('');
+      },
+    ),
   ];
+}
+
+/** Flow types of Open vSwitch (ovs-appctl(8), dpctl/dump-flows): who forwards is all that tells ours apart. */
+function filterOf(list: string): { inKernel?: boolean } {
+  const types = new Set(list.split(','));
+  const offloaded = types.has('offloaded') || types.has('tc');
+  const others = types.has('non-offloaded') || types.has('ovs');
+  if (types.has('all') || (offloaded && others)) return {};
+  if (offloaded || others) return { inKernel: offloaded };
+  throw new CommandError(`Failed to parse type (${list})`);
 }
 
 /** As Open vSwitch lays it out, with the fields that packets of the flow agree on in our own words. */
@@ -55,7 +74,7 @@ function flowText(flow: CachedFlow, isLong: boolean): string {
   const { match, actions, drop, packets, bytes, usedMsAgo, inKernel, whyNot } = flow;
   const used = packets === 0 || usedMsAgo === null ? 'never' : `${(usedMsAgo / 1000).toFixed(3)}s`;
   const done = drop === null ? actions.join(',') : `drop(${drop})`;
-  const where = inKernel ? ', dp:tc, offloaded:yes' : `, dp:ovs${whyNot === null ? '' : ` (${whyNot})`}`;
+  const where = inKernel ? ', offloaded:yes, dp:tc' : `, dp:ovs${whyNot === null ? '' : ` (${whyNot})`}`;
   return `${match.join(',')}, packets:${packets}, bytes:${bytes}, used:${used}${isLong ? where : ''}, actions:${done === '' ? 'drop' : done}\n`;
 }
 

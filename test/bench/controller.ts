@@ -1,0 +1,189 @@
+/**
+ * Packet-ins that a controller answers: weftd's bridge program beside ovs-testcontroller (C) and a learning switch on
+ * os-ken (Python). `weft-loadgen controller` stands for N switches, on each of which M stations come up that nobody has seen
+ * before; the controller has processor 0, the load processor 1. What counts as an answer: a rule for the station, or its
+ * frame sent back. weftd sends two rules for each, the others a rule and the frame.
+ *
+ * `--reps=N` (3), `--os-ken=PYTHON` (a Python that has os-ken), `--only=PEER`.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { projectRoot, until } from '../system/lab.js';
+import { cpuSeconds, loadgen, median, printTable, spread } from './measure.js';
+
+const FIRST_PORT = 17_653;
+const PORTS = 64;
+const VLAN = 10;
+/** `eth_src` of the bridge program, where unknown stations are told from, on a switch that is not ours. */
+const LEARNING_TABLE = 3;
+
+interface Load {
+  readonly switches: number;
+  readonly macs: number;
+}
+/** Throughput with a window of 32 for each switch; latency with one packet-in at a time of one switch. */
+const THROUGHPUT: readonly Load[] = [
+  { switches: 1, macs: 50_000 },
+  { switches: 16, macs: 6_000 },
+];
+const LATENCY: Load = { switches: 1, macs: 5_000 };
+
+interface Report {
+  sent: number;
+  answered: number;
+  perSecond: number;
+  medianUs: number;
+  p99Us: number;
+  errors: number;
+}
+
+interface Peer {
+  readonly name: string;
+  /** Starts it; gives its process, and how the load reaches it. */
+  start(folder: string, load: Load): Promise<{ child: ChildProcess; reach: string[] }>;
+}
+
+function run(command: string, args: string[], folder: string, env = {}): ChildProcess {
+  const log = openSync(join(folder, 'log'), 'a');
+  return spawn('taskset', ['-c', '0', command, ...args], {
+    cwd: projectRoot,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env },
+  });
+}
+
+const isListening = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('close', () => undefined).on('connect', () => socket.destroy());
+  });
+
+/** As a user would set it up: bridges on switches that are not Weft's own. */
+const weftd: Peer = {
+  name: 'weftd',
+  async start(folder, { switches, macs }) {
+    const api = join(folder, 'api.sock');
+    const files = ['--rundir', folder, '--db', join(folder, 'conf.db'), '--http', `unix:${api}`];
+    const main = join(projectRoot, 'dist/weftd/main.js');
+    const child = run(process.execPath, [main, ...files, '--log-level', 'warn'], folder);
+    const bridges = Array.from({ length: switches }, (_, i) => {
+      const access = (_: unknown, p: number) => [`s${i}-p${p + 1}`, { vlanMode: 'access', tag: VLAN }];
+      const ports = Object.fromEntries(Array.from({ length: PORTS }, access)) as object;
+      const connection = `tcp:127.0.0.1:${FIRST_PORT + i}`;
+      return [`s${i}`, { connection, macTableSize: Math.max(8192, macs), ports }];
+    });
+    const document = JSON.stringify({ bridges: Object.fromEntries(bridges) as object });
+    await until('weftd is configured', () => put(api, '/v1/config', document).catch(() => false), 60_000);
+    const reach = ['--listen', String(FIRST_PORT), '--table', String(LEARNING_TABLE)];
+    return { child, reach };
+  },
+};
+
+function put(socketPath: string, path: string, body: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const asked = request({ socketPath, path, method: 'PUT', headers }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode !== undefined && response.statusCode < 300));
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+const testController: Peer = {
+  name: 'ovs-testcontroller',
+  async start(folder) {
+    const target = [`--unixctl=${folder}/ctl`, '-O', 'OpenFlow13', `ptcp:${FIRST_PORT}:127.0.0.1`];
+    const child = run('ovs-testcontroller', target, folder, { OVS_RUNDIR: folder });
+    await until('ovs-testcontroller listens', () => isListening(FIRST_PORT));
+    return { child, reach: ['--connect', `127.0.0.1:${FIRST_PORT}`] };
+  },
+};
+
+const osKen = (python: string): Peer => ({
+  name: 'os-ken',
+  async start(folder) {
+    const app = join(projectRoot, 'test/bench/learning_switch_os_ken.py');
+    const listen = ['--ofp-listen-host=127.0.0.1', `--ofp-tcp-listen-port=${FIRST_PORT}`];
+    const child = run(python, [join(dirname(python), 'osken-manager'), ...listen, app], folder);
+    await until('os-ken listens', () => isListening(FIRST_PORT), 60_000);
+    return { child, reach: ['--connect', `127.0.0.1:${FIRST_PORT}`] };
+  },
+});
+
+async function measure(peer: Peer, load: Load, window: number): Promise<Report & { cpuS: number }> {
+  const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  const { child, reach } = await peer.start(folder, load);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    const before = child.pid === undefined ? 0 : cpuSeconds(child.pid);
+    const { stdout } = await promisify(execFile)(
+      'taskset',
+      [
+        ...['-c', '1', loadgen, 'controller', ...reach, '--switches', String(load.switches)],
+        ...['--macs', String(load.macs), '--ports', String(PORTS), '--vlan', String(VLAN)],
+        ...['--window', String(window)],
+      ],
+      { timeout: 120_000 },
+    );
+    const report = JSON.parse(stdout) as Report;
+    if (report.answered < report.sent || report.errors > 0) process.stderr.write(`${peer.name}: ${stdout}`);
+    return { ...report, cpuS: (child.pid === undefined ? 0 : cpuSeconds(child.pid)) - before };
+  } catch (error) {
+    process.stderr.write(readFileSync(join(folder, 'log'), 'utf8').slice(-2000));
+    throw error;
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export default async function bench(options: string[]): Promise<void> {
+  const option = (name: string) =>
+    options.find((each) => each.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const python = option('os-ken');
+  if (python === undefined) process.stdout.write('without os-ken: --os-ken=PYTHON is not given\n');
+  const all = [weftd, testController, ...(python === undefined ? [] : [osKen(python)])];
+  const peers = all.filter(({ name }) => (option('only') ?? name) === name);
+  const reps = Number(option('reps') ?? 3);
+  const rows = [
+    ['controller', 'switches × MACs', 'answered/s', 'weftd over it', 'latency µs: median', 'p99'],
+  ];
+  for (const load of THROUGHPUT) {
+    const results = new Map<string, number[]>();
+    // In turns, so that what else the machine does meets all of them.
+    for (let rep = 0; rep < reps; rep += 1)
+      for (const peer of peers) {
+        const { perSecond } = await measure(peer, load, 32);
+        results.set(peer.name, [...(results.get(peer.name) ?? []), perSecond]);
+      }
+    const ours = median(results.get(weftd.name) ?? []);
+    for (const [name, rates] of results) {
+      const ratio = name === weftd.name ? '' : (ours / median(rates)).toFixed(2);
+      rows.push([name, `${load.switches} × ${load.macs}`, spread(rates), ratio, '', '']);
+    }
+  }
+  for (const peer of peers) {
+    const reports: Report[] = [];
+    for (let rep = 0; rep < reps; rep += 1) reports.push(await measure(peer, LATENCY, 1));
+    const of = (read: (report: Report) => number) => spread(reports.map(read));
+    rows.push([
+      peer.name,
+      `${LATENCY.switches} × ${LATENCY.macs}`,
+      of(({ perSecond }) => perSecond),
+      '',
+      of(({ medianUs }) => medianUs),
+      of(({ p99Us }) => p99Us),
+    ]);
+  }
+  printTable(rows);
+}
