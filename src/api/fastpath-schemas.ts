@@ -42,9 +42,11 @@ export const BridgeFastPath = Type.Object({
     Type.Object({
       port: Type.String(),
       ofport: Type.Integer({ description: '65534: the bridge’s own port' }),
-      sent: counted('Frames that the kernel handed to user space'),
+      sent: counted(
+        'What the kernel handed to user space: a frame, and as much again for each 512 bytes of it',
+      ),
       dropped: counted('Frames lost, as too many of this port were on their way already'),
-      waiting: Type.Integer({ minimum: 0, description: 'Frames on their way now' }),
+      waiting: Type.Integer({ minimum: 0, description: 'Of that, what is on its way now' }),
     }),
     { description: 'Of ports that the kernel has; internal ports hand over by themselves' },
   ),

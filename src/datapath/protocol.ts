@@ -120,7 +120,7 @@ export interface DatapathTrace {
   readonly drop: string | null;
   readonly cacheable: boolean;
   /** A word for why the kernel would not forward frames like it; null: it would. */
-  readonly whyNot: string | null;
+  readonly whyNot?: string | null;
   readonly outputs: readonly { readonly portNo: number; readonly queueId: number | null; readonly frame: string }[];
   readonly packetIns: readonly {
     readonly reason: string;
@@ -158,10 +158,10 @@ export interface BridgeCache {
   readonly kernelHits: number;
   readonly misses: number;
   readonly evictions: number;
-  /** Flows that are not in the kernel, by reason. */
-  readonly refused: Readonly<Record<string, number>>;
+  /** Flows that are not in the kernel, by reason. Absent, like `punts`: a datapath of before this was told. */
+  readonly refused?: Readonly<Record<string, number>>;
   /** Frames that the kernel has sent to user space, by port; of ports that it has. */
-  readonly punts: readonly {
+  readonly punts?: readonly {
     readonly port: string;
     readonly ofport: number;
     readonly sent: number;
@@ -174,7 +174,7 @@ export interface BridgeCache {
 export interface FastPathInfo {
   readonly active: boolean;
   /** Why it is not. */
-  readonly whyNot: string | null;
+  readonly whyNot?: string | null;
   readonly bridges: readonly BridgeCache[];
   /** What follows is there while it is active: of all bridges together. */
   readonly flows?: number;

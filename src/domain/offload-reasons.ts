@@ -89,7 +89,8 @@ export const OFFLOAD_REASONS = {
     remedy: 'Rules of one table that match on the same fields share a mask.',
   },
   'no room in the fast path': {
-    meaning: 'The kernel’s tables of flows, masks or programs are full; it is tried again when there is room.',
+    meaning:
+      'The kernel’s tables of flows, masks or programs are full; it is tried again when there is room.',
     remedy: '`weft fastpath` shows how full they are; rules that match on the same fields share a mask.',
   },
   'too many flows': { meaning: 'The kernel’s table of flows is full.', remedy: '' },

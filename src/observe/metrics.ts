@@ -291,12 +291,12 @@ export class Metrics {
       'Megaflows that the kernel has not, by reason.',
       ['bridge', 'reason'],
       (set) =>
-        ofCaches(({ refused }, bridge) => {
+        ofCaches(({ refused = {} }, bridge) => {
           for (const [reason, count] of Object.entries(refused)) set(count, { bridge, reason });
         }),
     );
     const punts = [
-      ['sent', 'punts', 'Frames that the kernel handed to user space'],
+      ['sent', 'punts', 'Frames that the kernel handed to user space (each 512 bytes count as one more)'],
       ['dropped', 'punt_drops', 'Frames lost on the way to user space, as too many of the port were on it'],
     ] as const;
     for (const [read, name, help] of punts) {
@@ -304,7 +304,7 @@ export class Metrics {
         let left = MAX_PORTS;
         ofCaches((cache, bridge) => {
           let others: number | null = null;
-          for (const each of cache.punts) {
+          for (const each of cache.punts ?? []) {
             if (left-- > 0) set(each[read], { bridge, port: each.port });
             else others = (others ?? 0) + each[read];
           }

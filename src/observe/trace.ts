@@ -141,12 +141,16 @@ export function explainTrace(
       fields: [...trace.mask],
       cacheable: trace.cacheable,
     },
-    fastPath: {
-      offloaded: trace.whyNot === null,
-      reason: trace.whyNot,
-      sentence: trace.whyNot === null ? null : explainOffload(trace.whyNot).meaning,
-    },
+    fastPath: fastPathOf(trace.whyNot ?? null),
     verdict: verdictOf(outputs, packetIns, drop),
+  };
+}
+
+function fastPathOf(reason: string | null): ExplainedTrace['fastPath'] {
+  return {
+    offloaded: reason === null,
+    reason,
+    sentence: reason === null ? null : explainOffload(reason).meaning,
   };
 }
 

@@ -1,6 +1,8 @@
-//! `weft-loadgen controller`: packet-ins for a controller, from switches that are not there. Otherwise: sends a bounded number of minimum-size UDP frames out of one interface as fast as asked and
+//! `weft-loadgen`: sends a bounded number of minimum-size UDP frames out of one interface as fast as asked and
 //! prints what it sent as one JSON object. The receiving side is read from the kernel's interface counters, so there is
 //! no sink to become the bottleneck. Used by `npm run bench` and the system tests, in namespaces that they make.
+//!
+//! `weft-loadgen controller`: packet-ins for a controller, from switches that are not there (`switches.rs`).
 
 mod frame;
 mod switches;

@@ -218,7 +218,8 @@ impl Switch {
                 heard.flow_mods += 1;
                 let source = oxm(message, ETH_SRC);
                 // A rule for the source says that it is known; one that has none is for a destination.
-                let mac = source.or_else(|| oxm(message, ETH_DST).filter(|_| options.vlan.is_none()));
+                let mac =
+                    source.or_else(|| oxm(message, ETH_DST).filter(|_| options.vlan.is_none()));
                 self.answered(mac, heard);
             }
             PACKET_OUT => {
@@ -294,7 +295,9 @@ fn oxm(message: &[u8], header: u32) -> Option<&[u8]> {
 fn connect(options: &ControllerOptions) -> io::Result<Vec<Switch>> {
     let listeners = options.listen.map(|first| {
         let each = |index| TcpListener::bind(("127.0.0.1", first + index));
-        (0..options.switches).map(each).collect::<io::Result<Vec<_>>>()
+        (0..options.switches)
+            .map(each)
+            .collect::<io::Result<Vec<_>>>()
     });
     let listeners = listeners.transpose()?;
     let mut switches = Vec::new();
@@ -352,10 +355,7 @@ fn round(
         })
         .collect();
     poll(&mut fds, PollTimeout::from(20_u8))?;
-    let ready: Vec<bool> = fds
-        .iter()
-        .map(|fd| fd.any().unwrap_or(true))
-        .collect();
+    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
     drop(fds);
     for (switch, _) in switches.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
         if !switch.read(options, heard)? {
@@ -378,7 +378,9 @@ pub fn run(options: &ControllerOptions) -> io::Result<Value> {
     };
     while !is_settled(&switches) {
         if begun.elapsed() > patience {
-            return Err(io::Error::other("the controller does not take the switches"));
+            return Err(io::Error::other(
+                "the controller does not take the switches",
+            ));
         }
         round(&mut switches, options, &mut heard, false)?;
     }

@@ -32,7 +32,7 @@ export function fastPathRoutes(app: App, services: Services): void {
       const info = window?.newest?.fastPath ?? (await withoutBridges(services));
       return {
         active: info.active,
-        whyNot: info.whyNot,
+        whyNot: info.whyNot ?? null,
         kernel: kernelView(info, window),
         bridges: windows.map((each) => bridgeView(each.name, each.window)),
       };
@@ -124,7 +124,7 @@ function bridgeView(bridge: string, window: RateWindow): BridgeFastPath {
       const found = cacheOf(sample);
       return found && read(found);
     });
-  const refused = Object.entries(cache.refused).sort(([, a], [, b]) => b - a);
+  const refused = Object.entries(cache.refused ?? {}).sort(([, a], [, b]) => b - a);
   return {
     bridge,
     windowS: window.spanS,
@@ -134,8 +134,8 @@ function bridgeView(bridge: string, window: RateWindow): BridgeFastPath {
     misses: of(({ misses }) => misses),
     evictions: cache.evictions,
     notOffloaded: refused.map(([reason, flows]) => ({ ...refusal(reason), flows })),
-    punts: cache.punts.map(({ port, ofport, waiting }) => {
-      const punts = (found: BridgeCache) => found.punts.find((each) => each.port === port);
+    punts: (cache.punts ?? []).map(({ port, ofport, waiting }) => {
+      const punts = (found: BridgeCache) => found.punts?.find((each) => each.port === port);
       return {
         port,
         ofport: shownOfport(ofport),
