@@ -44,7 +44,7 @@ pub struct Choice {
     kind: u8,
     value: u8,
     /// Service tag or not, VLAN id, the bits above it.
-    tags: Vec<(bool, u16, u8)>,
+    pub tags: Vec<(bool, u16, u8)>,
     padding: u8,
 }
 
