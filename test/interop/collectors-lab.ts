@@ -126,8 +126,11 @@ export class Account {
     return { packets: sum('packets'), bytes: sum('bytes'), lines };
   }
 
-  stop(): void {
-    this.child.kill('SIGTERM');
+  /** Ends it; it writes what it still holds then. */
+  async stop(): Promise<void> {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGINT');
+    await ended;
   }
 }
 
