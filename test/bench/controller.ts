@@ -6,11 +6,9 @@
  *
  * `--reps=N` (3), `--os-ken=PYTHON` (a Python that has os-ken), `--only=PEER`.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -58,12 +56,11 @@ function run(command: string, args: string[], folder: string, env = {}): ChildPr
   });
 }
 
+/** By the kernel's list: a connection to try would take one of the sixteen places that ovs-testcontroller has. */
 const isListening = (port: number) =>
-  new Promise<boolean>((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
-    socket.on('close', () => undefined).on('connect', () => socket.destroy());
-  });
+  readFileSync('/proc/net/tcp', 'latin1').includes(
+    `:${port.toString(16).toUpperCase().padStart(4, '0')} 00000000:0000 0A`,
+  );
 
 /** As a user would set it up: bridges on switches that are not Weft's own. */
 const weftd: Peer = {
@@ -103,7 +100,7 @@ const testController: Peer = {
   async start(folder) {
     const target = [`--unixctl=${folder}/ctl`, '-O', 'OpenFlow13', `ptcp:${FIRST_PORT}:127.0.0.1`];
     const child = run('ovs-testcontroller', target, folder, { OVS_RUNDIR: folder });
-    await until('ovs-testcontroller listens', () => isListening(FIRST_PORT));
+    await until('ovs-testcontroller listens', () => Promise.resolve(isListening(FIRST_PORT)));
     return { child, reach: ['--connect', `127.0.0.1:${FIRST_PORT}`] };
   },
 };
@@ -114,7 +111,7 @@ const osKen = (python: string): Peer => ({
     const app = join(projectRoot, 'test/bench/learning_switch_os_ken.py');
     const listen = ['--ofp-listen-host=127.0.0.1', `--ofp-tcp-listen-port=${FIRST_PORT}`];
     const child = run(python, [join(dirname(python), 'osken-manager'), ...listen, app], folder);
-    await until('os-ken listens', () => isListening(FIRST_PORT), 60_000);
+    await until('os-ken listens', () => Promise.resolve(isListening(FIRST_PORT)), 60_000);
     return { child, reach: ['--connect', `127.0.0.1:${FIRST_PORT}`] };
   },
 });
