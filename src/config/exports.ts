@@ -21,8 +21,8 @@ export const IPFIX_DEFAULTS = { sampling: 400, port: 4739 } as const;
 const IDLE_TIMEOUT_S = 15;
 /** Where IPFIX's `cache_active_timeout` is 0 or absent, flows are told of at once in Open vSwitch: here within a second. */
 const AT_ONCE_S = 1;
-/** Most of a frame that fits into a datagram beside what says where it went. */
-const MOST_HEADER_BYTES = 1_024;
+/** Most of a sampled frame that the datapath keeps. */
+export const MOST_HEADER_BYTES = 512;
 /** What most collectors take without losing any, and how far that can be raised. */
 export const DATAGRAMS_PER_S = { usual: 2_000, most: 100_000 } as const;
 

@@ -1,7 +1,7 @@
 /** Who is told of the traffic (sFlow, NetFlow, IPFIX), mirrors, and the live view, as they go over the REST API. */
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { parseCollector } from '../../config/index.js';
+import { MOST_HEADER_BYTES, parseCollector } from '../../config/index.js';
 import {
   InterfaceName,
   Pending,
@@ -42,7 +42,7 @@ const sflow = {
   ),
   sampling: count(0, U32, 400, 'One frame in so many, at random; 0: none'),
   pollingS: count(0, 86_400, 30, 'Seconds between samples of the ports’ counters; 0: none'),
-  headerBytes: count(14, 1_024, 128, 'Most bytes of a frame that are sent'),
+  headerBytes: count(14, MOST_HEADER_BYTES, 128, 'Most bytes of a frame that are sent'),
   datagramsPerS,
 };
 const netflow = {

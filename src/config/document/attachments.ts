@@ -15,7 +15,7 @@ import {
   type Member,
   type Spec,
 } from '../export-specs.js';
-import { parseCollector } from '../exports.js';
+import { MOST_HEADER_BYTES, parseCollector } from '../exports.js';
 import { textOf } from '../fields.js';
 import type { BridgeEntry, DocumentFault } from './document.js';
 import { pointer } from './document.js';
@@ -28,7 +28,7 @@ const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()]);
 
 /** Bounds of numbers that the database would not have otherwise; left out: what 32 bits hold. */
 const BOUNDS: Readonly<Record<string, readonly [least: number, most: number]>> = {
-  headerBytes: [14, 1_024],
+  headerBytes: [14, MOST_HEADER_BYTES],
   pollingS: [0, 86_400],
   version: [5, 9],
   engineId: [0, 255],
