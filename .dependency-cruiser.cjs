@@ -52,7 +52,7 @@ module.exports = {
     never(
       'cli-is-a-client',
       inner('cli'),
-      '^src/(?!cli/|domain/|api/(schemas|observe-schemas))',
+      '^src/(?!cli/|domain/|api/(schemas|[a-z]+-schemas))',
       'The command line knows the API, not weftd.',
     ),
     never('main-is-outermost', '^src/(?!main)', '^src/main', 'Nobody imports the composition root.'),

@@ -8,10 +8,7 @@ let harness: Harness;
 beforeEach(async () => {
   harness = await Harness.create();
   await harness.configuration.apply((database) => addBridge(database, { name: 'br0' }), 'test');
-  await harness.configuration.apply(
-    (database) => addPort(database, 'br0', { name: 'p1' }),
-    'test',
-  );
+  await harness.configuration.apply((database) => addPort(database, 'br0', { name: 'p1' }), 'test');
   Object.assign(harness.switches.answers, { drops: {}, 'port.stats': [], 'fastpath.show': info(10) });
 });
 afterEach(() => harness.close());

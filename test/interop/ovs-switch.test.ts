@@ -93,7 +93,8 @@ describe('the bridge program on ovs-vswitchd', () => {
     driver.configure(bridge({ exports: { sflow } }));
     await driver.synced(20_000);
     const [observer] = driver.observers();
-    expect(observer).toMatchObject({ isSet: false, refused: expect.stringContaining('knows neither') });
+    expect(observer?.isSet).toBe(false);
+    expect(observer?.refused).toContain('knows neither');
     expect((await driver.dumpFlows()).some(({ owner }) => owner?.kind === 'sample')).toBe(false);
     await a.reaches('192.0.2.2');
     driver.configure(bridge());

@@ -104,11 +104,13 @@ function counted(window: RateWindow | undefined, read: (sample: Sample) => numbe
 function kernelView(info: FastPathInfo, window: RateWindow | undefined): FastPathView['kernel'] {
   const { active, flows = 0, masks = 0, limits, ports = 0, statistics = {}, puntsLost = 0 } = info;
   if (!active || limits === undefined) return null;
-  const events = Object.keys(statistics).map((name) => [
-    name,
-    counted(window, ({ fastPath }) => fastPath.statistics?.[name]),
-  ]);
-  return { flows, masks, limits, ports, events: Object.fromEntries(events), puntsLost };
+  const events = Object.fromEntries(
+    Object.keys(statistics).map((name) => [
+      name,
+      counted(window, ({ fastPath }) => fastPath.statistics?.[name]),
+    ]),
+  );
+  return { flows, masks, limits, ports, events, puntsLost };
 }
 
 const NO_CACHE: BridgeCache = {

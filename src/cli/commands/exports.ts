@@ -24,7 +24,7 @@ export function exportCommands(kind: string, title: string, settings: readonly S
     return undefined;
   };
   return {
-    async show(context: Context, bridge: string | undefined): Promise<Result> {
+    show: async (context: Context, bridge: string | undefined): Promise<Result> => {
       const names = bridge === undefined ? (await readBridges(context)).map(({ name }) => name) : [bridge];
       const found = await Promise.all(names.map((name) => read(context, name)));
       const views = found.filter((view) => view !== undefined);
@@ -32,7 +32,7 @@ export function exportCommands(kind: string, title: string, settings: readonly S
       return { json: views, text: text === '' ? `nobody is told by ${title}` : text };
     },
 
-    async set(context: Context, bridge: string, words: string[], options: Options): Promise<Result> {
+    set: async (context: Context, bridge: string, words: string[], options: Options): Promise<Result> => {
       const body = bodyOf(settings, options, words);
       if (Object.keys(body).length === 0)
         throw usageError('nothing to set: give a setting, such as --target 192.0.2.1');
@@ -44,7 +44,7 @@ export function exportCommands(kind: string, title: string, settings: readonly S
       return changed(context, answer.status, answer.body, `${title} of ${bridge} set`);
     },
 
-    async remove(context: Context, bridge: string, options: Options): Promise<Result> {
+    remove: async (context: Context, bridge: string, options: Options): Promise<Result> => {
       if (options['ifExists'] === true && (await read(context, bridge)) === undefined)
         return { json: {}, text: `${bridge} has no ${title}` };
       const answer = await context.client.ask('DELETE', path('bridges', bridge, kind));

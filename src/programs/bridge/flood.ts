@@ -71,7 +71,8 @@ function classFlows(floodClass: FloodClass, marked: readonly boolean[]): ClassFl
   const [first] = members;
   if (first === undefined) return { members, marked, flows: [], groups: [] };
   let classes = known.get(first);
-  if (classes === undefined || classes.size > MOST_KNOWN) known.set(first, (classes = new Map<string, ClassFlows>()));
+  if (classes === undefined || classes.size > MOST_KNOWN)
+    known.set(first, (classes = new Map<string, ClassFlows>()));
   const before = classes.get(floodClass.vids.key);
   const isSame =
     before?.members.length === members.length &&
