@@ -293,7 +293,7 @@ impl Host for BridgeIo {
             clock_gettime(ClockId::Realtime),
             clock_gettime(ClockId::Monotonic),
         );
-        let ms = |time: Timespec| time.tv_sec * 1000 + time.tv_nsec as i64 / 1_000_000;
+        let ms = |time: Timespec| time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
         (now / 1_000_000).saturating_add_signed(ms(unix) - ms(monotonic))
     }
 
