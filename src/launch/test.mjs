@@ -30,7 +30,8 @@ function count(name, passed, failed, status) {
 }
 
 async function runCargo() {
-  const args = ['test', '--locked', '--workspace', '--manifest-path', `${root}datapath/Cargo.toml`];
+  const args = ['test', '--locked', '--workspace', '--no-fail-fast'];
+  args.push('--manifest-path', `${root}datapath/Cargo.toml`);
   const child = spawn('cargo', args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {

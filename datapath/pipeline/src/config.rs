@@ -32,8 +32,9 @@ impl Default for Config {
 
 impl Config {
     /// The bridge program's table of that name: what leaves there is a mirror's copy, which observers do not count.
+    /// None where the program is not the bridge program: the datapath's own for NORMAL has its tables at the end.
     pub fn mirror_table(&self) -> Option<u8> {
-        Some(self.program_table? + MIRROR)
+        self.program_table?.checked_add(MIRROR)
     }
 
     /// Table that `OFPP_NORMAL` means.
