@@ -441,18 +441,26 @@ impl Cache {
         entries.filter(|(_, count)| *count > 0)
     }
 
-    /// Why the fast path would not treat packets like this one; `None`: it would.
+    /// Why the fast path would not treat packets like this one; `None`: it would. A translation that is there for them already
+    /// is what they get, whatever a new one would look at.
     pub fn refusal(
-        &self,
+        &mut self,
         key: &FlowKey,
         translation: &Translation,
         frame: &[u8],
     ) -> Option<&'static str> {
-        match &self.fast_path {
-            None => Some(NO_FAST_PATH),
-            Some(_) if !translation.cacheable => Some(NOT_CACHEABLE),
-            Some(fast_path) => fast_path.refusal(key, translation, frame),
+        let Some(fast_path) = &self.fast_path else {
+            return Some(NO_FAST_PATH);
+        };
+        let known = self.index.lookup_any(key);
+        if let Some(entry) = known.and_then(|id| self.entries.get(id)) {
+            let refused = entry.handle.err();
+            return refused.or_else(|| fast_path.refusal(&entry.key, &entry.translation, frame));
         }
+        if !translation.cacheable {
+            return Some(NOT_CACHEABLE);
+        }
+        fast_path.refusal(key, translation, frame)
     }
 
     pub fn stats(&self) -> CacheStats {
