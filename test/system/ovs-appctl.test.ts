@@ -117,7 +117,8 @@ test('the process, its log, and the database server', async () => {
   // What is not used for a while leaves the cache.
   await until('a flow in the cache', async () => {
     await a.ping('10.1.0.3', 1);
-    const flow = /^in_port=.*, packets:\d+, bytes:\d+, used:(\d+\.\d{3}s|never), (offloaded:yes, )?dp:.*, actions:\S+/m;
+    const flow =
+      /^in_port=.*, packets:\d+, bytes:\d+, used:(\d+\.\d{3}s|never), (offloaded:yes, )?dp:.*, actions:\S+/m;
     return flow.test(await must('ovs-appctl dpctl/dump-flows -m vswitch'));
   });
   expect((await type('ovs-appctl dpctl/dump-flows nosuch')).status).toBe(2);
