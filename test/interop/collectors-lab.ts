@@ -126,7 +126,7 @@ export class Account {
     return { packets: sum('packets'), bytes: sum('bytes'), lines };
   }
 
-  /** Ends it; it writes what it still holds then. */
+  /** Ends it; it writes what it still holds then, by a process of its own that may outlive it. */
   async stop(): Promise<void> {
     const ended = once(this.child, 'exit');
     this.child.kill('SIGINT');

@@ -1,6 +1,6 @@
 /** The fast path where the ground shifts under it: ports that go, come back elsewhere, fall silent; and its removal. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { datapathBinary, Lab, projectRoot, sh, until, type Host } from './lab.js';
 
 let lab: Lab;
@@ -126,7 +126,9 @@ test('weft-datapath --flush takes all of it away, and the next process begins an
   process.kill(supervisor, 'SIGSTOP');
   try {
     process.kill(daemon, 'SIGKILL');
-    await until('it has ended', () => !existsSync(`/proc/${daemon}/root/proc`));
+    // Its files, and with them its lock, are there until the last of its threads has gone.
+    const hasEnded = () => /^State:\s+Z/m.test(readFileSync(`/proc/${daemon}/status`, 'utf8'));
+    await until('it has ended', () => hasEnded() && readdirSync(`/proc/${daemon}/task`).length === 1);
     expect(await punts()).toHaveLength(1);
     expect((await there('ls', '/sys/fs/bpf/weft')).trim()).not.toBe('');
     await there(datapathBinary, '--flush', '--rundir', lab.rundir);
