@@ -1,6 +1,7 @@
 /** The answers of routes, as Fastify and the OpenAPI document want them. */
 import { Type } from 'typebox';
 import type { Static, TSchema } from 'typebox';
+import { PendingView } from './schemas.js';
 
 const ETAG = { etag: { type: 'string', description: 'Of the configuration, for If-Match' } };
 
@@ -31,4 +32,7 @@ export function nothing(description: string) {
 export const notModified = {
   304: Type.Unsafe<undefined>(nothing('The configuration is still the one with that ETag')),
 };
-export const removed = { 204: nothing('It is gone, and the switch forwards so') };
+export const removed = {
+  202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
+  204: nothing('It is gone, and the switch forwards so'),
+};

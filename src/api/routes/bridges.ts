@@ -16,7 +16,6 @@ import {
   BridgeView,
   BridgesView,
   NewBridge,
-  PendingView,
   Problem,
   ReadConditions,
   WriteConditions,
@@ -202,7 +201,6 @@ export function bridgeRoutes(app: App, services: Services): void {
         headers: WriteConditions,
         response: {
           ...removed,
-          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
           412: Problem,
         },
       },

@@ -18,7 +18,6 @@ import type { BodyFault } from '../problems.js';
 import {
   BridgeParams,
   EXPORT_SCHEMAS,
-  PendingView,
   Problem,
   ReadConditions,
   WriteConditions,
@@ -161,7 +160,6 @@ function routesOf(app: App, services: Services, kind: ExportKind): void {
         headers: WriteConditions,
         response: {
           ...removed,
-          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
           412: Problem,
         },
       },

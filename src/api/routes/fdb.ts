@@ -16,7 +16,6 @@ import {
   FdbTarget,
   FdbView,
   Flushed,
-  PendingView,
   Problem,
 } from '../schemas.js';
 import { waitForSwitch } from '../services.js';
@@ -145,7 +144,6 @@ export function fdbRoutes(app: App, services: Services): void {
         params: FdbParams,
         response: {
           ...removed,
-          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
         },
       },
     },

@@ -23,7 +23,6 @@ import {
   MirrorSettings,
   MirrorView,
   MirrorsView,
-  PendingView,
   Problem,
   ReadConditions,
   WriteConditions,
@@ -172,7 +171,6 @@ export function mirrorRoutes(app: App, services: Services): void {
         headers: WriteConditions,
         response: {
           ...removed,
-          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
           412: Problem,
         },
       },

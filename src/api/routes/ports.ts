@@ -11,7 +11,6 @@ import type { App } from '../plugin.js';
 import {
   BridgeParams,
   NewPort,
-  PendingView,
   PortFilter,
   PortParams,
   PortPatch,
@@ -214,7 +213,6 @@ export function portRoutes(app: App, services: Services): void {
         headers: WriteConditions,
         response: {
           ...removed,
-          202: answer(PendingView, { description: 'Removed; the switch does not know yet' }),
           409: Problem,
           412: Problem,
         },

@@ -124,6 +124,26 @@ export async function inTurn(
   };
 }
 
+/** Removes named things of a bridge; with `--if-exists` those of them that are there. */
+export async function removeNamed(
+  { context, bridge, options }: { context: Context; bridge: string; options: Options },
+  { noun, collection }: { noun: string; collection: string },
+  names: readonly string[],
+): Promise<Result> {
+  const url = path('bridges', bridge, collection);
+  const there =
+    options['ifExists'] === true
+      ? (await context.client.list<{ name: string }>(url, collection)).map(({ name }) => name)
+      : names;
+  return inTurn(
+    names.filter((name) => there.includes(name)),
+    async (name) => {
+      const answer = await context.client.ask('DELETE', path('bridges', bridge, collection, name));
+      return changed(context, answer.status, answer.body, `${noun} ${name} removed from ${bridge}`);
+    },
+  );
+}
+
 /** Members of a view as `name: value` lines, nested ones indented. */
 export function describe(view: object, indent = ''): string {
   return Object.entries(view)

@@ -6,7 +6,7 @@ import type { Context, Options, Result } from '../context.js';
 import { failure, usageError } from '../errors.js';
 import { MIRROR_SETTINGS, bodyOf, writeNumbers } from '../settings.js';
 import { short, table } from '../text.js';
-import { describe, inTurn, mergePatch, readBridges, withoutNulls } from './bridges.js';
+import { describe, mergePatch, readBridges, removeNamed, withoutNulls } from './bridges.js';
 
 async function readMirrors(context: Context, bridge?: string): Promise<MirrorView[]> {
   const bridges = bridge === undefined ? (await readBridges(context)).map(({ name }) => name) : [bridge];
@@ -82,13 +82,5 @@ export async function remove(
   names: string[],
   options: Options,
 ): Promise<Result> {
-  const there =
-    options['ifExists'] === true ? (await readMirrors(context, bridge)).map((each) => each.name) : names;
-  return inTurn(
-    names.filter((name) => there.includes(name)),
-    async (name) => {
-      const answer = await context.client.ask('DELETE', path('bridges', bridge, 'mirrors', name));
-      return changed(context, answer.status, answer.body, `mirror ${name} removed from ${bridge}`);
-    },
-  );
+  return removeNamed({ context, bridge, options }, { noun: 'mirror', collection: 'mirrors' }, names);
 }

@@ -7,7 +7,7 @@ import { usageError } from '../errors.js';
 import { PORT_SETTINGS, bodyOf, writeNumbers } from '../settings.js';
 import type { Style } from '../text.js';
 import { orDash, table } from '../text.js';
-import { describe, inTurn, mergePatch, readBridges, withoutNulls } from './bridges.js';
+import { describe, mergePatch, readBridges, removeNamed, withoutNulls } from './bridges.js';
 
 /** Ports of a bridge, or of all. */
 export async function readPorts(context: Context, bridge?: string): Promise<PortView[]> {
@@ -120,13 +120,5 @@ export async function remove(
   names: string[],
   options: Options,
 ): Promise<Result> {
-  const there =
-    options['ifExists'] === true ? (await readPorts(context, bridge)).map((port) => port.name) : names;
-  return inTurn(
-    names.filter((name) => there.includes(name)),
-    async (name) => {
-      const answer = await context.client.ask('DELETE', path('bridges', bridge, 'ports', name));
-      return changed(context, answer.status, answer.body, `port ${name} removed from ${bridge}`);
-    },
-  );
+  return removeNamed({ context, bridge, options }, { noun: 'port', collection: 'ports' }, names);
 }
