@@ -11,8 +11,9 @@ use std::time::Instant;
 use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
 use weft_frame::{FlowKey, ethertype, field, ip_proto, parse};
-use weft_openflow::{ObserverKind, ObserverMod};
-use weft_pipeline::{ALWAYS, MAX_HEADER_BYTES, Observed, Sight, Traffic, Tuple};
+use weft_pipeline::{
+    ALWAYS, MAX_HEADER_BYTES, Observed, ObserverKind, ObserverMod, Sight, Traffic, Tuple,
+};
 
 use crate::kernel::{Error, shared, take};
 use crate::layout::{

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use weft_frame::FlowKey;
-use weft_openflow::ObserverMod;
-use weft_pipeline::{Counts, FastPath, Observed, Translation};
+use weft_pipeline::{Counts, FastPath, Observed, ObserverMod, Translation};
 
 use crate::kernel::Kernel;
 

@@ -68,3 +68,5 @@ pub use removal::Removal;
 pub use slab::FlowId;
 pub use tables::{FlowFilter, Removed, TABLES};
 pub use trace::{Logged, Step, Trace, TracedOutput, TracedPacketIn};
+// The terms in which a fast path is told of observers: who implements `FastPath` needs no other crate.
+pub use weft_openflow::{ObserverKind, ObserverMod};
