@@ -460,6 +460,13 @@ static inline_always int punt(struct __sk_buff *skb, const struct config *config
   return bpf_redirect(config->punt_ifindex, 0);
 }
 
+/* What a packet socket takes of a device: all, until the device is a port here. As the program looks at the same map, the
+ * change from one to the other neither loses a frame nor shows it twice. */
+SEC("socket") int gate(struct __sk_buff *skb) {
+  u32 ifindex = skb->ifindex;
+  return bpf_map_lookup_elem(&PORTS, &ifindex) ? 0 : -1;
+}
+
 SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   u32 zero = 0;
   const struct config *config = bpf_map_lookup_elem(&CONFIG, &zero);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{HashMap as BpfHash, Map, MapData, MapError};
 use aya::programs::tc::SchedClassifierLink;
-use aya::programs::{ProgramError, SchedClassifier};
+use aya::programs::{ProgramError, SchedClassifier, SocketFilter};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 
 use crate::keys::{Kind, Words};
@@ -62,6 +62,9 @@ const MAPS: [&str; 15] = [
 
 /// Name of the program, and of its pin.
 pub(crate) const PROGRAM: &str = "weft";
+
+/// Name of the filter for packet sockets.
+const GATE: &str = "gate";
 
 /// Why there is no fast path, or not on a device.
 #[derive(Debug)]
@@ -173,6 +176,7 @@ pub struct Kernel {
     statistics: Shared<u64>,
     pub(crate) keys: KeyTable,
     pub(crate) ports: BpfHash<MapData, u32, u32>,
+    gate: OwnedFd,
     pub(crate) cpus: u32,
     pub(crate) records: Records,
     /// By record.
@@ -285,6 +289,7 @@ impl Kernel {
             programs: shared(&mut bpf, "PROGRAMS", LONG_PROGRAMS)?,
             statistics: shared(&mut bpf, "STATISTICS", STATS as u32)?,
             keys: KeyTable::new(shared(&mut bpf, "KEYS", BUCKETS as u32)?, seed),
+            gate: gate(&mut bpf)?,
             ports: take(&mut bpf, "PORTS")?,
             program: from_pin()?,
             pins: pins.clone(),
@@ -315,6 +320,12 @@ impl Kernel {
         config.set_part(0, offset_of!(Config, flows), RECORDS);
         let linker = Linker::new(from_pin()?, bpf, pins);
         Ok((kernel, linker))
+    }
+
+    /// A filter for the packet socket of a device that is to become a port here ([`Kernel::hook`]): from then on it lets
+    /// nothing through, and before everything.
+    pub fn gate(&self) -> BorrowedFd<'_> {
+        self.gate.as_fd()
     }
 
     /// Ends the fast path. Unless `keep`, nothing of it stays in the kernel.
@@ -438,6 +449,15 @@ fn loaded(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {
     let program = program(bpf)?;
     program.load()?;
     Ok(program)
+}
+
+fn gate(bpf: &mut Ebpf) -> Result<OwnedFd, Error> {
+    let program = bpf
+        .program_mut(GATE)
+        .ok_or_else(|| Error(format!("no program {GATE}")))?;
+    let program: &mut SocketFilter = program.try_into()?;
+    program.load()?;
+    Ok(program.fd()?.as_fd().try_clone_to_owned()?)
 }
 
 pub(crate) fn program(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, Error> {

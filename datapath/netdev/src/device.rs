@@ -70,6 +70,14 @@ impl Device {
         }
     }
 
+    /// Lets in by this way what a BPF program (of type socket filter) says; a tap, whose frames have no other, has none.
+    pub fn filter(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        match &self.handle {
+            Handle::Socket(socket, _) => socket.filter(program),
+            Handle::Tap(_) => Ok(()),
+        }
+    }
+
     /// Lets no more frames in by this way; `None` for a tap, whose frames have no other.
     pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Option<Stopped>> {
         match &self.handle {

@@ -95,6 +95,11 @@ impl PacketSocket {
         closer::close_aside(self.fd);
     }
 
+    /// Lets in what a BPF program (of type socket filter) says.
+    pub fn filter(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        sys::attach_filter(&self.fd, program)
+    }
+
     /// Lets no more frames in; those that wait already can still be received. The kernel goes on offering them to the
     /// socket until [`Stopped::end`].
     pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Stopped> {

@@ -81,6 +81,16 @@ pub(crate) fn accept_nothing(fd: &OwnedFd) -> io::Result<()> {
     set_option(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 
+/// Attaches a filter to a socket, a BPF program that is loaded already.
+pub(crate) fn attach_filter(fd: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_ATTACH_BPF,
+        &program.as_raw_fd(),
+    )
+}
+
 /// Sets a socket option to a plain value.
 ///
 /// `T` must be the type the kernel expects for that option; a shorter one is refused by the kernel (`EINVAL`).

@@ -346,15 +346,26 @@ impl Switch {
                     continue;
                 }
             };
-            // The other way round a frame might come by both ways.
+            // Until this instant by the socket, from here on by the program: both look into the map of ports.
+            let hooked = match device.filter(kernel.gate()) {
+                Ok(()) => kernel.hook(ifindex, link, is_internal),
+                Err(error) => {
+                    tracing::error!(ifindex, %error, "no fast path for the port");
+                    kernel.drop_link(ifindex, Some(link));
+                    continue;
+                }
+            };
+            if let Err(error) = hooked {
+                tracing::error!(ifindex, %error, "no fast path for the port");
+                continue;
+            }
             match device.stop_receiving(ifindex) {
                 Ok(stopped) => stopped
                     .into_iter()
                     .for_each(|stopped| fast.path.order(Task::End(stopped))),
-                Err(error) => tracing::error!(ifindex, %error, "frames come twice"),
-            }
-            if let Err(error) = kernel.hook(ifindex, link, is_internal) {
-                tracing::error!(ifindex, %error, "the port is deaf");
+                Err(error) => {
+                    tracing::error!(ifindex, %error, "a socket stays in the way of its device")
+                }
             }
             drop(kernel);
             // Its flows can be the kernel's now.
