@@ -28,10 +28,10 @@ async function warmUp(address: string, mac: string): Promise<void> {
 }
 
 /** Frames from a to an address of the data link layer, whoever has it. */
-async function send(mac: string, count: number): Promise<void> {
+async function send(mac: string, count: number, rate = 5000): Promise<void> {
   await a.run(
     ...[`${projectRoot}/datapath/target/release/weft-loadgen`, '--interface', 'eth0'],
-    ...['--source', await macOf(a), '--destination', mac, '--count', String(count), '--rate', '5000'],
+    ...['--source', await macOf(a), '--destination', mac, '--count', String(count), '--rate', String(rate)],
   );
 }
 
@@ -61,6 +61,20 @@ test('a port that is deleted gets nothing more from the moment of the answer, an
   expect((await received(b)) - before).toBe(0);
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb' });
   await a.reaches('10.99.0.2');
+});
+
+test('a port becomes the kernel’s under way: every frame arrives once', async () => {
+  const mac = await macOf(b);
+  await a.reaches('10.99.0.2');
+  for (let round = 0; round < 3; round += 1) {
+    await lab.must('DELETE', '/v1/bridges/br0/ports/pa');
+    await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pa' });
+    const before = await received(b);
+    // The program comes to the device 100 ms after the last port did, or a little later.
+    await send(mac, 6000, 10_000);
+    await until('all have come', async () => (await received(b)) - before >= 6000);
+    expect((await received(b)) - before).toBe(6000);
+  }
 });
 
 test('a port with another number is the same to the traffic, and another to the rules', async () => {
