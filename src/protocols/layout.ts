@@ -73,7 +73,7 @@ function uint(size: 1 | 2 | 4): Field<number> {
       return value;
     },
     write(bytes, offset, value) {
-      for (let i = 0; i < size; i++) bytes[offset + i] = Math.floor(value / 256 ** (size - 1 - i)) & 0xff;
+      for (let i = 0; i < size; i++) bytes[offset + i] = value >>> (8 * (size - 1 - i));
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import { Lab, until, type Host } from '../system/lab.js';
 import { Capture, type Totals } from '../interop/collectors-lab.js';
-import { loadgen, macOf, printTable, receivedFrames } from './measure.js';
+import { loadgen, macOf, observerStats, printTable, receivedFrames } from './measure.js';
 
 /** Of the generator's frames: 60 bytes without FCS, 14 of them Ethernet's. */
 const IP_OCTETS = 46;
@@ -65,6 +65,8 @@ async function observed(
   await quiet(lab);
   const status = JSON.stringify((await view()).counters);
   await lab.must('DELETE', path);
+  // It tells what it has open before it goes.
+  await until('the observer has gone', async () => (await observerStats(lab)).length === 0, 60_000);
   await quiet(lab);
   return { sent, totals: await capture.stop(), status };
 }

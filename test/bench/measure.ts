@@ -1,7 +1,8 @@
 /** What the benchmarks share: medians, tables, memory, load. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot, type Host } from '../system/lab.js';
+import { connect, type ObserverStats } from 'node-openflow';
+import { projectRoot, type Host, type Lab } from '../system/lab.js';
 
 export const loadgen = join(projectRoot, 'datapath/target/release/weft-loadgen');
 
@@ -144,4 +145,14 @@ export async function tcpGbps(
     (JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
       .bits_per_second / 1e9
   );
+}
+
+/** The counters of the observers of the bridge br0. */
+export async function observerStats(lab: Lab): Promise<readonly ObserverStats[]> {
+  const connection = await connect(`unix:${lab.rundir}/br0.mgmt`);
+  try {
+    return (await connection.multipart({ type: 'WEFT_OBSERVER_STATS' })).entries;
+  } finally {
+    connection.close();
+  }
 }

@@ -5,13 +5,25 @@
  *
  * `--reps=N` (3), `--seconds=S` (3) a measurement, `--packets=N` (1000000) to sample; 0: none.
  */
-import { connect } from 'node-openflow';
 import { Lab, type Host } from '../system/lab.js';
-import { forwardedPps, loadgen, macOf, median, printTable, spread, tcpGbps } from './measure.js';
+import {
+  forwardedPps,
+  loadgen,
+  macOf,
+  median,
+  observerStats,
+  printTable,
+  spread,
+  tcpGbps,
+} from './measure.js';
 
 const INTERVAL = 100;
-/** Nobody listens there, and nobody need: what is measured is the switch. */
 const COLLECTOR = '127.0.0.1:9999';
+/** Takes datagrams and looks at none: what is measured is the switch, not a collector, nor ICMP errors for want of one. */
+const SINK = `import socket, time
+taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taker.bind(('127.0.0.1', 9999))
+time.sleep(100000)`;
 
 interface Watch {
   readonly name: string;
@@ -53,15 +65,10 @@ async function measure(a: Host, b: Host, seconds: number): Promise<number[]> {
 
 /** The counters of the one observer there is. */
 async function observed(lab: Lab): Promise<{ packets: number; records: number; lost: number }> {
-  const connection = await connect(`unix:${lab.rundir}/br0.mgmt`);
-  try {
-    const { entries } = await connection.multipart({ type: 'WEFT_OBSERVER_STATS' });
-    if (entries[0] === undefined) throw new Error('nobody observes');
-    const { packets, records, lost } = entries[0];
-    return { packets: Number(packets), records: Number(records), lost: Number(lost) };
-  } finally {
-    connection.close();
-  }
+  const [first] = await observerStats(lab);
+  if (first === undefined) throw new Error('nobody observes');
+  const { packets, records, lost } = first;
+  return { packets: Number(packets), records: Number(records), lost: Number(lost) };
 }
 
 async function sampling(lab: Lab, a: Host, b: Host, packets: number): Promise<void> {
@@ -93,6 +100,7 @@ export default async function run(options: string[]): Promise<void> {
     await lab.must('POST', '/v1/bridges', { name: 'br0' });
     for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
     await a.reaches('10.99.0.2');
+    lab.spawnInSwitch('python3', ['-c', SINK]);
     const figures = watches.map((): number[][] => []);
     for (let repetition = 0; repetition < option('reps', 3); repetition += 1) {
       for (const [index, watch] of watches.entries()) {

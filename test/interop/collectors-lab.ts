@@ -13,6 +13,18 @@ export interface Totals {
   readonly bad: number;
 }
 
+/** What nfcapd or sfcapd says it got: a line for each of its files, of which it begins another every five minutes of the clock. */
+export function totalsOf(program: string, log: string): Totals {
+  const lines = [
+    ...log.matchAll(
+      /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/g,
+    ),
+  ].map((line) => line.slice(1).map(Number));
+  if (lines.length === 0) throw new Error(`${program} said: ${log}`);
+  const sum = (column: number) => lines.reduce((total, line) => total + (line[column] ?? 0), 0);
+  return { flows: sum(0), packets: sum(1), bytes: sum(2), sequenceErrors: sum(3), bad: sum(4) };
+}
+
 /** Whether a program can be run here. */
 export async function isInstalled(program: string): Promise<boolean> {
   return (await sh('sh', '-c', `command -v ${program} || true`)).trim() !== '';
@@ -64,13 +76,7 @@ export class Capture {
     const ended = once(this.child, 'exit');
     this.child.kill('SIGTERM');
     await ended;
-    const line =
-      /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/.exec(
-        this.#log,
-      );
-    if (line === null) throw new Error(`${this.program} said: ${this.#log}`);
-    const [flows = 0, packets = 0, bytes = 0, sequenceErrors = 0, bad = 0] = line.slice(1).map(Number);
-    return { flows, packets, bytes, sequenceErrors, bad };
+    return totalsOf(this.program, this.#log);
   }
 
   /** Records as nfdump prints them in the format. */

@@ -15,6 +15,7 @@ import {
   type FlowRecord,
 } from '../../src/protocols/index.js';
 import { sh, until } from '../system/lab.js';
+import { totalsOf, type Totals } from './collectors-lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'weft-collectors-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -62,14 +63,6 @@ async function send(socket: Socket, datagrams: readonly Uint8Array[], port: numb
     await new Promise((resolve) => socket.send(datagram, port, '127.0.0.1', resolve));
 }
 
-interface Totals {
-  readonly flows: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly sequenceErrors: number;
-  readonly bad: number;
-}
-
 /** Runs the collector, sends it the datagrams, ends it; what it says it got. */
 async function collect(collector: 'nfcapd' | 'sfcapd', datagrams: readonly Uint8Array[]): Promise<Totals> {
   const port = await freePort();
@@ -98,12 +91,7 @@ async function collect(collector: 'nfcapd' | 'sfcapd', datagrams: readonly Uint8
     child.kill('SIGTERM');
     await ended;
   }
-  const line = /Flows: (\d+), Packets: (\d+), Bytes: (\d+), Sequence Errors: (\d+), Bad Packets: (\d+)/.exec(
-    log,
-  );
-  if (line === null) throw new Error(`${collector} said: ${log}`);
-  const [flows = 0, packets = 0, bytes = 0, sequenceErrors = 0, bad = 0] = line.slice(1).map(Number);
-  return { flows, packets, bytes, sequenceErrors, bad };
+  return totalsOf(collector, log);
 }
 
 /** Faults that tshark finds, but for what it says of the sampled conversation itself ("Chat"). */

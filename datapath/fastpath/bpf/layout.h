@@ -99,7 +99,7 @@ struct seen { u64 pool, drops, lost, reserved; };
 /* The first says which map of accounts is in use; then for each CPU: odd while it is at work on one. */
 struct turn { u64 value, apart[7]; };
 
-#define SAMPLE_RING (1 << 20)
+#define SAMPLE_RING (1 << 21)
 #define MAX_HEADER 512
 struct sample {
   u64 at;

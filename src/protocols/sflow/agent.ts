@@ -1,5 +1,11 @@
 /** An sFlow agent (sflow_version_5.txt §3): turns samples and counters into numbered datagrams. */
-import { concatenate, extendedSwitch, opaque, sampledHeader, words, type DataRecord } from './structures.js';
+import {
+  writeExtendedSwitch,
+  writeRecord,
+  writeSampledHeader,
+  XdrWriter,
+  type DataRecord,
+} from './structures.js';
 
 /** Octets of UDP payload, by default those that the specification's authors recommend. */
 const DATAGRAM_BYTES = 1400;
@@ -50,6 +56,7 @@ const DISCARDED = 0x4000_0000;
 
 export class SflowAgent {
   readonly #options: AgentOptions;
+  readonly #writer = new XdrWriter();
   #datagramSequence = 0;
   readonly #flowSequences = new Map<number, number>();
   readonly #counterSequences = new Map<number, number>();
@@ -64,25 +71,30 @@ export class SflowAgent {
     counters: readonly CounterSample[],
     nowMs: number,
   ): readonly Uint8Array[] {
-    const samples = [
-      ...flows.map((sample) => this.#flowSample(sample)),
-      ...counters.map((sample) => this.#counterSample(sample)),
-    ];
     const datagrams: Uint8Array[] = [];
-    let some: Uint8Array[] = [];
-    let used = 0;
-    const close = () => {
-      if (some.length > 0) datagrams.push(this.#datagram(some, nowMs));
-      some = [];
-      used = 0;
+    const writer = this.#writer;
+    let samples = 0;
+    const close = (end: number) => {
+      if (samples === 0) return;
+      writer.patch(this.#headerBytes - 4, samples);
+      datagrams.push(writer.slice(0, end));
+      samples = 0;
     };
-    const room = DATAGRAM_BYTES - this.#headerBytes;
-    for (const sample of samples) {
-      if (used + sample.length > room) close();
-      some.push(sample);
-      used += sample.length;
-    }
-    close();
+    const add = (write: () => void) => {
+      if (samples === 0) this.#begin(nowMs);
+      const begin = writer.at;
+      write();
+      if (writer.at > DATAGRAM_BYTES && samples > 0) {
+        const beyond = writer.slice(begin, writer.at);
+        close(begin);
+        this.#begin(nowMs);
+        writer.raw(beyond);
+      }
+      samples += 1;
+    };
+    for (const sample of flows) add(() => this.#flowSample(sample));
+    for (const sample of counters) add(() => this.#counterSample(sample));
+    close(writer.at);
     return datagrams;
   }
 
@@ -90,43 +102,52 @@ export class SflowAgent {
     return 24 + this.#options.agentAddress.length;
   }
 
-  /** `struct sample_datagram_v5`. */
-  #datagram(samples: readonly Uint8Array[], nowMs: number): Uint8Array {
+  /** `struct sample_datagram_v5`, as yet without samples. */
+  #begin(nowMs: number): void {
     const { agentAddress, subAgentId, bootMs } = this.#options;
     this.#datagramSequence = (this.#datagramSequence + 1) >>> 0;
-    const uptimeMs = Math.max(0, Math.round(nowMs - bootMs));
-    return concatenate([
-      words(5, agentAddress.length === 4 ? 1 : 2),
-      agentAddress,
-      words(subAgentId, this.#datagramSequence, uptimeMs, samples.length),
-      ...samples,
-    ]);
+    const writer = this.#writer;
+    writer.at = 0;
+    writer.u32(5);
+    writer.u32(agentAddress.length === 4 ? 1 : 2);
+    writer.raw(agentAddress);
+    writer.u32(subAgentId);
+    writer.u32(this.#datagramSequence);
+    writer.u32(Math.max(0, Math.round(nowMs - bootMs)));
+    writer.u32(0);
   }
 
   /** `struct flow_sample` (sample_type 1). */
-  #flowSample(sample: FlowSample): Uint8Array {
+  #flowSample(sample: FlowSample): void {
     const { inputIfIndex, outputIfIndexes, header, frameLength, samplingRate, samplePool, drops } = sample;
     const stripped = FCS_BYTES + (sample.stripped ?? 0);
-    const [first, ...others] = outputIfIndexes;
-    const output =
-      first === undefined ? DISCARDED : others.length > 0 ? (MULTIPLE | outputIfIndexes.length) >>> 0 : first;
-    const fixed = words(
-      next(this.#flowSequences, inputIfIndex),
-      sourceId(inputIfIndex),
-      samplingRate,
-      samplePool,
-      drops,
-      inputIfIndex,
-      output,
-    );
-    const records = [sampledHeader(header, frameLength + FCS_BYTES, stripped), extendedSwitch(sample)];
-    return dataOf(1, [fixed, ...recordsOf(records)]);
+    const [first = DISCARDED] = outputIfIndexes;
+    const writer = this.#writer;
+    writer.u32(1);
+    writer.sized(() => {
+      writer.u32(next(this.#flowSequences, inputIfIndex));
+      writer.u32(sourceId(inputIfIndex));
+      writer.u32(samplingRate);
+      writer.u32(samplePool);
+      writer.u32(drops);
+      writer.u32(inputIfIndex);
+      writer.u32(outputIfIndexes.length > 1 ? MULTIPLE | outputIfIndexes.length : first);
+      writer.u32(2);
+      writeSampledHeader(writer, header, frameLength + FCS_BYTES, stripped);
+      writeExtendedSwitch(writer, sample);
+    });
   }
 
   /** `struct counters_sample` (sample_type 2). */
-  #counterSample({ ifIndex, records }: CounterSample): Uint8Array {
-    const fixed = words(next(this.#counterSequences, ifIndex), sourceId(ifIndex));
-    return dataOf(2, [fixed, ...recordsOf(records)]);
+  #counterSample({ ifIndex, records }: CounterSample): void {
+    const writer = this.#writer;
+    writer.u32(2);
+    writer.sized(() => {
+      writer.u32(next(this.#counterSequences, ifIndex));
+      writer.u32(sourceId(ifIndex));
+      writer.u32(records.length);
+      for (const record of records) writeRecord(writer, record);
+    });
   }
 }
 
@@ -134,12 +155,4 @@ function next(sequences: Map<number, number>, source: number): number {
   const number = ((sequences.get(source) ?? 0) + 1) >>> 0;
   sequences.set(source, number);
   return number;
-}
-
-function recordsOf(records: readonly DataRecord[]): Uint8Array[] {
-  return [words(records.length), ...records.flatMap(({ format, bytes }) => [words(format), opaque(bytes)])];
-}
-
-function dataOf(format: number, parts: readonly Uint8Array[]): Uint8Array {
-  return concatenate([words(format), opaque(concatenate(parts))]);
 }

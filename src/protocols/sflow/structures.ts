@@ -2,7 +2,7 @@
  * Structures of sFlow version 5 (sflow_version_5.txt of sFlow.org; LAG: sflow_lag.txt; OpenFlow: sflow_openflow.txt).
  * XDR (RFC 4506): everything in multiples of four bytes, most significant first.
  */
-import { bytesOf, layout, reserved, u32, u64 } from '../layout.js';
+import { bytesOf, layout, reserved, u32, u64, type Layout } from '../layout.js';
 
 /** `struct extended_switch` (flow_data 1001). */
 export const ExtendedSwitch = layout({
@@ -111,8 +111,68 @@ function dataRecord(format: number, bytes: Uint8Array): DataRecord {
   return { format, bytes };
 }
 
-export function extendedSwitch(value: Values<typeof ExtendedSwitch>): DataRecord {
-  return { format: 1001, bytes: ExtendedSwitch.encode(value) };
+/** Writes XDR (RFC 4506) one after the other into a buffer that grows. */
+export class XdrWriter {
+  #bytes = new Uint8Array(2048);
+  #view = new DataView(this.#bytes.buffer);
+  /** Where the next thing goes: bytes written so far. */
+  at = 0;
+
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#view.setUint32(this.at, value >>> 0);
+    this.at += 4;
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  /** Variable-length opaque: its length, its bytes, zeros to a multiple of four. */
+  opaque(bytes: Uint8Array): void {
+    this.u32(bytes.length);
+    this.raw(bytes);
+    const zeros = -bytes.length & 3;
+    this.#reserve(zeros);
+    this.#bytes.fill(0, this.at, this.at + zeros);
+    this.at += zeros;
+  }
+
+  /** A structure of fixed size. */
+  struct<T>(layout: Layout<T>, value: T): void {
+    this.#reserve(layout.size);
+    layout.write(this.#bytes, this.at, value);
+    this.at += layout.size;
+  }
+
+  /** An opaque whose length is only known once `write` has written it. */
+  sized(write: () => void): void {
+    const begin = this.at;
+    this.u32(0);
+    write();
+    this.#view.setUint32(begin, this.at - begin - 4);
+  }
+
+  /** Overwrites what was written before. */
+  patch(at: number, value: number): void {
+    this.#view.setUint32(at, value >>> 0);
+  }
+
+  /** A copy of what was written. */
+  slice(from: number, to: number): Uint8Array {
+    return this.#bytes.slice(from, to);
+  }
+
+  #reserve(count: number): void {
+    if (this.at + count <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.at + count));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
 }
 
 /**
@@ -120,31 +180,34 @@ export function extendedSwitch(value: Values<typeof ExtendedSwitch>): DataRecord
  * @param frameLength of the frame on the wire, octets stripped from it included
  * @param stripped octets that were removed before the header was taken: the FCS's four at least
  */
-export function sampledHeader(header: Uint8Array, frameLength: number, stripped: number): DataRecord {
-  return { format: 1, bytes: concatenate([words(1, frameLength, stripped), opaque(header)]) };
+export function writeSampledHeader(
+  to: XdrWriter,
+  header: Uint8Array,
+  frameLength: number,
+  stripped: number,
+): void {
+  to.u32(1);
+  to.sized(() => {
+    to.u32(1);
+    to.u32(frameLength);
+    to.u32(stripped);
+    to.opaque(header);
+  });
 }
 
-export function words(...values: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(values.length * 4);
-  const view = new DataView(bytes.buffer);
-  for (const [i, value] of values.entries()) view.setUint32(i * 4, value >>> 0);
-  return bytes;
+export function writeExtendedSwitch(to: XdrWriter, value: Values<typeof ExtendedSwitch>): void {
+  to.u32(1001);
+  to.u32(ExtendedSwitch.size);
+  to.struct(ExtendedSwitch, value);
 }
 
-/** XDR's variable-length opaque: its length, its bytes, zeros to a multiple of four. */
-export function opaque(bytes: Uint8Array): Uint8Array {
-  const padded = new Uint8Array(4 + ((bytes.length + 3) & ~3));
-  padded.set(words(bytes.length));
-  padded.set(bytes, 4);
-  return padded;
+export function writeRecord(to: XdrWriter, { format, bytes }: DataRecord): void {
+  to.u32(format);
+  to.opaque(bytes);
 }
 
-export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+function opaque(bytes: Uint8Array): Uint8Array {
+  const writer = new XdrWriter();
+  writer.opaque(bytes);
+  return writer.slice(0, writer.at);
 }

@@ -36,7 +36,7 @@ const SCAN: u64 = 250_000_000;
 /// Records in one message: it has at most 64 KB.
 const RECORDS_PER_MESSAGE: usize = 500;
 /// Samples that are sent without waiting for more.
-const MANY_SAMPLES: usize = 64;
+const MANY_SAMPLES: usize = 256;
 
 /// Stands for "always" in the probability of an action.
 pub const ALWAYS: u16 = u16::MAX;

@@ -21,6 +21,9 @@ const BATCHES: usize = 4;
 /// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
 /// and ports that have all they may under way send no more.
 const LOST: Duration = Duration::from_millis(5);
+/// How long samples wait for company: waking for each of them would cost the traffic more than taking it. The kernel has room
+/// for 200,000 of them a second.
+const SAMPLES_WAIT: Duration = Duration::from_millis(10);
 /// How often counters are read and masks put in order.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the bridge program's controller has to be silent before its tables count as complete again.
@@ -36,8 +39,10 @@ pub struct Fast {
     pub path: FastPath,
     /// Where frames come from that it leaves to us.
     pub punt: PuntDevice,
-    /// Readable when the kernel has sampled packets.
+    /// Tells once that the kernel has sampled a packet, and no more until all are taken.
     pub samples: OwnedFd,
+    /// When what it has sampled is taken.
+    samples_at: Option<Instant>,
     /// Devices that have got the program.
     linked: Receiver<Linked>,
     next_tick: Instant,
@@ -146,6 +151,7 @@ impl Fast {
                     },
                     punt,
                     samples,
+                    samples_at: None,
                     linked,
                     next_tick: Instant::now() + INTERVAL,
                     punts_dropped: 0,
@@ -171,9 +177,19 @@ impl Fast {
         }
     }
 
+    /// The kernel has sampled a packet.
+    pub fn sampled(&mut self) {
+        self.samples_at
+            .get_or_insert_with(|| Instant::now() + SAMPLES_WAIT);
+    }
+
     /// Until its next work.
     pub fn due_in(&self) -> Duration {
-        let due = self.next_tick.saturating_duration_since(Instant::now());
+        let due = match self.samples_at {
+            Some(at) => self.next_tick.min(at),
+            None => self.next_tick,
+        };
+        let due = due.saturating_duration_since(Instant::now());
         let kernel = self.path.kernel();
         if kernel.has_punts() {
             return due.min(LOST);
@@ -483,7 +499,7 @@ impl Switch {
     }
 
     /// Takes what the kernel has sampled to the observers.
-    pub(super) fn take_samples(&mut self, now: u64) {
+    fn take_samples(&mut self, now: u64) {
         for bridge in self.bridges.iter_mut().flatten() {
             bridge.agent.take_samples(now, &mut bridge.io);
         }
@@ -498,6 +514,13 @@ impl Switch {
             .is_some_and(|fast| fast.path.kernel().has_punts())
         {
             self.receive_punted(now);
+        }
+        let sampled = self.fast.as_mut().is_some_and(|fast| {
+            let at = fast.samples_at.take_if(|at| *at <= Instant::now());
+            at.is_some()
+        });
+        if sampled {
+            self.take_samples(now);
         }
         let Some(fast) = &mut self.fast else {
             return;

@@ -136,7 +136,7 @@ impl Switch {
                 &epoll,
                 &fast.samples,
                 epoll::EventData::new_u64(SAMPLES),
-                epoll::EventFlags::IN,
+                epoll::EventFlags::IN | epoll::EventFlags::ET,
             )?;
         }
         Ok(Switch {
@@ -195,7 +195,11 @@ impl Switch {
                         self.receive_punted(now);
                     }
                     token if token & CONNECTIONS != 0 => requests.push(ConnId(token ^ CONNECTIONS)),
-                    SAMPLES => self.take_samples(now),
+                    SAMPLES => {
+                        if let Some(fast) = &mut self.fast {
+                            fast.sampled();
+                        }
+                    }
                     token => {
                         frames = true;
                         self.receive(token - PORTS, now);
