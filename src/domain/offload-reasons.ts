@@ -48,6 +48,23 @@ export const OFFLOAD_REASONS = {
     remedy: '`weft trace` names the rule.',
   },
   'packet-in': { meaning: 'A copy goes to a controller.', remedy: '' },
+  'output with max_len': {
+    meaning: 'A copy of it is cut to a length (`output(port=…,max_len=…)`, the `snaplen` of a mirror).',
+    remedy: '',
+  },
+  'too many observers': {
+    meaning: 'It is sampled or accounted for by more observers at once than the program has room for.',
+    remedy: 'Several collectors can be the targets of one sFlow, NetFlow or IPFIX row.',
+  },
+  'observer not known': {
+    meaning:
+      'It is shown to an observer that the program does not have: there are more than it has room for.',
+    remedy: 'Several collectors can be the targets of one sFlow, NetFlow or IPFIX row.',
+  },
+  'too many watches': {
+    meaning: 'Too many different combinations of observers are in use at once.',
+    remedy: '',
+  },
   meter: { meaning: 'It passes a meter, which user space measures.', remedy: '' },
   'header edit': {
     meaning: 'It is edited in a way that the kernel cannot: MPLS, PBB, TTL copies.',
