@@ -131,9 +131,7 @@ function rowFromRecord(
   isDiff: boolean,
   newUuid: () => string,
 ): Row {
-  const fields: Record<string, Datum> = {};
-  for (const column of table.columns.values())
-    fields[column.name] = old?.fields[column.name] ?? column.defaultDatum;
+  const fields: Record<string, Datum> = { ...(old?.fields ?? table.defaults) };
   for (const [name, value] of Object.entries(json)) {
     const column = table.columns.get(name);
     if (!column || value === undefined)

@@ -26,6 +26,8 @@ export interface TableSchema {
   readonly indexes: readonly (readonly string[])[];
   /** Columns that hold references, worked out once. */
   readonly references: readonly Reference[];
+  /** What a row holds of which nothing has been said. Rows are copies of it, so that they are of one shape in memory. */
+  readonly defaults: Readonly<Record<string, Datum>>;
 }
 
 /** That keys (or values, in maps) of a column refer to rows of a table. */
@@ -96,7 +98,7 @@ function tableFromJson(name: string, json: Json | undefined): TableSchema {
 }
 
 /** Completes a table with what follows from its columns. */
-export function tableOf(table: Omit<TableSchema, 'references'>): TableSchema {
+export function tableOf(table: Omit<TableSchema, 'references' | 'defaults'>): TableSchema {
   const references: Reference[] = [];
   for (const column of table.columns.values()) {
     const add = (part: Reference['part'], base: BaseType | undefined) => {
@@ -106,7 +108,18 @@ export function tableOf(table: Omit<TableSchema, 'references'>): TableSchema {
     add('keys', column.type.key);
     add('values', column.type.value);
   }
-  return { ...table, references };
+  return { ...table, references, defaults: defaultsOf(table.columns) };
+}
+
+/**
+ * An object that is filled column by column becomes a hash table to V8 once it has more than a dozen, and so do its copies: slow to
+ * make, to copy and to read. One that JSON.parse makes has a fixed layout, however many there are, and so have its copies.
+ */
+function defaultsOf(columns: TableSchema['columns']): Record<string, Datum> {
+  const members = [...columns.keys()].map((name) => `${JSON.stringify(name)}:null`);
+  const defaults = JSON.parse(`{${members.join(',')}}`) as Record<string, Datum>;
+  for (const { name, defaultDatum: datum } of columns.values()) defaults[name] = datum;
+  return defaults;
 }
 
 function columnFromJson(name: string, json: Json | undefined): ColumnSchema {

@@ -54,10 +54,7 @@ export class Transaction {
 
   insert(table: TableSchema, uuid: string, given: Readonly<Record<string, Datum>>): Row {
     if (this.row(table.name, uuid)) throw new OvsdbError('duplicate uuid', `there is a row ${uuid} already`);
-    const fields: Record<string, Datum> = {};
-    for (const column of table.columns.values())
-      fields[column.name] = given[column.name] ?? column.defaultDatum;
-    const row = { uuid, version: this.newUuid(), fields };
+    const row = { uuid, version: this.newUuid(), fields: { ...table.defaults, ...given } };
     this.#put(table.name, uuid, row);
     return row;
   }

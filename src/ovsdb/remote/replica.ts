@@ -21,9 +21,7 @@ function rowUpdates(database: Database, updates: Json): RowUpdates {
 }
 
 function fieldsOf(table: TableSchema, json: Json | undefined, base: Row | null): Record<string, Datum> {
-  const fields: Record<string, Datum> = {};
-  for (const column of table.columns.values())
-    fields[column.name] = base?.fields[column.name] ?? column.defaultDatum;
+  const fields: Record<string, Datum> = { ...(base?.fields ?? table.defaults) };
   for (const [name, value] of Object.entries(isObject(json) ? json : {})) {
     const column = table.columns.get(name);
     if (!column || value === undefined) continue;
