@@ -187,6 +187,8 @@ export interface FastPathInfo {
   readonly refused?: Readonly<Record<string, number>>;
   /** Frames lost between kernel and user space. */
   readonly puntsLost?: number;
+  /** What frames without a known flow may take of a processor, in thousandths. */
+  readonly puntShare?: number;
 }
 
 export interface VersionInfo {

@@ -5,10 +5,12 @@
  */
 import { Lab, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { loadgen, macOf, median, printTable, receivedFrames, spread } from './measure.js';
+import { cpuSeconds, loadgen, macOf, median, printTable, receivedFrames, spread } from './measure.js';
 
 interface Switch {
   name: string;
+  /** Its processes. */
+  pids: number[];
   /** What it has counted, if it tells. */
   tells(): Promise<string>;
   stop(): Promise<unknown>;
@@ -31,6 +33,7 @@ const switches: Record<string, (lab: Lab) => Promise<Switch>> = {
     for (const port of ports) await ovs.vsctl('add-port', 'br0', port);
     return {
       name: 'open vswitch (userspace)',
+      pids: ovs.pids,
       tells: async () => {
         const shown = await ovs.appctl('dpif-netdev/pmd-stats-show');
         return /avg\. subtable lookups per megaflow hit: .*/.exec(shown)?.[0] ?? '';
@@ -42,8 +45,10 @@ const switches: Record<string, (lab: Lab) => Promise<Switch>> = {
     await lab.startWeft();
     await lab.must('POST', '/v1/bridges', { name: 'br0' });
     for (const name of ports) await lab.must('POST', '/v1/bridges/br0/ports', { name });
+    const pids = [await lab.pidOf('weft-datapath'), await lab.pidOf('weftd')];
     return {
       name: 'weft',
+      pids: pids.filter((pid) => pid !== null),
       tells: async () => {
         const { statistics, flows, masks } = (await lab.datapath('fastpath.show', {})) as {
           statistics?: Record<string, number>;
@@ -79,13 +84,14 @@ async function established(a: Host, b: Host, seconds: number): Promise<number> {
   return ((await receivedFrames(b)) - before) / (JSON.parse(report) as { seconds: number }).seconds;
 }
 
-/** `--reps=N` (3), `--seconds=S` (3) a measurement. */
+/** `--reps=N` (3), `--seconds=S` (3) a measurement; `--switch=`, `--attack=`: those with the word in their names. */
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
+  const word = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
+  const option = (name: string, preset: number) => Number(word(name) ?? preset);
   const seconds = option('seconds', 3);
-  const rows = [['switch', 'attack', 'alone, kpps', 'attacked, kpps', 'left', 'told']];
+  const rows = [['switch', 'attack', 'alone, kpps', 'attacked, kpps', 'left', 'its CPU', 'told']];
   for (const [name, start] of Object.entries(switches)) {
+    if (!name.includes(word('switch') ?? '')) continue;
     const lab = await Lab.create();
     try {
       const a = await lab.addHost('pa', '10.99.0.1/24');
@@ -98,21 +104,26 @@ export default async function run(options: string[]): Promise<void> {
       const from = ['--source', await macOf(c), '--destination', await macOf(a)];
       let isListed = false;
       for (const { name: attack, listed, words } of attacks) {
+        if (!attack.includes(word('attack') ?? '')) continue;
         if (listed && !isListed)
           for (const rule of list)
             await lab.inSwitch(...environment, 'ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', bridge, rule);
         isListed = listed;
-        const [alone, attacked]: number[][] = [[], []];
+        const [alone, attacked, busy]: number[][] = [[], [], []];
         for (let repetition = 0; repetition < option('reps', 3); repetition += 1) {
           alone!.push((await established(a, b, seconds)) / 1000);
           // It begins before and ends after what it is to disturb.
           const attacking = load(c, 1, seconds + 3, ...from, ...words);
           await new Promise((resolve) => setTimeout(resolve, 1000));
+          const used = () => attackee.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+          const before = used();
           attacked!.push((await established(a, b, seconds)) / 1000);
+          busy!.push((100 * (used() - before)) / seconds);
           await attacking;
         }
         const left = `${((100 * median(attacked!)) / median(alone!)).toFixed(0)} %`;
-        rows.push([name, attack, spread(alone!), spread(attacked!), left, await attackee.tells()]);
+        const cpu = `${median(busy!).toFixed(0)} %`;
+        rows.push([name, attack, spread(alone!), spread(attacked!), left, cpu, await attackee.tells()]);
       }
       await attackee.stop();
     } finally {

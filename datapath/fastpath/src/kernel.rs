@@ -38,6 +38,9 @@ const LONG_PROGRAMS: u32 = 1024;
 const MAX_PORTS: u32 = 4096;
 /// Load of one port that may be under way to user space: so many small frames, or 32 of 64 KB.
 const PUNT_LIMIT: u32 = 4096;
+/// The same while user space has little time for such frames: they are not to wait longer for it than it takes to look at the
+/// queue again and again.
+const SHORT_PUNT_LIMIT: u32 = 512;
 /// Load of all ports: what the receive buffer of the punt device has room for.
 const PUNT_ROOM: u32 = 32_768;
 
@@ -364,6 +367,13 @@ impl Kernel {
         if self.full_masks.sort() {
             self.publish_masks(Kind::Full);
         }
+    }
+
+    /// Lets ports have as much under way to user space as its queue has room for, or only what it soon has time for.
+    pub fn set_punts_short(&mut self, short: bool) {
+        let limit = if short { SHORT_PUNT_LIMIT } else { PUNT_LIMIT };
+        let config = &mut self.config;
+        config.set_part(0, offset_of!(Config, punt_limit), limit);
     }
 
     /// Ports that the kernel has.

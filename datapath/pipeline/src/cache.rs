@@ -9,6 +9,7 @@
 //! in both masks and that no action has changed on the way: then the rule can match none of its packets. A rule that goes
 //! concerns the translations that matched it. So learning one address leaves the traffic of all others alone.
 
+use crate::concern::{Concerns, Subject};
 use crate::datapath::Translation;
 use crate::fields::Compiled;
 use crate::offload::{CROWDED, Counts, FastPath, Observed};
@@ -40,6 +41,8 @@ const WINDOW: u64 = 100_000_000;
 /// costs less.
 const MANY_LOOKED_AT: usize = 1 << 20;
 const MANY_LOOKS: usize = 200;
+/// So few are looked at one by one.
+const FEW: usize = 16;
 
 /// A translation and the packets that used it since they were last credited.
 #[derive(Debug)]
@@ -61,6 +64,10 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    fn subject(&self) -> Subject<'_> {
+        (&self.key, &self.translation)
+    }
+
     /// Whether a rule could match packets of this translation.
     fn meets(&self, table_id: u8, rule: &Compiled) -> bool {
         let translation = &self.translation;
@@ -162,6 +169,7 @@ pub struct CacheStats {
 pub(crate) struct Cache {
     index: Classifier,
     entries: Slab<Entry>,
+    concerns: Concerns,
     fast_path: Option<Box<dyn FastPath>>,
     hand: u32,
     /// The latest time we were told.
@@ -235,6 +243,9 @@ impl Cache {
             handle,
         };
         let id = self.entries.insert(entry);
+        if let Some(entry) = self.entries.get(id) {
+            self.concerns.add(id, entry.subject());
+        }
         // The packet found nothing, so there is nothing with this mask and key yet.
         self.index.insert(&mask, key, 0, id);
     }
@@ -268,6 +279,9 @@ impl Cache {
             return;
         };
         self.index.remove(&entry.translation.mask, &entry.key, 0);
+        let entries = &self.entries;
+        let others = |id| entries.get(id).map(Entry::subject);
+        self.concerns.remove(entry.subject(), others);
         if let Err(why) = entry.handle
             && let Some(count) = self.refused.get_mut(why)
         {
@@ -309,16 +323,62 @@ impl Cache {
         }
     }
 
+    /// Those that a rule may meet, and some more; `None`: any may be.
+    fn candidates(&mut self, rule: &Compiled) -> Option<Vec<u32>> {
+        if self.entries.len() < FEW {
+            return None;
+        }
+        let entries = self.entries.iter();
+        let all = entries.map(|(id, entry)| (id, entry.subject()));
+        self.concerns.of_rule(&rule.mask, &rule.key, all, self.now)
+    }
+
+    fn forget_of(
+        &mut self,
+        candidates: &[u32],
+        concerned: impl Fn(&Entry) -> bool,
+        credit: &mut impl FnMut(&Entry),
+    ) {
+        for id in candidates {
+            if self.entries.get(*id).is_some_and(&concerned) {
+                self.forget(*id, credit);
+            }
+        }
+    }
+
     /// Forgets what a new or changed rule of a table may concern.
-    pub fn forget_meeting(&mut self, table_id: u8, rule: &Compiled, credit: impl FnMut(&Entry)) {
+    pub fn forget_meeting(
+        &mut self,
+        table_id: u8,
+        rule: &Compiled,
+        mut credit: impl FnMut(&Entry),
+    ) {
+        if let Some(found) = self.candidates(rule) {
+            return self.forget_of(&found, |entry| entry.meets(table_id, rule), &mut credit);
+        }
         let all = self.looks_too_often();
         self.forget_those(|entry| all || entry.meets(table_id, rule), credit);
     }
 
-    /// Forgets what matched or refreshed one of these flows.
+    /// Forgets what matched or refreshed a flow with this rule. Who matched it meets it.
+    pub fn forget_users_of(&mut self, id: FlowId, rule: &Compiled, mut credit: impl FnMut(&Entry)) {
+        let Some(found) = self.candidates(rule) else {
+            return self.forget_users(&[id], credit);
+        };
+        let refreshing = self.concerns.refreshing(id).to_vec();
+        for candidates in [found, refreshing] {
+            self.forget_of(&candidates, |entry| entry.uses_flow(id), &mut credit);
+        }
+    }
+
+    /// Forgets what matched or refreshed one of these flows, which are in order.
     pub fn forget_users(&mut self, ids: &[FlowId], credit: impl FnMut(&Entry)) {
         let all = self.looks_too_often();
-        let concerned = |entry: &Entry| all || ids.iter().any(|id| entry.uses_flow(*id));
+        let concerned = |entry: &Entry| {
+            let credits = &entry.translation.credits;
+            let mut used = credits.flows.iter().chain(&credits.refreshed);
+            all || used.any(|id| ids.binary_search(id).is_ok())
+        };
         self.forget_those(concerned, credit);
     }
 
@@ -365,6 +425,7 @@ impl Cache {
         let is_crowded = fast_path.take_crowded();
         let idle = if is_crowded { CROWDED_IDLE } else { IDLE };
         let now = self.now;
+        self.concerns.tidy(now);
         let is_idle = |entry: &Entry| now.saturating_sub(entry.used) > idle;
         self.forget_those(is_idle, &mut credit);
         let Cache {

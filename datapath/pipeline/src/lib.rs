@@ -24,6 +24,7 @@
 
 mod action_set;
 mod cache;
+mod concern;
 mod config;
 mod datapath;
 mod drops;

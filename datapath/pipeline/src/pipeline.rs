@@ -47,7 +47,7 @@ pub struct Pipeline {
 /// Longest time between two calls of [`Pipeline::expire`] while any flow has a timeout.
 const EXPIRE_INTERVAL: u64 = 1_000_000_000;
 
-/// Beyond so many flows that change at once, looking for who uses them costs more than starting anew.
+/// So many flows that change at once are looked up one by one.
 pub(crate) const MANY_FLOWS: usize = 16;
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
@@ -407,11 +407,20 @@ impl Pipeline {
     /// Forgets the translations that matched one of these flows, which are about to change: in an open transaction that is
     /// left to its end.
     pub(crate) fn invalidate_users(&mut self, ids: &[FlowId]) {
-        match ids.len() {
-            _ if self.is_open() => {}
-            0 => {}
-            1..=MANY_FLOWS => self.on_cache(|cache, credit| cache.forget_users(ids, credit)),
-            _ => self.invalidate(),
+        if self.is_open() || ids.is_empty() {
+            return;
+        }
+        // One look at all translations is as long as some at those that a rule may concern.
+        if ids.len() > MANY_FLOWS.max(self.cache.stats().entries / 64) {
+            let mut ids = ids.to_vec();
+            ids.sort_unstable();
+            return self.on_cache(|cache, credit| cache.forget_users(&ids, credit));
+        }
+        for id in ids {
+            if let Some(flow) = self.tables.flows.get(*id) {
+                let rule = flow.matching.compile();
+                self.on_cache(|cache, credit| cache.forget_users_of(*id, &rule, credit));
+            }
         }
     }
 

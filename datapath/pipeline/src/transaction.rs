@@ -46,9 +46,8 @@ pub(crate) struct Transaction {
     deleted: Vec<FlowId>,
 }
 
-/// Pairs of changed flows and cached translations beyond which finding out what concerns what costs more than starting
-/// anew.
-const MANY_PAIRS: usize = 100_000;
+/// Changed flows beyond which finding out what they concern takes longer than frames should wait: then all starts anew.
+const MANY_CHANGES: usize = 2000;
 
 impl Transaction {
     /// To be called before groups change.
@@ -107,7 +106,7 @@ impl Pipeline {
         let journal = self.tables.journal.take().unwrap_or_default();
         if open {
             self.forget_changed(&journal);
-            self.invalidate_users(&transaction.deleted);
+            self.forget_deleted(transaction.deleted);
             self.tables.gone = None;
             self.tables.flows.release();
         }
@@ -134,9 +133,21 @@ impl Pipeline {
         }
     }
 
+    /// Forgets the translations that used flows that are gone.
+    fn forget_deleted(&mut self, mut ids: Vec<FlowId>) {
+        match ids.len() {
+            0 => {}
+            1..=MANY_FLOWS => {
+                ids.sort_unstable();
+                self.on_cache(|cache, credit| cache.forget_users(&ids, credit));
+            }
+            _ => self.invalidate(),
+        }
+    }
+
     /// Forgets the translations that changes of flows may concern.
     fn forget_changed(&mut self, journal: &[Undo]) {
-        if journal.len().saturating_mul(self.cache.stats().entries) > MANY_PAIRS {
+        if journal.len() > MANY_CHANGES && self.cache.stats().entries > 0 {
             return self.invalidate();
         }
         for undo in journal {
@@ -150,8 +161,15 @@ impl Pipeline {
                         });
                     }
                 }
-                Undo::Replace(id, _) | Undo::Modify(id, ..) | Undo::Remove(id, _) => {
-                    self.on_cache(|cache, credit| cache.forget_users(&[*id], credit));
+                Undo::Replace(id, old) | Undo::Remove(id, old) => {
+                    let rule = old.matching.compile();
+                    self.on_cache(|cache, credit| cache.forget_users_of(*id, &rule, credit));
+                }
+                Undo::Modify(id, ..) => {
+                    if let Some(flow) = self.tables.flows.get(*id) {
+                        let rule = flow.matching.compile();
+                        self.on_cache(|cache, credit| cache.forget_users_of(*id, &rule, credit));
+                    }
                 }
             }
         }

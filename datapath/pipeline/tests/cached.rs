@@ -6,7 +6,8 @@ use common::*;
 use proptest::prelude::*;
 use weft_frame::Packet;
 use weft_openflow::{
-    Action, GroupType, Instruction, Match, NxAction, OxmField, OxmId, group_no, port_no,
+    Action, FlowModCommand, GroupType, Instruction, Match, NxAction, OxmField, OxmId, group_no,
+    port_no,
 };
 use weft_pipeline::{FlowCursor, FlowFilter, Owner, Pipeline};
 
@@ -118,7 +119,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         )
 }
 
-fn install(bridge: &mut Pipeline, rule: &Rule) {
+fn matching(rule: &Rule) -> Match {
     let mut matching = Match::any();
     for (choice, value) in &rule.matches {
         for tlv in field(*choice, *value).fields {
@@ -127,6 +128,11 @@ fn install(bridge: &mut Pipeline, rule: &Rule) {
             }
         }
     }
+    matching
+}
+
+fn install(bridge: &mut Pipeline, rule: &Rule) {
+    let matching = matching(rule);
     let mut rest = Vec::new();
     if rule.goto > rule.table && rule.goto < 5 {
         rest.push(goto(rule.goto));
@@ -232,6 +238,32 @@ fn counters(bridge: &mut Pipeline) -> impl PartialEq + std::fmt::Debug {
     (flows, groups, bridge.table_stats(), *bridge.drops())
 }
 
+/// A flow-mod: a rule that comes, or one whose like go (loosely or strictly).
+#[derive(Clone, Debug)]
+struct Change {
+    rule: Rule,
+    command: Option<FlowModCommand>,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let command = prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(FlowModCommand::DeleteStrict)),
+        1 => Just(Some(FlowModCommand::Delete)),
+    ];
+    (rule(), command).prop_map(|(rule, command)| Change { rule, command })
+}
+
+fn carry_out(bridge: &mut Pipeline, Change { rule, command }: &Change) {
+    let Some(command) = command else {
+        return install(bridge, rule);
+    };
+    let mut request = flow(rule.table, rule.priority, matching(rule), Vec::new());
+    request.command = *command;
+    // A match that contradicts itself is refused, by both bridges.
+    let _ = bridge.flow_mod(Owner::Program, &request, 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -264,6 +296,44 @@ proptest! {
         }
         if std::env::var_os("CACHED_STATS").is_some() {
             println!("{:?} drops {:?}", cached.cache_stats(), cached.drops().total());
+        }
+        prop_assert_eq!(counters(&mut cached), counters(&mut plain));
+    }
+
+    /// Of what is cached, changes take what they concern: of few translations and of many, one by one and in bundles.
+    #[test]
+    fn cached_equals_uncached_after_changes(
+        rules in prop::collection::vec(rule(), 4..16),
+        rounds in prop::collection::vec(
+            (prop::collection::vec(frame_choice(), 1..60), prop::collection::vec(change(), 1..8), any::<bool>()),
+            1..8,
+        ),
+    ) {
+        let mut cached = bridge();
+        let mut plain = bridge();
+        for bridge in [&mut cached, &mut plain] {
+            rules.iter().for_each(|rule| install(bridge, rule));
+        }
+        for (frames, changes, bundled) in &rounds {
+            // Twice, as what a change has spared has to be found again.
+            for (kind, value, tags, second_port) in frames.iter().chain(frames) {
+                let tags: Vec<_> =
+                    tags.iter().map(|(s, vid)| (if *s { 0x88a8 } else { 0x8100 }, *vid)).collect();
+                let frame = frame(*kind, *value, &tags);
+                let in_port = if *second_port { 2 } else { 1 };
+                let mut expected = Recorder::default();
+                plain.process_uncached(&mut Packet::from_frame(&frame), in_port, 0, &mut expected);
+                prop_assert_eq!(send(&mut cached, in_port, &frame), expected);
+            }
+            for bridge in [&mut cached, &mut plain] {
+                if *bundled {
+                    bridge.begin_open();
+                }
+                changes.iter().for_each(|change| carry_out(bridge, change));
+                if *bundled {
+                    bridge.commit();
+                }
+            }
         }
         prop_assert_eq!(counters(&mut cached), counters(&mut plain));
     }

@@ -60,6 +60,8 @@ pub struct BridgeIo {
     pub outboxes: HashMap<ConnId, Arc<Outbox<Outgoing>>>,
     /// Port the frame being worked on came in by: packet-ins are queued by it.
     pub in_port: u32,
+    /// Packet-ins so far.
+    pub packet_ins: u64,
     /// Packet-ins dropped because a controller does not keep up.
     pub packet_in_drops: u64,
     /// What users have changed, kept for a next life.
@@ -206,6 +208,7 @@ impl Host for BridgeIo {
             return;
         };
         if matches!(message.body, Body::PacketIn(_)) {
+            self.packet_ins += 1;
             if !outbox.push_packet_in(self.in_port, Outgoing::Message(message)) {
                 self.packet_in_drops += 1;
             }

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_fastpath::{BridgePath, Kernel, Target};
-use weft_netdev::{Counters, PuntDevice, RX_BATCH, Rtnl, priority_of};
+use weft_netdev::{Counters, PuntDevice, Rtnl, priority_of};
 
 use super::Switch;
 use super::bridge::Bridge;
 use super::linking::{self, Linked, Task};
+use super::punting::Punting;
 
-/// Batches taken from the punt device in one round.
-const BATCHES: usize = 4;
 /// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
 /// and ports that have all they may under way send no more.
 const LOST: Duration = Duration::from_millis(5);
@@ -46,13 +45,10 @@ pub struct Fast {
     /// Devices that have got the program.
     linked: Receiver<Linked>,
     next_tick: Instant,
-    /// Frames without a flow that there had been no room for at the last tick.
-    punts_dropped: u64,
     /// When orphans are looked for.
     orphans_at: Option<Instant>,
-    /// What was under way to us before a batch, and what the batch had: kept for their memory.
-    marks: Vec<(usize, u64)>,
-    taken: Vec<(u32, usize)>,
+    /// How the frames are taken that it leaves to us.
+    pub(super) punting: Punting,
 }
 
 /// A handle on the kernel's part.
@@ -63,7 +59,7 @@ pub struct FastPath {
 }
 
 impl FastPath {
-    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+    pub(super) fn kernel(&self) -> MutexGuard<'_, Kernel> {
         // Every call leaves it whole, also one that failed.
         self.kernel
             .lock()
@@ -154,10 +150,8 @@ impl Fast {
                     samples_at: None,
                     linked,
                     next_tick: Instant::now() + INTERVAL,
-                    punts_dropped: 0,
                     orphans_at: Some(Instant::now() + ORPHANED),
-                    marks: Vec::new(),
-                    taken: Vec::new(),
+                    punting: Punting::default(),
                 }),
                 Err(error) => {
                     let _ = punt.remove(rtnl);
@@ -190,6 +184,7 @@ impl Fast {
             None => self.next_tick,
         };
         let due = due.saturating_duration_since(Instant::now());
+        let due = due.min(self.punting.opens_in().unwrap_or(due));
         let kernel = self.path.kernel();
         if kernel.has_punts() {
             return due.min(LOST);
@@ -443,59 +438,9 @@ impl Switch {
             "statistics": kernel.statistics(),
             "refused": kernel.refused(),
             "puntsLost": lost,
+            "puntShare": self.fast.as_ref().map(|fast| fast.punting.share()),
             "bridges": bridges,
         })
-    }
-
-    /// Takes what the kernel has left to us through the pipelines.
-    pub(super) fn receive_punted(&mut self, now: u64) {
-        for _ in 0..BATCHES {
-            let Some(fast) = &mut self.fast else {
-                return;
-            };
-            fast.path.kernel().punt_marks(&mut fast.marks);
-            let received = match fast.punt.receive(&mut self.batch) {
-                Ok(received) => received,
-                Err(error) => {
-                    tracing::debug!(%error, "the punt device does not receive");
-                    return;
-                }
-            };
-            fast.taken.clear();
-            for (packet, ifindex) in self.batch.marked() {
-                fast.taken.push((ifindex, packet.len()));
-                let Some(&(index, slot)) = self.devices.get(&ifindex) else {
-                    continue;
-                };
-                let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else {
-                    continue;
-                };
-                let Some(port) = bridge.io.port(slot) else {
-                    continue;
-                };
-                let ofport = port.ofport;
-                let admitted = port
-                    .policer
-                    .as_mut()
-                    .is_none_or(|policer| policer.admits(packet.len(), now));
-                if let Some(attached) = &mut port.attached {
-                    attached.device.count_received(packet.len());
-                }
-                if !admitted {
-                    continue;
-                }
-                bridge.io.in_port = ofport;
-                bridge.agent.packet(ofport, packet, now, &mut bridge.io);
-            }
-            let mut kernel = fast.path.kernel();
-            for (ifindex, bytes) in &fast.taken {
-                kernel.punted(*ifindex, *bytes);
-            }
-            if received < RX_BATCH {
-                kernel.drained(&fast.marks);
-                return;
-            }
-        }
     }
 
     /// Takes what the kernel has sampled to the observers.
@@ -508,13 +453,7 @@ impl Switch {
     /// Reads counters, so that nothing that is in use times out, forgets what is idle, and lets the kernel put its masks in order.
     pub(super) fn tick_fast(&mut self, now: u64) {
         self.settle_due(now);
-        if self
-            .fast
-            .as_ref()
-            .is_some_and(|fast| fast.path.kernel().has_punts())
-        {
-            self.receive_punted(now);
-        }
+        self.review_punting(now);
         let sampled = self.fast.as_mut().is_some_and(|fast| {
             let at = fast.samples_at.take_if(|at| *at <= Instant::now());
             at.is_some()
@@ -529,9 +468,6 @@ impl Switch {
             return;
         }
         fast.next_tick = Instant::now() + INTERVAL;
-        let dropped = fast.path.kernel().punts_dropped();
-        let flooded = dropped != std::mem::replace(&mut fast.punts_dropped, dropped);
-        self.priority.tick(flooded);
         for bridge in self.bridges.iter_mut().flatten() {
             bridge.agent.sweep(now);
         }

@@ -13,8 +13,10 @@ mod links;
 mod policer;
 mod port;
 mod priority;
+mod punting;
 mod requests;
 mod restore;
+mod share;
 
 use std::collections::HashMap;
 use std::io;
@@ -33,7 +35,6 @@ use weft_openflow::{Body, Message, MultipartRequestBody};
 use self::bridge::Bridge;
 use self::fast::Fast;
 pub use self::fast::flush;
-use self::priority::Priority;
 use crate::command::{Command, CommandQueue};
 use crate::outbox::Outbox;
 use crate::survival;
@@ -85,7 +86,6 @@ pub struct Switch {
     batch: RxBatch,
     /// What forwards known flows in the kernel.
     fast: Option<Fast>,
-    priority: Priority,
     /// Why there is nothing that does.
     why_slow: Option<String>,
     /// Number of the latest bridge.
@@ -153,7 +153,6 @@ impl Switch {
             backlog: None,
             batch: RxBatch::default(),
             fast,
-            priority: Priority::default(),
             why_slow,
             next_bridge: 0,
             rundir,
@@ -170,7 +169,7 @@ impl Switch {
 
     /// Works until told to stop, or until the control thread is gone; then gives all devices back.
     pub fn run(mut self) -> io::Result<()> {
-        self.priority.raise();
+        priority::raise();
         let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
         let mut requests = Vec::new();
         let result = loop {

@@ -1,0 +1,186 @@
+//! Frames that the kernel leaves to us: taken through the pipelines as far as their share of the processor goes.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use rustix::event::epoll;
+use rustix::time::{ClockId, clock_gettime};
+use weft_netdev::RX_BATCH;
+
+use super::share::{Change, Share, Spent, idle_time};
+use super::{PUNT, Switch};
+
+/// Batches taken from the punt device in one round.
+const BATCHES: usize = 4;
+
+/// What the switch keeps for it.
+#[derive(Debug)]
+pub struct Punting {
+    share: Share,
+    processors: u64,
+    /// The punt device wakes us.
+    watched: bool,
+    /// What was under way to us before a batch, and what the batch had: kept for their memory.
+    marks: Vec<(usize, u64)>,
+    taken: Vec<(u32, usize)>,
+}
+
+impl Default for Punting {
+    fn default() -> Punting {
+        Punting {
+            share: Share::default(),
+            processors: available_parallelism().map_or(1, NonZero::get) as u64,
+            watched: true,
+            marks: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+}
+
+impl Punting {
+    /// How long frames have to wait yet, if they have to.
+    pub fn opens_in(&self) -> Option<Duration> {
+        self.share.opens_in()
+    }
+
+    /// What there is for them, in thousandths of a processor.
+    pub fn share(&self) -> u64 {
+        self.share.share()
+    }
+}
+
+impl Switch {
+    /// Takes what the kernel has left to us through the pipelines, if there is time for it.
+    pub(super) fn receive_punted(&mut self, now: u64) {
+        let before = self.spent();
+        let Some(fast) = &mut self.fast else {
+            return;
+        };
+        if fast.punting.share.is_open(now) {
+            self.take_punted(now);
+            self.flush();
+            let spent = self.spent() - before;
+            if let Some(fast) = &mut self.fast {
+                fast.punting.share.spend(spent);
+                // Known at once whether that was all.
+                fast.punting.share.is_open(now);
+            }
+        }
+        self.watch_punts();
+    }
+
+    /// Looks after the share, and for frames that nobody has told us of: those that had to wait, and those that were lost.
+    pub(super) fn review_punting(&mut self, now: u64) {
+        let Some(fast) = &mut self.fast else {
+            return;
+        };
+        let Punting {
+            share, processors, ..
+        } = &mut fast.punting;
+        match share.review(now, *processors, idle_time) {
+            Some(Change::Limited) => {
+                tracing::warn!(
+                    "the processors are busy: frames without a known flow get a small part of them"
+                );
+                fast.path.kernel().set_punts_short(true);
+            }
+            Some(Change::Free) => {
+                tracing::info!("frames without a known flow are treated at once again");
+                fast.path.kernel().set_punts_short(false);
+            }
+            None => {}
+        }
+        let waiting = !fast.punting.watched || fast.path.kernel().has_punts();
+        if waiting {
+            self.receive_punted(now);
+        }
+    }
+
+    /// What frames have cost so far.
+    fn spent(&self) -> Spent {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let mut spent = Spent {
+            time: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+            ..Spent::default()
+        };
+        for bridge in self.bridges.iter().flatten() {
+            let stats = bridge.agent.cache_stats();
+            spent.first += stats.misses;
+            spent.known += stats.hits;
+            spent.packet_ins += bridge.io.packet_ins;
+        }
+        spent
+    }
+
+    /// Lets the punt device wake us only while its frames may be taken.
+    fn watch_punts(&mut self) {
+        let Some(fast) = &mut self.fast else {
+            return;
+        };
+        let wanted = fast.punting.opens_in().is_none();
+        if wanted == fast.punting.watched {
+            return;
+        }
+        let events = if wanted {
+            epoll::EventFlags::IN
+        } else {
+            epoll::EventFlags::empty()
+        };
+        let token = epoll::EventData::new_u64(PUNT);
+        match epoll::modify(&self.epoll, &fast.punt, token, events) {
+            Ok(()) => fast.punting.watched = wanted,
+            Err(error) => tracing::error!(%error, "the punt device is not watched as it should be"),
+        }
+    }
+
+    fn take_punted(&mut self, now: u64) {
+        for _ in 0..BATCHES {
+            let Some(fast) = &mut self.fast else {
+                return;
+            };
+            fast.path.kernel().punt_marks(&mut fast.punting.marks);
+            let received = match fast.punt.receive(&mut self.batch) {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::debug!(%error, "the punt device does not receive");
+                    return;
+                }
+            };
+            fast.punting.taken.clear();
+            for (packet, ifindex) in self.batch.marked() {
+                fast.punting.taken.push((ifindex, packet.len()));
+                let Some(&(index, slot)) = self.devices.get(&ifindex) else {
+                    continue;
+                };
+                let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else {
+                    continue;
+                };
+                let Some(port) = bridge.io.port(slot) else {
+                    continue;
+                };
+                let ofport = port.ofport;
+                let admitted = port
+                    .policer
+                    .as_mut()
+                    .is_none_or(|policer| policer.admits(packet.len(), now));
+                if let Some(attached) = &mut port.attached {
+                    attached.device.count_received(packet.len());
+                }
+                if !admitted {
+                    continue;
+                }
+                bridge.io.in_port = ofport;
+                bridge.agent.packet(ofport, packet, now, &mut bridge.io);
+            }
+            let mut kernel = fast.path.kernel();
+            for (ifindex, bytes) in &fast.punting.taken {
+                kernel.punted(*ifindex, *bytes);
+            }
+            if received < RX_BATCH {
+                kernel.drained(&fast.punting.marks);
+                return;
+            }
+        }
+    }
+}
