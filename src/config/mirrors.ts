@@ -51,6 +51,7 @@ export function readMirrors(
         destinationPorts: portsIn('select_dst_port'),
         vlans: vlans.length > 0 ? VlanSet.of(vlans) : null,
         output,
+        snaplen: numberOf(row, 'snaplen') ?? null,
       },
     ];
   });

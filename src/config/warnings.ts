@@ -87,7 +87,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
   Queue: { other_config: ['min-rate', 'max-rate', 'burst', 'priority'] },
   Mirror: {
     ...{ name: '*', select_all: '*', select_src_port: '*', select_dst_port: '*', select_vlan: '*' },
-    ...{ output_port: '*', output_vlan: '*' },
+    ...{ output_port: '*', output_vlan: '*', snaplen: '*' },
   },
   sFlow: {
     ...{ targets: '*', agent: '*', header: '*', polling: '*', sampling: '*' },

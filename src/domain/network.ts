@@ -69,6 +69,8 @@ export interface Mirror {
   /** A port that from then on carries nothing else (SPAN), or a VLAN (RSPAN). */
   readonly output:
     { readonly kind: 'port'; readonly port: string } | { readonly kind: 'vlan'; readonly vlan: Vid };
+  /** Most bytes of a copy as it leaves; null: all of it. */
+  readonly snaplen: number | null;
 }
 
 /** An address pinned to a port: never learned elsewhere, never aged. */

@@ -21,7 +21,7 @@ export async function readMirrorCounters(
   const tableId = active.length === 0 ? -1 : tableOf(driver);
   if (tableId < 0) return counters;
   for (const { cookie, packets, bytes, owner } of await driver.dumpFlows({ tableId })) {
-    if (owner?.program !== 'bridge') continue;
+    if (owner?.program !== 'bridge' || owner.kind !== 'mirror') continue;
     const index = unpackCookie(cookie)?.detail;
     const uuid = active.find((each) => each.index === index)?.mirror.uuid;
     const sum = uuid === undefined ? undefined : counters.get(uuid);

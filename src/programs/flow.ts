@@ -20,7 +20,8 @@ export type PlainAction =
   | RegisterMove
   | RegisterLoad
   | Multipath
-  | Sample;
+  | Sample
+  | CutOutput;
 
 /** Copies `bits` bits of one field into another (Nicira's NXAST_REG_MOVE; `moveField` writes it). */
 export interface RegisterMove {
@@ -62,6 +63,13 @@ export interface Sample {
   readonly collectorSetId: number;
   readonly obsDomainId: number;
   readonly obsPointId: number;
+}
+
+/** Sends at most `maxLength` bytes of the packet (Nicira's NXAST_OUTPUT_TRUNC); `port` has 16 bits. */
+export interface CutOutput {
+  readonly type: 'NX_OUTPUT_TRUNC';
+  readonly port: number;
+  readonly maxLength: number;
 }
 
 /** Copies the whole of a field of `bits` bits into another one. */

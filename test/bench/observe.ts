@@ -75,7 +75,7 @@ async function sampling(lab: Lab, a: Host, b: Host, packets: number): Promise<vo
   await watches[1]!.on(lab);
   const before = await observed(lab);
   const [mac, own] = [await macOf(b), await macOf(a)];
-  const options = ['--interface', 'eth0', '--destination', mac, '--source', own, '--seconds', '150'];
+  const options = ['--interface', 'eth0', '--destination', mac, '--source', own, '--seconds', '600'];
   await a.run(loadgen, ...options, '--count', String(packets));
   const after = await observed(lab);
   const pool = after.packets - before.packets;
@@ -110,17 +110,18 @@ export default async function run(options: string[]): Promise<void> {
         await watch.off(lab);
       }
     }
-    printTable([
-      ['watched by', ...work.flatMap((name) => [name, 'ratio'])],
-      ...watches.map((watch, index) => [
-        watch.name,
-        ...work.flatMap((_, column) => {
-          const of = (runs: number[][]) => runs.map((each) => each[column]!);
-          const ratio = median(of(figures[index]!)) / median(of(figures[0]!));
-          return [spread(of(figures[index]!), column < 2 ? 0 : 1), `${ratio.toFixed(2)} ×`];
-        }),
-      ]),
-    ]);
+    if (figures[0]!.length > 0)
+      printTable([
+        ['watched by', ...work.flatMap((name) => [name, 'ratio'])],
+        ...watches.map((watch, index) => [
+          watch.name,
+          ...work.flatMap((_, column) => {
+            const of = (runs: number[][]) => runs.map((each) => each[column]!);
+            const ratio = median(of(figures[index]!)) / median(of(figures[0]!));
+            return [spread(of(figures[index]!), column < 2 ? 0 : 1), `${ratio.toFixed(2)} ×`];
+          }),
+        ]),
+      ]);
     const packets = option('packets', 1_000_000);
     if (packets > 0) await sampling(lab, a, b, packets);
   } finally {

@@ -40,6 +40,7 @@ function mirrorOf(given: Partial<Mirror>): Mirror {
     destinationPorts: [],
     vlans: null,
     output: { kind: 'port', port: 's' },
+    snaplen: null,
     ...given,
   };
 }

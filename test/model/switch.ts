@@ -288,6 +288,11 @@ export class ModelSwitch {
           packet.metadata = withBits(packet.metadata, action.offsetBits, BigInt(link));
           break;
         }
+        case 'NX_OUTPUT_TRUNC': {
+          const cut = { ...packet, frame: packet.frame.slice(0, action.maxLength) };
+          this.#output(action.port === 0xfffe ? LOCAL : action.port, 0xffff, cut, tableId, result);
+          break;
+        }
         case 'SET_QUEUE':
           break;
         case 'NX_SAMPLE':

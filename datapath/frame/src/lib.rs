@@ -16,6 +16,7 @@ pub mod key;
 pub mod layout;
 pub mod packet;
 mod parse;
+mod segments;
 pub mod set_field;
 pub mod vnet;
 
@@ -24,6 +25,7 @@ pub use key::{FlowKey, FlowMask, WORDS};
 pub use layout::Layout;
 pub use packet::{HEADROOM, Packet};
 pub use parse::{extract, parse};
+pub use segments::{Segments, complete_checksum};
 pub use vnet::{Checksum, Gso, GsoKind, Offload};
 
 /// Ethernet types that the parser knows.

@@ -5,7 +5,7 @@ use crate::drops::{DropReason, Head};
 use crate::meter::{Meters, Verdict};
 use crate::observe::{Observers, Sight};
 use crate::ports::Ports;
-use weft_frame::{Checksum, FlowKey, Packet};
+use weft_frame::{FlowKey, Offload, Packet, Segments, complete_checksum};
 
 /// Shortest frame without FCS (IEEE 802.3 §3.2.8).
 const MIN_FRAME: usize = 60;
@@ -89,15 +89,9 @@ impl Execution<'_> {
                     max_len,
                 } => {
                     packet.pad(min_len);
-                    let mut copy = self.copy_of(packet);
-                    if *max_len < copy.len() as u32 {
-                        copy.truncate(*max_len as usize);
-                        // What is cut off can neither be summed nor segmented.
-                        copy.offload.checksum = Checksum::None;
-                        copy.offload.gso = None;
-                    }
-                    sink.output(*port_no, *queue_id, &mut copy);
-                    self.spares.0.push(copy);
+                    self.cut(packet, *max_len as usize, |packet| {
+                        sink.output(*port_no, *queue_id, packet);
+                    });
                 }
                 DpAction::Controller(info) => {
                     packet.pad(min_len);
@@ -114,11 +108,39 @@ impl Execution<'_> {
         }
     }
 
+    /// Sends at most `max_len` bytes of each packet that this one stands for.
+    fn cut(&mut self, packet: &mut Packet, max_len: usize, mut send: impl FnMut(&mut Packet)) {
+        let segments = Segments::of(packet);
+        let longest = segments.map_or(packet.len(), |segments| segments.longest());
+        if longest <= max_len {
+            return send(packet);
+        }
+        let mut copy = self.spare();
+        if let Some(segments) = segments {
+            for number in 0..segments.count() {
+                segments.write(packet, number, max_len, &mut copy);
+                send(&mut copy);
+            }
+        } else {
+            copy.copy_from(packet);
+            // What is cut off can neither be summed nor segmented later.
+            complete_checksum(&mut copy);
+            copy.offload = Offload::default();
+            copy.truncate(max_len);
+            send(&mut copy);
+        }
+        self.spares.0.push(copy);
+    }
+
     fn copy_of(&mut self, packet: &Packet) -> Packet {
-        let spare = self.spares.0.pop();
-        let mut copy = spare.unwrap_or_else(|| Packet::with_capacity(2048));
+        let mut copy = self.spare();
         copy.copy_from(packet);
         copy
+    }
+
+    fn spare(&mut self) -> Packet {
+        let spare = self.spares.0.pop();
+        spare.unwrap_or_else(|| Packet::with_capacity(2048))
     }
 
     fn meter(&mut self, meter_id: u32, packet: &Packet) -> bool {

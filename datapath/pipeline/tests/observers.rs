@@ -389,3 +389,20 @@ fn an_output_may_be_cut() {
         assert_eq!(error.code, code);
     }
 }
+
+#[test]
+fn each_segment_of_a_large_frame_is_cut() {
+    let cut = |port, max_len| Action::Nicira(NxAction::OutputTrunc { port, max_len });
+    let mut bridge = forwarding(vec![cut(2, 60), Action::output(3)]);
+    let mut large = large(250, 100);
+    let frame = large.bytes().to_vec();
+    let mut sent = Recorder::default();
+    bridge.process(&mut large, 1, 0, &mut sent);
+    let outputs: Vec<(u32, usize)> = sent
+        .outputs
+        .iter()
+        .map(|(port, bytes)| (*port, bytes.len()))
+        .collect();
+    assert_eq!(outputs, [(2, 60), (2, 60), (2, 60), (3, frame.len())]);
+    assert_eq!(sent.outputs[3].1, frame);
+}

@@ -38,6 +38,7 @@ import {
 import { hashOf } from './metadata.js';
 import { isDestination, mirrorVlans, mirrorInFlows, mirrorOutFlows } from './mirrors.js';
 import { allPortViews, mergeViews, portViews, type PortView } from './ports.js';
+import { reservedFlows } from './reserved.js';
 import { sampleActions, samplingFlows } from './sampling.js';
 import { BRIDGE_TABLES } from './tables.js';
 import { ingressFlows, vlanInFlows } from './vlan-in.js';
@@ -260,11 +261,12 @@ function inboundFlows(bridge: Bridge, bonds: Aggregations): FlowSet {
   const flows = [
     ...slow.flows,
     ...refusalFlows(views, bonds),
-    ...ingressFlows(views, bridge.forwardBpdu),
+    ...ingressFlows(views),
     ...vlanInFlows(views),
     ...samplingFlows(bridge),
     ...mirrored.flows,
     ...addressFlows(bridge, views, reflectingBonds(bridge, bonds)),
+    ...(bridge.forwardBpdu ? [] : reservedFlows()),
   ];
   return { flows, groups: mirrored.groups ?? [], meters: slow.meters };
 }

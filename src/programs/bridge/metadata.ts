@@ -43,6 +43,7 @@ const HASHED_MASK = 0x3f_ffff;
 /** `FLOOD_CUSTOMER + vid`, in place of an out port: flooded to the dot1q-tunnels of that service VLAN. */
 const FLOOD_CUSTOMER = 0xf0_0000;
 const MIRROR = 0xf1_0000;
+const CUT = 0xc0_0000;
 
 export function writeIn(port: LogicalPortId, isProtected: boolean): WriteMetadata {
   // The whole register: a user's table may have left something in it before NORMAL.
@@ -69,6 +70,11 @@ export function matchOut(port: LogicalPortId): MatchField {
 /** In place of an out port: copies made by the mirror of that number. */
 export function mirrorPort(index: number): LogicalPortId {
   return MIRROR + index;
+}
+
+/** In the table `bond`, in place of an out port: copies of that mirror, cut, for a bond that has this place among the bridge's. */
+export function cutPort(mirror: number, bond: number): LogicalPortId {
+  return CUT + ((mirror << 12) | bond);
 }
 
 /** Matches frames for a port that came in by another one, or by any; not those that `flood` handed on. */

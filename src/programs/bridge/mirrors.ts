@@ -13,9 +13,9 @@
 import { VlanSet, type Bridge, type Mirror } from '../../domain/index.js';
 import type { Action, Bucket, Flow, FlowSet, Group, Instruction, Match, MatchField } from '../flow.js';
 import type { Ways } from './flood.js';
-import { hashFor, leaveBy } from './bonds/flows.js';
+import { cutBondFlows, hashFor, leaveBy, type Cut } from './bonds/flows.js';
 import type { LogicalPortId } from './mac-table.js';
-import { alsoIn, loadOut, matchIn, matchOut, matchOutOf, mirrorPort } from './metadata.js';
+import { alsoIn, cutPort, loadOut, matchIn, matchOut, matchOutOf, mirrorPort } from './metadata.js';
 import {
   allPortViews,
   encodingActions,
@@ -26,6 +26,7 @@ import {
   type Encoding,
   type PortView,
 } from './ports.js';
+import { RESERVED_DESTINATIONS } from './reserved.js';
 
 /** Above the rules without copies (100 to 400, by hundreds); those for a port that a frame came in by above these. */
 const COPY = 20;
@@ -123,7 +124,9 @@ export function mirrorOutFlows(bridge: Bridge, base: readonly Flow[], ways: Ways
   const mirrors = activeMirrors(bridge);
   const groups = new Groups();
   const flows = mirrors.flatMap((each) =>
-    each.output === null ? spreadFlows(bridge, each, ways, groups) : writeFlows(each, each.output, ways),
+    each.output === null
+      ? spreadFlows(bridge, each, ways, groups)
+      : writeFlows(bridge, each, each.output, ways, groups),
   );
   const outwards = mirrors.filter(({ destinations }) => destinations.size > 0);
   if (outwards.length > 0) {
@@ -152,6 +155,10 @@ class Groups {
       return { actions: output.kind === 'vlan' ? [setVid(output.vlan), ...name] : name };
     });
     return this.all(`mirror ${JSON.stringify(buckets, texts)}`, buckets, `copies: ${namesOf(mirrors)}`);
+  }
+
+  add(group: Group): void {
+    this.#byName.set(group.name, group);
   }
 
   all(name: string, buckets: readonly Bucket[], reason: string): Action {
@@ -209,26 +216,52 @@ function encodings({ port }: PortView): { vids: VlanSet; encoding: Encoding }[] 
   ];
 }
 
-function writeFlows({ mirror, index }: ActiveMirror, output: PortView, ways: Ways): Flow[] {
-  const leaving = leaveBy(output, ways.bonds);
-  return encodings(output).flatMap(({ vids, encoding }) =>
+/** How a mirror's copies leave by a port, and what they need for that if they are cut. */
+function leaving(
+  bridge: Bridge,
+  { mirror, index }: ActiveMirror,
+  view: PortView,
+  { bonds }: Ways,
+  groups: Groups,
+): { actions: Action[]; flows: Flow[] } {
+  if (mirror.snaplen === null) return { actions: leaveBy(view, bonds), flows: [] };
+  const place = allPortViews(bridge)
+    .filter(({ isBond }) => isBond)
+    .indexOf(view);
+  const cut: Cut = { bytes: mirror.snaplen, as: cutPort(index, place) };
+  const needed = cutBondFlows(view, bonds, cut);
+  for (const group of needed.groups) groups.add(group);
+  return { actions: leaveBy(view, bonds, cut), flows: needed.flows };
+}
+
+function writeFlows(
+  bridge: Bridge,
+  active: ActiveMirror,
+  output: PortView,
+  ways: Ways,
+  groups: Groups,
+): Flow[] {
+  const { mirror, index } = active;
+  const way = leaving(bridge, active, output, ways, groups);
+  const flows = encodings(output).flatMap(({ vids, encoding }) =>
     vids.maskedVids().map((block): Flow => {
       const actions = [
         ...hashFor(output, ways.bonds, ways.isOwnSwitch),
         ...encodingActions(encoding),
-        ...leaving,
+        ...way.actions,
       ];
       return {
         table: 'mirror',
         priority: encoding === 'untagged' ? 200 : 100,
         match: { metadata: matchOut(mirrorPort(index)), vlan_vid: matchVids(block) },
-        instructions: leaving.length > 0 ? [{ type: 'APPLY_ACTIONS', actions }] : [],
+        instructions: way.actions.length > 0 ? [{ type: 'APPLY_ACTIONS', actions }] : [],
         kind: 'mirror',
         detail: index,
         reason: `copies of ${mirror.name} leave by ${output.port.name}, ${encoding}`,
       };
     }),
   );
+  return [...flows, ...way.flows];
 }
 
 /** Of an RSPAN: to every port of its VLAN. */
@@ -240,12 +273,14 @@ function spreadFlows(bridge: Bridge, active: ActiveMirror, ways: Ways, groups: G
     // A tunnel for some customers only would have to look into the copied frame.
     return rule === undefined || limitsCustomers(view) ? [] : [{ view, rule }];
   });
+  const cuts: Flow[] = [];
   const buckets = ports.flatMap(({ view, rule }): Bucket[] => {
-    const leaving = leaveBy(view, ways.bonds);
+    const way = leaving(bridge, active, view, ways, groups);
+    cuts.push(...way.flows);
     const hashing = hashFor(view, ways.bonds, ways.isOwnSwitch);
-    return leaving.length === 0
+    return way.actions.length === 0
       ? []
-      : [{ actions: [...hashing, ...encodingActions(rule.encoding), ...leaving] }];
+      : [{ actions: [...hashing, ...encodingActions(rule.encoding), ...way.actions] }];
   });
   const names = ports.map(({ view }) => view.port.name).join(', ');
   const reason = `copies of ${mirror.name} go to VLAN ${vlan}: ${names}`;
@@ -261,6 +296,15 @@ function spreadFlows(bridge: Bridge, active: ActiveMirror, ways: Ways, groups: G
       detail: index,
       reason,
     },
+    ...RESERVED_DESTINATIONS.map(({ match, what }): Flow => ({
+      table: 'mirror',
+      priority: 150,
+      match: { metadata: matchOut(mirrorPort(index)), eth_dst: match },
+      instructions: [],
+      kind: 'reserved-address',
+      reason: `${mirror.name}: no copy into a VLAN, where other switches would take it for theirs: ${what}`,
+    })),
+    ...cuts,
   ];
 }
 

@@ -1,4 +1,4 @@
-import type { MatchField } from '../flow.js';
+import type { Flow, MatchField } from '../flow.js';
 
 /**
  * Destinations that a bridge does not pass on unless `forward-bpdu` is set: those of IEEE 802.1Q table 8-1
@@ -16,3 +16,15 @@ export const RESERVED_DESTINATIONS: readonly { readonly match: MatchField; reado
   { match: { value: '01:00:0c:cc:cc:c0', mask: 'ff:ff:ff:ff:ff:f0' }, what: 'Cisco CDP, VTP, PVST+ or CFM' },
   { match: '01:00:0c:cd:cd:cd', what: 'Cisco STP Uplink Fast' },
 ];
+
+/** Behind `observe`, as in Open vSwitch: mirrors copy such frames, and they are sampled, before they are dropped. */
+export function reservedFlows(): Flow[] {
+  return RESERVED_DESTINATIONS.map(({ match, what }) => ({
+    table: 'eth_src',
+    priority: 400,
+    match: { eth_dst: match },
+    instructions: [],
+    kind: 'reserved-address',
+    reason: `${what}: never bridged, as forward-bpdu is off`,
+  }));
+}

@@ -10,8 +10,8 @@ const PACKET_IN_BYTES = 64;
 export const BRIDGE_TABLES: readonly TableDeclaration[] = [
   {
     name: 'ingress',
-    does: 'LACP to the controller; drops reserved group addresses; OpenFlow port → logical port',
-    match: { in_port: 'exact', eth_dst: 'maskable', eth_type: 'exact', vlan_vid: 'exact' },
+    does: 'LACP to the controller; OpenFlow port → logical port',
+    match: { in_port: 'exact', eth_dst: 'exact', eth_type: 'exact', vlan_vid: 'exact' },
     miss: { kind: 'drop', reason: 'not a port of this bridge' },
     next: ['vlan_in'],
   },
@@ -31,12 +31,15 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
   },
   {
     name: 'eth_src',
-    does: 'is the source known on this port? If not, the controller learns it; the frame goes on either way',
+    does:
+      'drops reserved group addresses and what a bond’s member may not take; is the source known on this port? If not, ' +
+      'the controller learns it; the frame goes on either way',
     match: {
+      in_port: 'exact',
       metadata: 'maskable',
       vlan_vid: 'maskable',
       eth_src: 'maskable',
-      eth_dst: 'exact',
+      eth_dst: 'maskable',
       eth_type: 'exact',
     },
     miss: {
@@ -80,7 +83,7 @@ export const BRIDGE_TABLES: readonly TableDeclaration[] = [
   {
     name: 'mirror',
     does: 'copies made by mirrors: writes the tag as the output port wants it, and outputs',
-    match: { metadata: 'maskable', vlan_vid: 'maskable' },
+    match: { metadata: 'maskable', vlan_vid: 'maskable', eth_dst: 'maskable' },
     miss: { kind: 'drop', reason: 'the mirror is gone' },
     next: ['bond'],
   },

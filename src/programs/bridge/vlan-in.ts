@@ -3,28 +3,14 @@ import { VlanSet, type Vid } from '../../domain/index.js';
 import type { Action, Flow, MatchField } from '../flow.js';
 import { CONTROLLER_PORT_ID, matchIn, writeIn } from './metadata.js';
 import { matchVids, perView, PRESENT, UNTAGGED, type PortView } from './ports.js';
-import { RESERVED_DESTINATIONS } from './reserved.js';
 
 const TPID_8021Q = 0x8100;
 /** OFPP_CONTROLLER: the in_port of what a controller puts into the bridge with NORMAL. */
 const CONTROLLER_PORT = 0xfffffffd;
 
-export function ingressFlows(views: readonly PortView[], forwardBpdu: boolean): Flow[] {
-  const flows = views.flatMap(admitMembers);
-  flows.push(admit(CONTROLLER_PORT, CONTROLLER_PORT_ID, false, 'frames a controller sends through NORMAL'));
-  if (!forwardBpdu) {
-    for (const { match, what } of RESERVED_DESTINATIONS) {
-      flows.push({
-        table: 'ingress',
-        priority: 300,
-        match: { eth_dst: match },
-        instructions: [],
-        kind: 'reserved-address',
-        reason: `${what}: never bridged, as forward-bpdu is off`,
-      });
-    }
-  }
-  return flows;
+export function ingressFlows(views: readonly PortView[]): Flow[] {
+  const controller = 'frames a controller sends through NORMAL';
+  return [...views.flatMap(admitMembers), admit(CONTROLLER_PORT, CONTROLLER_PORT_ID, false, controller)];
 }
 
 const admitMembers = perView((view): Flow[] =>

@@ -6,10 +6,13 @@
  * (`multipath`) into the metadata; in the table `bond` a rule for each of 256 hashes, whose counters are the loads,
  * leads to a member's group.
  *
- * Inwards: what a member may not take is dropped in `ingress`, each with its reason (Open vSwitch: bond admissibility).
+ * Inwards: what a member may not take is dropped in `eth_src`, behind `observe`, each with its reason (Open vSwitch: bond
+ * admissibility, which comes after mirrors and sampling too).
  */
+import { LOCAL_PORT } from '../../../domain/index.js';
 import { SLOW_PROTOCOLS_ADDRESS, SLOW_PROTOCOLS_ETHERTYPE } from '../../../protocols/index.js';
 import type { Action, Flow, Group, Meter } from '../../flow.js';
+import type { LogicalPortId } from '../mac-table.js';
 import { loadOut, matchHash, matchOut, matchReflected, MULTICAST_BIT, storeHash } from '../metadata.js';
 import { UNTAGGED, type PortView } from '../ports.js';
 import type { Aggregations } from './aggregations.js';
@@ -30,22 +33,40 @@ const HASH_FIELDS = {
 } as const;
 const MODULO = 0;
 
-const groupName = (bond: string, member: string): string => `${bond} by ${member}`;
+const groupName = (bond: string, member: string, cut: Cut | null): string =>
+  `${bond} by ${member}${cut === null ? '' : `, ${cut.bytes} bytes`}`;
+
+/** Copies that are cut to so many bytes; `as`: what stands for the port in the table `bond`. */
+export interface Cut {
+  readonly bytes: number;
+  readonly as: LogicalPortId;
+}
+
+/** OFPP_MAX and OFPP_LOCAL of OpenFlow 1.0, whose port numbers `NX_OUTPUT_TRUNC` has. */
+const MAX_PORT_16 = 0xff00;
+const LOCAL_16 = 0xfffe;
+
+/** A port that 16 bits cannot name gets whole copies. */
+function outputTo(port: number, cut: Cut | null): Action {
+  const short = port === LOCAL_PORT ? LOCAL_16 : port;
+  if (cut === null || (short > MAX_PORT_16 && short !== LOCAL_16)) return { type: 'OUTPUT', port };
+  return { type: 'NX_OUTPUT_TRUNC', port: short, maxLength: cut.bytes };
+}
 
 /** How a frame, as it is on the wire, leaves by a port; the last thing that is done with it. */
-export function leaveBy(view: PortView, bonds: Aggregations): Action[] {
+export function leaveBy(view: PortView, bonds: Aggregations, cut: Cut | null = null): Action[] {
   const bond = view.isBond ? bonds.bond(view.port.name) : null;
-  if (bond === null) return view.isBond ? [] : [{ type: 'OUTPUT', port: view.ofport }];
+  if (bond === null) return view.isBond ? [] : [outputTo(view.ofport, cut)];
   switch (bond.working) {
     case 'none':
       return [];
     case 'backup': {
       const [first] = bond.enabledFrom(bond.active);
-      return first ? [{ type: 'GROUP', group: groupName(view.port.name, first.name) }] : [];
+      return first ? [{ type: 'GROUP', group: groupName(view.port.name, first.name, cut) }] : [];
     }
     case 'slb':
     case 'tcp':
-      return [loadOut(view.id), { type: 'RESUBMIT', table: 'bond' }];
+      return [loadOut(cut?.as ?? view.id), { type: 'RESUBMIT', table: 'bond' }];
   }
 }
 
@@ -91,24 +112,41 @@ export function bondOutFlows(
     }
     const bond = bonds.bond(name);
     if (bond === null) continue;
-    for (const { name: member } of bond.enabledFrom(null)) groups.push(failoverGroup(name, bond, member));
-    if (bond.working === 'slb' || bond.working === 'tcp') flows.push(...hashFlows(view, bond));
+    groups.push(...failoverGroups(name, bond, null));
+    if (bond.working === 'slb' || bond.working === 'tcp') flows.push(...hashFlows(view, bond, null));
   }
   return { flows, groups };
 }
 
-function failoverGroup(name: string, bond: Bond, member: string): Group {
-  const order = bond.enabledFrom(member);
+/** What cut copies for a bond need besides. */
+export function cutBondFlows(
+  view: PortView,
+  bonds: Aggregations,
+  cut: Cut,
+): { flows: Flow[]; groups: Group[] } {
+  const bond = view.isBond ? bonds.bond(view.port.name) : null;
+  if (bond === null) return { flows: [], groups: [] };
+  const isHashed = bond.working === 'slb' || bond.working === 'tcp';
   return {
-    name: groupName(name, member),
-    type: 'FF',
-    isModifiable: true,
-    buckets: order.map(({ ofport }) => ({ watchPort: ofport, actions: [{ type: 'OUTPUT', port: ofport }] })),
-    reason: `${name}: by ${order.map((it) => it.name).join(', else ')}`,
+    flows: isHashed ? hashFlows(view, bond, cut) : [],
+    groups: failoverGroups(view.port.name, bond, cut),
   };
 }
 
-function hashFlows(view: PortView, bond: Bond): Flow[] {
+function failoverGroups(name: string, bond: Bond, cut: Cut | null): Group[] {
+  return bond.enabledFrom(null).map(({ name: member }) => {
+    const order = bond.enabledFrom(member);
+    return {
+      name: groupName(name, member, cut),
+      type: 'FF',
+      isModifiable: true,
+      buckets: order.map(({ ofport }) => ({ watchPort: ofport, actions: [outputTo(ofport, cut)] })),
+      reason: `${name}: by ${order.map((it) => it.name).join(', else ')}`,
+    };
+  });
+}
+
+function hashFlows(view: PortView, bond: Bond, cut: Cut | null): Flow[] {
   const { name } = view.port;
   return Array.from({ length: BOND_HASHES }, (_, hash) => hash).flatMap((hash): Flow[] => {
     const member = bond.memberOf(hash);
@@ -117,11 +155,12 @@ function hashFlows(view: PortView, bond: Bond): Flow[] {
       {
         table: 'bond',
         priority: 100,
-        match: { metadata: matchHash(view.id, hash) },
+        match: { metadata: matchHash(cut?.as ?? view.id, hash) },
         instructions: [
-          { type: 'APPLY_ACTIONS', actions: [{ type: 'GROUP', group: groupName(name, member) }] },
+          { type: 'APPLY_ACTIONS', actions: [{ type: 'GROUP', group: groupName(name, member, cut) }] },
         ],
-        kind: 'bond-hash',
+        // Copies are no load that another member could take.
+        kind: cut === null ? 'bond-hash' : 'mirror',
         detail: view.id,
         reason: `${name}: hash ${hash} leaves by ${member}`,
       },
@@ -149,8 +188,8 @@ function refusals(
   const bondName = view.port.name;
   const drop = (reason: string, multicastOnly = false): Flow[] => [
     {
-      table: 'ingress',
-      priority: 250,
+      table: 'eth_src',
+      priority: 390,
       match: { in_port: ofport, ...(multicastOnly ? { eth_dst: MULTICAST_BIT } : {}) },
       instructions: [],
       kind: 'bond-inactive',
