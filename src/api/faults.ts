@@ -11,7 +11,11 @@ const isGiven = (value: unknown) =>
 
 export function portFaults(body: unknown): BodyFault[] {
   if (!isObject(body)) return [];
-  return [...vlanFaults(body), ...bondFaults(body), ...keyFaults('Port', body)];
+  return [...vlanFaults(body), ...bondFaults(body), ...patchFaults(body), ...keyFaults('Port', body)];
+}
+
+export function interfaceFaults(body: unknown): BodyFault[] {
+  return isObject(body) ? [...patchFaults(body), ...keyFaults('Interface', body)] : [];
 }
 
 export function bridgeFaults(body: unknown): BodyFault[] {
@@ -39,9 +43,15 @@ function vlanFaults({ vlanMode, tag, trunks, cvlans }: Body): BodyFault[] {
 function bondFaults(body: Body): BodyFault[] {
   const { interfaces } = body;
   if (!Array.isArray(interfaces) || interfaces.length < 2) return [];
-  const members = ['mac', 'ofportRequest', 'mtuRequest'].filter((key) => isGiven(body[key]));
-  if (body['type'] === 'internal') members.push('type');
+  const members = ['peer', 'mac', 'ofportRequest', 'mtuRequest'].filter((key) => isGiven(body[key]));
+  if (isGiven(body['type']) && body['type'] !== 'system') members.push('type');
   return members.map((key) => ({ path: `/${key}`, message: 'a bond has none: set it at its interfaces' }));
+}
+
+function patchFaults({ type, peer }: Body): BodyFault[] {
+  if (type === 'patch' && !isGiven(peer)) return [{ path: '/peer', message: 'is required of a patch port' }];
+  if (type !== 'patch' && isGiven(peer)) return [{ path: '/peer', message: 'only a patch port has one' }];
+  return [];
 }
 
 /** Keys of `other_config` that have a name in the API are set by that name alone. */

@@ -94,10 +94,15 @@ export const PORT_SETTINGS: readonly Setting[] = [
     'ms',
     'how long a link must be down before a bond gives it up',
   ),
-  setting('type', 'type', 'text', 'type', 'internal: an interface of this host that Weft makes', [
-    'system',
-    'internal',
-  ]),
+  setting(
+    'type',
+    'type',
+    'text',
+    'type',
+    'internal: an interface of this host that Weft makes; patch: one end of a cable to another bridge',
+    ['system', 'internal', 'patch'],
+  ),
+  setting('peer', 'peer', 'text', 'port', 'of a patch port: the port at the other end'),
   setting('priority-tags', 'priorityTags', 'text', 'when', 'priority tags on untagged frames that leave', [
     'never',
     'if-nonzero',

@@ -147,6 +147,26 @@ describe('from rows to the network', () => {
     expect(faults()).toEqual(['Interface p1 type']);
   });
 
+  test('a patch port is there while its peer names it', () => {
+    const patch = (peer: string) => ({ type: 'patch', options: map({ peer }) });
+    run(addBridge(database, { name: 'br1' }));
+    run(addPort(database, 'br1', { name: 'p2', type: 'patch', peer: 'p1' }));
+    expect(readNetwork(database).faults).toMatchObject([
+      { name: 'p2', message: "No usable peer 'p1' exists in 'system' datapath.", isWaiting: true },
+    ]);
+    run([set('Interface', 'p1', patch('p2'))]);
+    expect(faults()).toEqual([]);
+    expect(port('p1').interfaces).toMatchObject([{ type: 'patch', peer: 'p2' }]);
+    // The row of p1 says what it said before; what has changed is the other's.
+    run([set('Interface', 'p2', patch('p3'))]);
+    expect(faults()).toEqual(['Interface p1 options:peer', 'Interface p2 options:peer']);
+    run([set('Interface', 'p2', patch('p1'))]);
+    run([set('Bridge', 'br1', { other_config: map({ 'openflow-connection': 'unix:/run/ovs/br1.mgmt' }) })]);
+    expect(faults()).toEqual(['Interface p1 options:peer', 'Interface p2 options:peer']);
+    run([set('Interface', 'p1', patch('p1'))]);
+    expect(readNetwork(database).faults[0]?.message).toBe('p1: patch peer must not be self');
+  });
+
   test('a bridge on a foreign switch: its ports are found by name', () => {
     run([
       set('Bridge', 'br0', {

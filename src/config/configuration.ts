@@ -75,7 +75,7 @@ export class Configuration {
     const facts = {
       ovs_version: OVS_VERSION,
       db_version: store.database.schema.version,
-      iface_types: ['set', ['internal', 'system', 'tap']],
+      iface_types: ['set', ['internal', 'patch', 'system', 'tap']],
       datapath_types: ['set', ['netdev', 'system']],
     };
     const isNew = store.database.rows('Open_vSwitch').size === 0;
@@ -237,7 +237,10 @@ export class Configuration {
       await this.#assign();
       this.#read();
       this.setStatus(
-        this.#reading.faults.filter(isFatal).map(({ name, message }) => faultyStatus(name, message)),
+        this.#reading.faults.filter(isFatal).map(({ name, message, isWaiting }) => {
+          const status = faultyStatus(name, message);
+          return isWaiting ? { ...status, ofport: null } : status;
+        }),
       );
       for (const listener of this.#listeners) listener(this.#reading);
     }
@@ -284,7 +287,7 @@ const OWN_COLUMNS = new Set(['Interface.error', 'Interface.ofport', 'Open_vSwitc
 
 /** The interface cannot be at all. */
 function isFatal({ table, column }: Fault): boolean {
-  return table === 'Interface' && (column === 'type' || column === 'name');
+  return table === 'Interface' && ['type', 'name', 'options:peer'].includes(column);
 }
 
 export function isConfiguration({ table, old, new: row }: Change): boolean {

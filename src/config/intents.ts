@@ -5,7 +5,7 @@
 import type { Database, Json, Row } from '../ovsdb/index.js';
 import { mapOfTexts, textOf, textsOf } from './fields.js';
 import { dpidFromMac, macFromUuid } from './identity.js';
-import { STATIC_MAC_PREFIX } from './network.js';
+import { INTERFACE_TYPES, STATIC_MAC_PREFIX } from './network.js';
 import { BRIDGE_KEYS, PORT_KEYS, interfaceNamesOf, isNamedKey } from './specs.js';
 import type { BridgeSpec, InterfaceSpec, PortSpec, Texts } from './specs.js';
 
@@ -288,12 +288,12 @@ function refuseInterface(database: Database, name: string): void {
 
 /** What is said of "the" interface of a bond would be said of nobody. */
 function refuseMemberSettings(spec: PortSpec, interfaces: readonly string[]): void {
-  const { type = 'system', mac = null, ofportRequest = null, mtuRequest = null } = spec;
+  const { type = 'system', peer = null, mac = null, ofportRequest = null, mtuRequest = null } = spec;
   if (interfaces.length < 2) return;
-  if (type === 'system' && mac === null && ofportRequest === null && mtuRequest === null) return;
+  if (type === 'system' && [peer, mac, ofportRequest, mtuRequest].every((each) => each === null)) return;
   throw new IntentError(
     'is-a-bond',
-    `port ${spec.name} is a bond: type, mac, ofportRequest and mtuRequest are its interfaces' own`,
+    `port ${spec.name} is a bond: type, peer, mac, ofportRequest and mtuRequest are its interfaces' own`,
   );
 }
 
@@ -372,14 +372,19 @@ function portColumns(spec: PortSpec, row: Row | null): Record<string, Json> {
 }
 
 function interfaceColumns(
-  spec: Pick<InterfaceSpec, 'type' | 'mac' | 'ofportRequest' | 'mtuRequest'>,
+  spec: Pick<InterfaceSpec, 'type' | 'peer' | 'mac' | 'ofportRequest' | 'mtuRequest'>,
   row: Row | null,
 ): Record<string, Json> {
   // Where `system` and `tap` were written out they stay: other words for the same.
   const word = row ? textOf(row, 'type') : undefined;
-  const isSame = spec.type === 'internal' ? word === 'internal' || word === 'tap' : word === 'system';
+  const { type = 'system' } = spec;
+  const isSame = word !== undefined && INTERFACE_TYPES.get(word) === type;
+  const options = row ? mapOfTexts(row, 'options') : new Map<string, string>();
+  options.delete('peer');
+  if (spec.peer !== undefined && spec.peer !== null) options.set('peer', spec.peer);
   return {
-    type: isSame && word !== undefined ? word : spec.type === 'internal' ? 'internal' : '',
+    type: isSame ? word : type === 'system' ? '' : type,
+    options: map(options),
     mac: optional(spec.mac),
     ofport_request: optional(spec.ofportRequest),
     mtu_request: optional(spec.mtuRequest),

@@ -17,6 +17,7 @@ import type {
   Connection,
   FlowTable,
   Interface,
+  InterfaceType,
   LogicalPort,
   MacAddress,
   Network,
@@ -45,6 +46,8 @@ export interface Fault {
   /** Column, for maps with the key: `other_config:mac-aging-time`. */
   readonly column: string;
   readonly message: string;
+  /** Of an interface that is only waiting for another: it keeps its number. */
+  readonly isWaiting?: true;
 }
 
 export interface Reading {
@@ -80,11 +83,21 @@ export function readPort(database: Database, bridge: Row, row: Row): LogicalPort
 /** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
 export const STATIC_MAC_PREFIX = 'static-mac:';
 
+/** What the words of `Interface.type` mean. */
+export const INTERFACE_TYPES: ReadonlyMap<string, InterfaceType> = new Map([
+  ['', 'system'],
+  ['system', 'system'],
+  ['internal', 'internal'],
+  ['tap', 'internal'],
+  ['patch', 'patch'],
+]);
+
 interface KnownPort {
   readonly bridge: string;
   readonly bridgeMac: MacAddress;
   readonly isOurs: boolean;
-  readonly hasQos: boolean;
+  /** What it says depends on rows that are not its own. */
+  readonly isEntangled: boolean;
   readonly rows: readonly Row[];
   readonly ofports: readonly (number | undefined)[];
   readonly port: LogicalPort | null;
@@ -97,7 +110,7 @@ const knownPorts = new WeakMap<Row, KnownPort>();
 
 /** The columns of Interface that the network depends on, `ofport` aside; those of state change all the time. */
 const INTERFACE_COLUMNS = [
-  ...['name', 'type', 'mac', 'mtu_request', 'other_config'],
+  ...['name', 'type', 'mac', 'mtu_request', 'options', 'other_config'],
   ...['ingress_policing_rate', 'ingress_policing_burst'],
 ];
 
@@ -246,10 +259,11 @@ class Reader {
     const ofports = rows.map((each) => ofportOf(each, this.reserved));
     const isOurs = connection.kind === 'weft';
     const known = unchanged;
-    // What it says of queues is in rows of other tables.
-    const hasQos = textsOf(row, 'qos').length > 0;
+    // What it says of queues is in rows of other tables; a patch port is one if its peer is.
+    const isEntangled =
+      textsOf(row, 'qos').length > 0 || rows.some((each) => textOf(each, 'type') === 'patch');
     const isKnown =
-      !hasQos &&
+      !isEntangled &&
       known?.bridge === bridge &&
       known.bridgeMac === bridgeMac &&
       known.isOurs === isOurs &&
@@ -267,14 +281,14 @@ class Reader {
       return found ? [[uuid, found]] : [];
     });
     const faults = this.#faults.slice(before);
-    knownPorts.set(row, { bridge, bridgeMac, isOurs, hasQos, rows, ofports, port, settings, faults });
+    knownPorts.set(row, { bridge, bridgeMac, isOurs, isEntangled, rows, ofports, port, settings, faults });
     return port;
   }
 
   /** The rows of its interfaces are the same objects, and their numbers stand in them: the quick answer for most ports. */
   #isUntouched(known: KnownPort, bridgeMac: MacAddress, connection: Connection): boolean {
     return (
-      !known.hasQos &&
+      !known.isEntangled &&
       known.bridgeMac === bridgeMac &&
       known.isOurs === (connection.kind === 'weft') &&
       known.rows.length > 0 &&
@@ -350,11 +364,15 @@ class Reader {
     }
     const isLocal = name === bridge;
     const kind = textOf(row, 'type') ?? '';
-    if (kind !== '' && kind !== 'system' && kind !== 'internal' && kind !== 'tap') {
-      fault('type', `"${kind}" is not a type of interface that Weft knows: "" (system) or internal`);
+    const type = isLocal ? 'internal' : INTERFACE_TYPES.get(kind);
+    if (type === undefined) {
+      fault('type', `"${kind}" is not a type of interface that Weft knows: "" (system), internal or patch`);
       return null;
     }
-    const type = isLocal || kind === 'internal' || kind === 'tap' ? 'internal' : 'system';
+    const peer = type === 'patch' ? this.#peer(row, name, connection) : undefined;
+    if (peer === null) return null;
+    if (peer === undefined && mapOfTexts(row, 'options').has('peer'))
+      fault('options', 'peer is ignored: only a patch port has one');
     const wanted = unicast(textOf(row, 'mac'), (message) => fault('mac', message));
     this.#interfaces.set(row.uuid, {
       mtuRequest: numberOf(row, 'mtu_request') ?? null,
@@ -366,12 +384,47 @@ class Reader {
     const lacp = lacpPortSettings(row, fault);
     return {
       ...(lacp === undefined ? {} : { lacp }),
+      ...(peer === undefined ? {} : { peer }),
       name,
       uuid: row.uuid,
       type,
       ofport: !isOurs ? null : isLocal ? LOCAL_PORT : (ofport ?? null),
       mac: wanted ?? (type === 'internal' && isOurs ? (isLocal ? bridgeMac : macFromUuid(row.uuid)) : null),
     };
+  }
+
+  /** The other end of a patch port, which has to say the same of this one; null where it cannot be, with Open vSwitch's words. */
+  #peer(row: Row, name: string, connection: Connection): string | null {
+    const peer = mapOfTexts(row, 'options').get('peer') ?? '';
+    const fault = (message: string, more: Partial<Fault> = {}) => {
+      const column = 'options:peer';
+      this.#faults.push({ table: 'Interface', name, uuid: row.uuid, column, message, ...more });
+      return null;
+    };
+    if (!isInterfaceName(peer)) return fault(`${name}: patch type requires valid 'peer' argument`);
+    if (peer === name) return fault(`${name}: patch peer must not be self`);
+    if (connection.kind !== 'weft') return fault(`${name}: patch ports are Weft's own datapath's`);
+    const other = this.database.find('Interface', 'name', peer);
+    const isUsable =
+      other !== undefined &&
+      textOf(other, 'type') === 'patch' &&
+      mapOfTexts(other, 'options').get('peer') === name &&
+      !this.#isElsewhere(other);
+    // There is one datapath, which Open vSwitch calls so.
+    return isUsable
+      ? peer
+      : fault(`No usable peer '${peer}' exists in 'system' datapath.`, { isWaiting: true });
+  }
+
+  /** Whether the interface is one of a bridge on a switch that is not ours. */
+  #isElsewhere({ uuid }: Row): boolean {
+    for (const bridge of this.database.rows('Bridge').values()) {
+      const text = mapOfTexts(bridge, 'other_config').get('openflow-connection');
+      if (text === undefined || this.#connection(text, () => undefined).kind === 'weft') continue;
+      const ports = textsOf(bridge, 'ports').map((each) => this.database.row('Port', each));
+      if (ports.some((port) => port && textsOf(port, 'interfaces').includes(uuid))) return true;
+    }
+    return false;
   }
 
   #staticMacs(other: Map<string, string>, ports: readonly LogicalPort[], fault: Report): StaticMac[] {

@@ -1,8 +1,8 @@
 /** What a user says about bridges, ports and interfaces: settings as intents take them, and read back from the rows. */
-import type { PriorityTags, VlanMode } from '../domain/index.js';
+import type { InterfaceType, PriorityTags, VlanMode } from '../domain/index.js';
 import type { Database, Row } from '../ovsdb/index.js';
 import { flagOf, mapOfTexts, numberOf, numbersOf, textOf, textsOf } from './fields.js';
-import { STATIC_MAC_PREFIX, readBridge, readPort } from './network.js';
+import { INTERFACE_TYPES, STATIC_MAC_PREFIX, readBridge, readPort } from './network.js';
 
 export type Texts = Readonly<Record<string, string>>;
 
@@ -35,7 +35,9 @@ export type LacpMode = (typeof LACP_MODES)[number];
 
 /** Settings of the one interface of a port. Those of a bond's members are set member by member. */
 interface InterfaceSettingsSpec {
-  readonly type?: 'system' | 'internal';
+  readonly type?: InterfaceType;
+  /** The other end of a patch port. */
+  readonly peer?: string | null;
   readonly ofportRequest?: number | null;
   readonly mac?: string | null;
   readonly mtuRequest?: number | null;
@@ -119,6 +121,7 @@ export function portSpecOf(database: Database, bridge: Row, row: Row): Required<
     bondUpdelayMs: Math.max(0, numberOf(row, 'bond_updelay') ?? 0),
     bondDowndelayMs: Math.max(0, numberOf(row, 'bond_downdelay') ?? 0),
     type: port.interfaces[0]?.type ?? 'system',
+    peer: settings?.peer ?? null,
     ofportRequest: settings?.ofportRequest ?? null,
     mac: settings?.mac ?? null,
     mtuRequest: settings?.mtuRequest ?? null,
@@ -127,11 +130,12 @@ export function portSpecOf(database: Database, bridge: Row, row: Row): Required<
 }
 
 /** @param type as the domain understands it; the row has more words for the same */
-export function interfaceSpecOf(row: Row, type?: 'system' | 'internal'): Required<InterfaceSpec> {
-  const word = textOf(row, 'type');
+export function interfaceSpecOf(row: Row, type?: InterfaceType): Required<InterfaceSpec> {
+  const word = textOf(row, 'type') ?? '';
   return {
     name: textOf(row, 'name') ?? '',
-    type: type ?? (word === 'internal' || word === 'tap' ? 'internal' : 'system'),
+    type: type ?? INTERFACE_TYPES.get(word) ?? 'system',
+    peer: word === 'patch' ? (mapOfTexts(row, 'options').get('peer') ?? null) : null,
     ofportRequest: numberOf(row, 'ofport_request') ?? null,
     mac: textOf(row, 'mac') ?? null,
     mtuRequest: numberOf(row, 'mtu_request') ?? null,

@@ -57,14 +57,14 @@ test('columns and keys of maps that nothing comes of are named with their values
         ],
       ],
     }),
-    update('Interface', 'p1', { options: ['map', [['peer', 'p2']]] }),
+    update('Interface', 'p1', { options: ['map', [['remote_ip', '192.0.2.1']]] }),
   ]);
   expect(
     readWarnings(database).map(({ table, name, column, value }) => [table, name, column, value]),
   ).toEqual([
     ['Bridge', 'br0', 'other_config:in-band-queue', '3'],
     ['Bridge', 'br0', 'protocols', 'OpenFlow10, OpenFlow13'],
-    ['Interface', 'p1', 'options', 'peer=p2'],
+    ['Interface', 'p1', 'options:remote_ip', '192.0.2.1'],
   ]);
 });
 
@@ -105,10 +105,10 @@ test('every column that is read is declared as acted on, and only columns that e
   expect(declared.filter((path) => !isConfiguration(path))).toEqual([]);
 });
 
-test('every key of other_config that is read is declared as acted on', () => {
+test('every key of other_config and options that is read is declared as acted on', () => {
   const declared = new Set(
-    Object.values(ACTED_ON).flatMap(({ other_config: keys }) =>
-      Array.isArray(keys) ? (keys as string[]) : [],
+    Object.values(ACTED_ON).flatMap(({ other_config: keys, options }) =>
+      [keys, options].flatMap((each) => (Array.isArray(each) ? (each as string[]) : [])),
     ),
   );
   const sources = ['network', 'bonds'].map((name) =>

@@ -81,6 +81,7 @@ export const ACTED_ON: Readonly<Record<string, Readonly<Record<string, Acted>>>>
     mtu_request: '*',
     ingress_policing_rate: '*',
     ingress_policing_burst: '*',
+    options: ['peer'],
     other_config: ['lacp-port-id', 'lacp-port-priority', 'lacp-aggregation-key'],
   },
   QoS: { type: '*', queues: '*', other_config: ['max-rate'] },
@@ -130,7 +131,7 @@ const HARMLESS: Readonly<Record<string, readonly Atom[]>> = {
 const HINTS: Readonly<Record<string, string>> = {
   'Bridge.protocols': 'Weft speaks OpenFlow 1.3 on every bridge',
   'Bridge.datapath_type': 'Weft has one datapath',
-  'Interface.options': 'the types of interface that need options are not there yet',
+  'Interface.options': 'of the types of interface that need options only patch is there',
 };
 
 /** Every setting that is not at its default and that Weft does not act on, by table and name. */

@@ -47,12 +47,13 @@ const knownParams = new WeakMap<Interface, KnownParams>();
 function portParams(bridge: string, given: Interface, settings: InterfaceSettings | undefined): PortParams {
   const known = knownParams.get(given);
   if (known?.bridge === bridge && known.settings === settings) return known.params;
-  const { name, type, ofport, mac } = given;
+  const { name, type, peer, ofport, mac } = given;
   const { mtuRequest: mtu = null, qos = null, policing = null } = settings ?? {};
   const params = {
     bridge,
     name,
     type,
+    ...(peer === undefined ? {} : { peer }),
     ...(ofport === null ? {} : { ofport }),
     ...(mac === null ? {} : { mac }),
     ...(mtu === null ? {} : { mtu }),

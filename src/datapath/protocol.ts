@@ -1,4 +1,5 @@
 /** The control channel of weft-datapath: JSON-RPC 2.0, one object a line (ARCHITECTURE.md, "Control channel"). */
+import type { InterfaceType } from '../domain/index.js';
 
 export interface BridgeParams {
   readonly name: string;
@@ -23,7 +24,9 @@ export interface BridgeParams {
 export interface PortParams {
   readonly bridge: string;
   readonly name: string;
-  readonly type: 'system' | 'internal';
+  readonly type: InterfaceType;
+  /** Name of a patch port's other end. */
+  readonly peer?: string;
   readonly ofport?: number;
   readonly mac?: string;
   readonly mtu?: number;
@@ -44,7 +47,7 @@ export interface PortParams {
 
 export interface PortInfo {
   readonly name: string;
-  readonly type: 'system' | 'internal';
+  readonly type: InterfaceType;
   readonly ofport: number;
   readonly ifindex: number | null;
   readonly mac: string | null;

@@ -86,7 +86,8 @@ export type VlanMode = 'access' | 'trunk' | 'native-tagged' | 'native-untagged' 
 /** `never` leaves out the header of a frame whose VID is zero, as Open vSwitch does by default. */
 export type PriorityTags = 'never' | 'if-nonzero' | 'always';
 
-export type InterfaceType = 'system' | 'internal';
+/** `patch`: one end of a cable between two ports of our own datapath. */
+export type InterfaceType = 'system' | 'internal' | 'patch';
 
 export type BondMode = 'active-backup' | 'balance-slb' | 'balance-tcp';
 
@@ -152,6 +153,8 @@ export interface Interface {
   readonly name: string;
   readonly uuid: string;
   readonly type: InterfaceType;
+  /** Of a patch port: the name of the other end. */
+  readonly peer?: string;
   /** OpenFlow number, null while the switch has none for it; the driver of a foreign switch finds it by name. */
   readonly ofport: PortNumber | null;
   readonly mac: MacAddress | null;

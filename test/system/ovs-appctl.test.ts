@@ -3,6 +3,7 @@
  * packets; our own `ovs-vsctl` and `ovs-ofctl` on the same switch.
  */
 import { execFile } from 'node:child_process';
+import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bundleTools } from '../../src/launch/bundle.mjs';
@@ -126,6 +127,14 @@ test('the process, its log, and the database server', async () => {
   expect(await must('ovs-appctl coverage/show')).toMatch(/^flow_adds +.*\/sec +total: \d+$/m);
   await must('ovs-appctl vlog/set weftd:console:dbg');
   expect(await must('ovs-appctl vlog/list')).toMatch(/^weftd +DBG /m);
+  // The datapath's own level as well: what it refuses is for debugging.
+  expect(lab.log).not.toContain('request refused');
+  await must('ovs-appctl vlog/set dbg');
+  const peer = createConnection(`${lab.rundir}/vswitch.mgmt`);
+  // HELLO, and a FLOW_MOD that ends where it begins.
+  peer.write(Buffer.from('0400000800000001' + '040e000800000002', 'hex'));
+  await until('the datapath says more', () => lab.log.includes('request refused'));
+  peer.destroy();
   await must('ovs-appctl vlog/set info');
   expect(await must('ovs-appctl -t ovsdb-server ovsdb-server/list-dbs')).toBe('Open_vSwitch\n_Server\n');
   expect((await type('ovs-appctl nosuch')).status).toBe(2);

@@ -31,6 +31,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 /// `RTM_NEWLINK` sent for a bridge port (`AF_BRIDGE`) speaks of the port, not of the device.
@@ -61,6 +62,8 @@ pub struct LinkInfo {
     pub master: Option<u32>,
     /// The other end (of a veth) is in another network namespace.
     pub peer_elsewhere: bool,
+    /// What `ip link` shows as its alias.
+    pub alias: Option<String>,
 }
 
 impl LinkInfo {
@@ -83,6 +86,7 @@ impl LinkInfo {
             kind: None,
             master: None,
             peer_elsewhere: false,
+            alias: None,
         };
         for nla in NlasIterator::new(&body[IFINFO_LEN..]) {
             let Ok(nla) = nla else { break };
@@ -95,6 +99,7 @@ impl LinkInfo {
                 }
                 IFLA_IFNAME => info.name = c_string(value),
                 IFLA_MTU => info.mtu = ne_u32(value)?,
+                IFLA_IFALIAS => info.alias = Some(c_string(value)),
                 IFLA_LINK_NETNSID => info.peer_elsewhere = true,
                 IFLA_MASTER => info.master = ne_u32(value),
                 IFLA_LINKINFO => {
@@ -292,6 +297,15 @@ impl Rtnl {
         message.header.index = ifindex;
         self.request(RouteNetlinkMessage::DelLink(message), 0, |_, _| {})
     }
+}
+
+/// Keeps the host from speaking IPv6 on a device that is the switch's at both ends.
+pub(crate) fn silence_host(device: &str) {
+    // Where there is no IPv6 there is no such setting.
+    let _ = std::fs::write(
+        format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6"),
+        "1",
+    );
 }
 
 /// A change of some device.

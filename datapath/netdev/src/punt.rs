@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::counters::Counters;
-use crate::link::Rtnl;
+use crate::link::{Rtnl, silence_host};
 use crate::receive::RxBatch;
 use crate::shield::Shield;
 use crate::socket::{PacketSocket, Use};
@@ -37,8 +37,7 @@ impl PuntDevice {
             rtnl.add_veth(&near, &far, MTU)?;
         }
         for end in [&near, &far] {
-            // The host has nothing to say on it. Where there is no IPv6 there is no such setting.
-            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
+            silence_host(end);
         }
         let find = |rtnl: &mut Rtnl, name: &str| {
             rtnl.link(name)?

@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use weft_frame::{Checksum, Gso, GsoKind, Offload, Packet};
-use weft_netdev::{Device, LinkEvent, LinkInfo, LinkMonitor, Rtnl, RxBatch, Shield, Tap};
+use weft_netdev::{
+    Device, LinkEvent, LinkInfo, LinkMonitor, Rtnl, RxBatch, Shield, Tap, open_patch,
+};
 
 /// Moves this test's thread (and what it starts) into a fresh network namespace.
 fn enter_namespace() -> bool {
@@ -316,6 +318,31 @@ fn taps_persist_are_adopted_and_removed() {
 
 fn libc_ebusy() -> i32 {
     nix::errno::Errno::EBUSY as i32
+}
+
+#[test]
+fn patch_ports_are_made_adopted_and_joined_anew() {
+    if !enter_namespace() {
+        return;
+    }
+    let mut rtnl = Rtnl::new().unwrap();
+    open_patch(&mut rtnl, "p0", "p1").unwrap();
+    let (one, other) = (link("p0"), link("p1"));
+    assert!(link("p0").link_up && other.link_up);
+    // The other end, or the next process, takes what is there.
+    open_patch(&mut rtnl, "p1", "p0").unwrap();
+    assert_eq!(
+        (link("p0").ifindex, link("p1").ifindex),
+        (one.ifindex, other.ifindex)
+    );
+    open_patch(&mut rtnl, "p0", "p2").unwrap();
+    assert!(rtnl.link("p1").unwrap().is_none());
+    assert!(link("p2").link_up);
+    // What is not ours stays as it is.
+    veth("v0", "v1");
+    let error = open_patch(&mut rtnl, "p0", "v0").unwrap_err();
+    assert_eq!(error.to_string(), "v0 exists already and is no patch port");
+    assert!(link("v0").link_up && link("p2").link_up);
 }
 
 #[test]

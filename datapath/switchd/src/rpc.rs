@@ -227,6 +227,8 @@ struct EnsurePortParams {
     qos: Option<QosParams>,
     #[serde(default)]
     policing: Option<Policing>,
+    #[serde(default)]
+    peer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -458,13 +460,17 @@ fn bridge_spec(params: EnsureBridgeParams) -> Result<BridgeSpec, RpcError> {
     })
 }
 
-fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
-    if params.name.is_empty() || params.name.len() > 15 {
+fn check_device_name(name: &str) -> Result<(), RpcError> {
+    if name.is_empty() || name.len() > 15 {
         return Err(RpcError::invalid(format!(
-            "{:?}: the name of a device has 1 to 15 bytes",
-            params.name
+            "{name:?}: the name of a device has 1 to 15 bytes"
         )));
     }
+    Ok(())
+}
+
+fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
+    check_device_name(&params.name)?;
     if let Some(number) = params.ofport
         && !(1..=OFPP_MAX).contains(&number)
         && number != OFPP_LOCAL
@@ -493,8 +499,22 @@ fn port_spec(params: EnsurePortParams) -> Result<PortSpec, RpcError> {
     {
         return Err(RpcError::invalid("policing: rateKbps is zero"));
     }
+    match &params.peer {
+        Some(_) if params.device_type != DeviceType::Patch => {
+            return Err(RpcError::invalid("only a patch port has a peer"));
+        }
+        Some(peer) if *peer == params.name => {
+            return Err(RpcError::invalid("a patch port is not its own peer"));
+        }
+        Some(peer) => check_device_name(peer)?,
+        None if params.device_type == DeviceType::Patch => {
+            return Err(RpcError::invalid("a patch port needs a peer"));
+        }
+        None => {}
+    }
     Ok(PortSpec {
         mac,
+        peer: params.peer,
         mtu: params.mtu,
         qos: params.qos.map(qos).transpose()?,
         policing: params.policing,
@@ -588,8 +608,23 @@ mod tests {
             ),
             (
                 "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "vxlan" }),
+                "vxlan",
+            ),
+            (
+                "port.ensure",
                 json!({ "bridge": "b", "name": "p", "type": "patch" }),
-                "patch",
+                "needs a peer",
+            ),
+            (
+                "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "patch", "peer": "p" }),
+                "its own peer",
+            ),
+            (
+                "port.ensure",
+                json!({ "bridge": "b", "name": "p", "type": "system", "peer": "q" }),
+                "only a patch port",
             ),
             (
                 "port.ensure",

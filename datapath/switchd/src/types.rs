@@ -61,6 +61,15 @@ pub enum DeviceType {
     System,
     /// A tap that we make.
     Internal,
+    /// One end of a veth pair that we make; the other end is a port of that name.
+    Patch,
+}
+
+impl DeviceType {
+    /// Whether the device is ours: made, and removed, with its port.
+    pub fn is_own(self) -> bool {
+        self != DeviceType::System
+    }
 }
 
 /// A port as it is wanted.
@@ -80,6 +89,8 @@ pub struct PortSpec {
     pub qos: Option<Qos>,
     /// Limit of what it may send into the switch.
     pub policing: Option<Policing>,
+    /// Name of a patch port's other end.
+    pub peer: Option<String>,
 }
 
 impl PortSpec {
@@ -93,6 +104,7 @@ impl PortSpec {
             mtu: None,
             qos: None,
             policing: None,
+            peer: None,
         }
     }
 }

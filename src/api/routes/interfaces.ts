@@ -4,7 +4,7 @@ import type { InterfaceSpec } from '../../config/index.js';
 import { answer, notModified } from '../answers.js';
 import { checkBody, patched } from '../body.js';
 import { checkConditions, isKnown } from '../etag.js';
-import { keyFaults, nameFaults } from '../faults.js';
+import { interfaceFaults, keyFaults, nameFaults } from '../faults.js';
 import type { App } from '../plugin.js';
 import {
   InterfaceBody,
@@ -86,7 +86,7 @@ export function interfaceRoutes(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { body } = request;
-      checkBody(request, [...nameFaults(body, request.params.interface), ...keyFaults('Interface', body)]);
+      checkBody(request, [...nameFaults(body, request.params.interface), ...interfaceFaults(body)]);
       return replace(request.params, request.headers, () => body, reply);
     },
   );
@@ -110,9 +110,7 @@ export function interfaceRoutes(app: App, services: Services): void {
       const { body } = request;
       checkBody(request, [...nameFaults(body, request.params.interface), ...keyFaults('Interface', body)]);
       const change = (spec: InterfaceSpec) =>
-        patched<InterfaceSpec>(request, spec, InterfaceBody, REPEATED, (result) =>
-          keyFaults('Interface', result),
-        );
+        patched<InterfaceSpec>(request, spec, InterfaceBody, REPEATED, (result) => interfaceFaults(result));
       return replace(request.params, request.headers, change, reply);
     },
   );

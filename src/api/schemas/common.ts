@@ -34,8 +34,9 @@ export function patchOf(properties: TProperties, examples: unknown[]) {
   );
 }
 
+export const INTERFACE_NAME = '^[^\\s/:]{1,15}$';
 export const InterfaceName = Type.String({
-  pattern: '^[^\\s/:]{1,15}$',
+  pattern: INTERFACE_NAME,
   not: { enum: ['.', '..'] },
   description: 'The name of a Linux network interface: 1 to 15 characters, no blank, slash or colon',
   examples: ['br0'],

@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { BOND_MODES, LACP_MODES } from '../../config/index.js';
 import { MAX_REQUESTABLE_PORT } from '../../domain/index.js';
 import {
+  INTERFACE_NAME,
   InterfaceName,
   NamePattern,
   Next,
@@ -22,14 +23,22 @@ import {
 } from './common.js';
 
 export const VLAN_MODES = ['access', 'trunk', 'native-tagged', 'native-untagged', 'dot1q-tunnel'] as const;
-export const INTERFACE_TYPES = ['system', 'internal'] as const;
+export const INTERFACE_TYPES = ['system', 'internal', 'patch'] as const;
 
 /** Of the port's one interface; the members of a bond have their own. */
 const interfaceSettings = {
   type: word(INTERFACE_TYPES, {
     default: 'system',
-    description: 'internal: an interface of this host that Weft makes',
+    description:
+      'internal: an interface of this host that Weft makes; patch: one end of a cable to another bridge',
   }),
+  peer: orNull(
+    Type.String({
+      pattern: INTERFACE_NAME,
+      description: 'The port at the other end of a patch port, which has to name this one',
+      examples: ['patch1'],
+    }),
+  ),
   ofportRequest: orNull(
     Type.Integer({
       minimum: 1,

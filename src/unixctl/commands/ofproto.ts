@@ -83,9 +83,11 @@ function bridgeText(bridge: Bridge): string {
   const ports = bridge.ports
     .flatMap(({ interfaces }) => interfaces)
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, ofport, type }) => {
+    .map(({ name, ofport, type, peer }) => {
       const number = ofport === 0xfffffffe ? 65534 : (ofport ?? -1);
-      return `    ${name} ${number}/${number}: (${type})\n`;
+      return peer === undefined
+        ? `    ${name} ${number}/${number}: (${type})\n`
+        : `    ${name} ${number}/none: (${type}: peer=${peer})\n`;
     });
   return `  ${bridge.name}:\n${ports.join('')}`;
 }

@@ -60,8 +60,8 @@ impl Switch {
                 self.detach(index, slot, "No such device");
                 self.attach(index, slot);
             }
-            // An internal one that appears is our own at work, or not ours to take.
-            None if port.spec.device_type == DeviceType::System => self.attach(index, slot),
+            // One of our own that appears is us at work, or not ours to take.
+            None if !port.spec.device_type.is_own() => self.attach(index, slot),
             None => {}
         }
     }
@@ -71,13 +71,16 @@ impl Switch {
             return;
         };
         self.detach(index, slot, why);
-        let internal = self.bridges[index]
+        let device_type = self.bridges[index]
             .as_mut()
             .and_then(|bridge| bridge.io.port(slot))
-            .is_some_and(|port| port.spec.device_type == DeviceType::Internal);
-        if internal {
+            .map(|port| port.spec.device_type);
+        match device_type {
             // Somebody has deleted what is ours to make. Its addresses are lost, as when it was made first.
-            self.attach(index, slot);
+            Some(DeviceType::Internal) => self.attach(index, slot),
+            // The other end's port may have gone, and this one may be about to go.
+            Some(DeviceType::Patch) => self.retry_at = Some(Instant::now() + RETRY),
+            Some(DeviceType::System) | None => {}
         }
     }
 
@@ -143,7 +146,7 @@ impl Switch {
             }) {
                 tracing::error!(bridge = name, port = port.spec.name, %error, "device cannot be watched");
             }
-        } else if port.spec.device_type == DeviceType::Internal {
+        } else if port.spec.device_type.is_own() {
             self.retry_at = Some(Instant::now() + RETRY);
         }
         self.retarget(index, slot);
@@ -184,8 +187,8 @@ impl Switch {
         }
     }
 
-    /// Tries again to make internal interfaces that could not be made.
-    pub(super) fn retry_internal_ports(&mut self) {
+    /// Tries again to make devices that could not be made.
+    pub(super) fn retry_own_devices(&mut self) {
         self.retry_at = None;
         let waiting: Vec<_> = self
             .bridges
@@ -198,9 +201,7 @@ impl Switch {
                     .ports()
                     .map(move |(slot, port)| (index, slot, port))
             })
-            .filter(|(_, _, port)| {
-                port.attached.is_none() && port.spec.device_type == DeviceType::Internal
-            })
+            .filter(|(_, _, port)| port.attached.is_none() && port.spec.device_type.is_own())
             .map(|(index, slot, _)| (index, slot))
             .collect();
         for (index, slot) in waiting {

@@ -60,7 +60,7 @@ const COMMAND_BUDGET: Duration = Duration::from_millis(1);
 const CLOSING: Duration = Duration::from_secs(10);
 /// The least of it: while frames keep coming, commands get twice the time that those of the round have taken.
 const LEAST_BUDGET: Duration = Duration::from_micros(100);
-/// Pause between tries for an internal interface that could not be made.
+/// Pause between tries for a device of ours that could not be made.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The switch.
@@ -554,7 +554,7 @@ impl Switch {
         }
         self.tick_fast(now);
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
-            self.retry_internal_ports();
+            self.retry_own_devices();
         }
     }
 

@@ -57,8 +57,8 @@ impl Attached {
         let way = match device_type {
             DeviceType::Internal => Way::Receive,
             // What is received by the peer at once sees no queue.
-            DeviceType::System if self.link.peer_elsewhere && !shaped => Way::Peer,
-            DeviceType::System => Way::Transmit,
+            _ if self.link.peer_elsewhere && !shaped => Way::Peer,
+            _ => Way::Transmit,
         };
         // As for the Linux bridge: an Ethernet header and a tag beside what the MTU speaks of.
         let max_len = self.link.mtu.saturating_add(18);
@@ -96,6 +96,7 @@ impl Port {
         let opened = match self.spec.device_type {
             DeviceType::System => open_system(&self.spec.name, rtnl, fast),
             DeviceType::Internal => open_internal(&self.spec, rtnl, fast, bridge),
+            DeviceType::Patch => open_patch(&self.spec, rtnl, fast),
         };
         match opened {
             Ok((mut attached, warning)) => {
@@ -162,7 +163,7 @@ impl Port {
         }
     }
 
-    /// Ends the port; an internal device goes too, unless it is to be kept.
+    /// Ends the port; a device of ours goes too, unless it is to be kept.
     pub fn remove(
         mut self,
         rtnl: &mut Rtnl,
@@ -178,8 +179,18 @@ impl Port {
             if let Some(Err(error)) = attached.map(|attached| attached.device.remove()) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "internal interface cannot be removed");
             }
-        } else {
-            self.detach(rtnl, fast, bridge, "removed");
+            return;
+        }
+        let ifindex = self.attached.as_ref().map(|a| a.link.ifindex);
+        self.detach(rtnl, fast, bridge, "removed");
+        if self.spec.device_type == DeviceType::Patch && !keep_interface {
+            match ifindex.map_or(Ok(()), |ifindex| rtnl.delete(ifindex)) {
+                Err(error) if error.raw_os_error() != Some(NO_SUCH_DEVICE) => {
+                    tracing::warn!(bridge, port = self.spec.name, %error, "patch port cannot be removed");
+                }
+                // The end of the other port took this one with it.
+                _ => {}
+            }
         }
     }
 
@@ -424,6 +435,12 @@ fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Resu
         },
         warning,
     ))
+}
+
+fn open_patch(spec: &PortSpec, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Result<Opened> {
+    let peer = spec.peer.as_deref().unwrap_or_default();
+    weft_netdev::open_patch(rtnl, &spec.name, peer)?;
+    open_system(&spec.name, rtnl, fast)
 }
 
 fn open_internal(

@@ -248,7 +248,8 @@ impl Switch {
             return Ok(None);
         };
         let other_number = spec.ofport.is_some_and(|number| number != port.ofport);
-        if other_number || spec.device_type != port.spec.device_type {
+        let same_device = spec.device_type == port.spec.device_type && spec.peer == port.spec.peer;
+        if other_number || !same_device {
             let taken = spec.ofport.filter(|_| other_number).is_some_and(|number| {
                 self.bridges[index]
                     .as_ref()
@@ -261,11 +262,7 @@ impl Switch {
                     format!("port number {number} is that of another port"),
                 ));
             }
-            self.drop_port(
-                index,
-                slot,
-                other_number && spec.device_type == DeviceType::Internal,
-            );
+            self.drop_port(index, slot, same_device);
             return Ok(None);
         }
         port.spec.mac = spec.mac;
