@@ -2,7 +2,7 @@
  * `npm run interop`: controllers that are not ours run weft-datapath, and what they promise is checked from outside, by
  * hosts that ping each other. Peers are used where they are installed and skipped with a reason where not (README.md).
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,7 +12,7 @@ const CONTROLLER = 'tcp:127.0.0.1:6653';
 
 const MININET_TIMEOUT_MS = 120_000;
 
-const USAGE = `npm run interop -- [options] [peer...]      peers: testcontroller, os-ken, faucet, mininet
+const USAGE = `npm run interop -- [options] [peer...]      peers: testcontroller, os-ken, tls, faucet, mininet
   --os-ken PYTHON   a Python that has os-ken
   --faucet PYTHON   a Python that has faucet
   --log             show what the controllers say`;
@@ -28,12 +28,16 @@ interface Peers {
 type Check = (what: string, work: () => Promise<unknown>) => Promise<void>;
 
 /** A switch with so many hosts, connected to a controller on this lab's 127.0.0.1:6653. */
-async function startSwitch(lab: Lab, count: number, addresses = '192.0.2'): Promise<Host[]> {
+async function startSwitch(
+  lab: Lab,
+  count: number,
+  { addresses = '192.0.2', controller = CONTROLLER, options = [] as string[] } = {},
+): Promise<Host[]> {
   const hosts = [];
   for (let n = 1; n <= count; n += 1) hosts.push(await lab.addHost(`ic${n}`, `${addresses}.${n}/24`));
   const ports = hosts.map(({ port }, index) => `port=${port}:${index + 1}`).join(',');
-  const bridge = `name=br0,dpid=0000000000000001,fail_mode=secure,controller=${CONTROLLER},${ports}`;
-  lab.spawnInSwitch(datapathBinary, ['--rundir', lab.rundir, '--bridge', bridge]);
+  const bridge = `name=br0,dpid=0000000000000001,fail_mode=secure,controller=${controller},${ports}`;
+  lab.spawnInSwitch(datapathBinary, ['--rundir', lab.rundir, '--bridge', bridge, ...options]);
   return hosts;
 }
 
@@ -110,6 +114,65 @@ async function osKen(lab: Lab, check: Check, { osKen: python }: Peers): Promise<
     await http('/flows', { command: 'delete', match: drop.match });
     await hosts[0]!.reaches('192.0.2.2');
   });
+}
+
+/** Both ends show certificates, made as operators of Open vSwitch do it: one authority for switches, one for controllers. */
+async function tls(lab: Lab, check: Check, { osKen: python }: Peers): Promise<void> {
+  const at = (name: string) => join(lab.folder, name);
+  const pki = (...words: string[]) =>
+    execFileSync('ovs-pki', [`--dir=${at('pki')}`, `--log=${at('pki.log')}`, ...words], {
+      cwd: lab.folder,
+      stdio: 'ignore',
+    });
+  pki('init');
+  for (const name of ['switch', 'controller']) pki('req+sign', name, name);
+  const files = (name: string, peer: string) => ({
+    key: at(`${name}-privkey.pem`),
+    certificate: at(`${name}-cert.pem`),
+    authority: at(`pki/${peer}ca/cacert.pem`),
+  });
+  const ours = files('switch', 'controller');
+  const theirs = files('controller', 'switch');
+  const options = ['--private-key', ours.key, '--certificate', ours.certificate, '--ca-cert', ours.authority];
+  const controllers: Record<string, [string, string[]] | undefined> = {
+    'ovs-testcontroller': existsSync('/usr/bin/ovs-testcontroller')
+      ? [
+          'ovs-testcontroller',
+          [
+            ...['-O', 'OpenFlow13', '--unixctl=none', 'pssl:6653:127.0.0.1', `--private-key=${theirs.key}`],
+            ...[`--certificate=${theirs.certificate}`, `--ca-cert=${theirs.authority}`],
+          ],
+        ]
+      : undefined,
+    'os-ken': python
+      ? [
+          join(dirname(python), 'osken-manager'),
+          [
+            ...['--ofp-listen-host=127.0.0.1', '--ofp-ssl-listen-port=6653', `--ctl-privkey=${theirs.key}`],
+            ...[`--ctl-cert=${theirs.certificate}`, `--ca-certs=${theirs.authority}`],
+            join(projectRoot, 'test/interop/learning_rest.py'),
+          ],
+        ]
+      : undefined,
+  };
+  for (const [name, command] of Object.entries(controllers)) {
+    if (!command) {
+      process.stdout.write(`  skipped: ${name} is not there\n`);
+      continue;
+    }
+    const own = await Lab.create();
+    try {
+      own.spawnInSwitch(...command);
+      const hosts = await startSwitch(own, 3, { controller: 'ssl:127.0.0.1:6653', options });
+      await check(`${name}: three hosts reach each other`, async () => {
+        await isConnected(own);
+        await allReach(hosts);
+      });
+      if (!own.log.includes('ssl:127.0.0.1:6653')) throw new Error(own.log.slice(-3000));
+    } finally {
+      await own.close();
+    }
+  }
 }
 
 async function faucet(lab: Lab, check: Check, { faucet: python }: Peers): Promise<void> {
@@ -240,7 +303,7 @@ async function mininet(lab: Lab, check: Check): Promise<void> {
   );
 }
 
-const peers = { testcontroller, 'os-ken': osKen, faucet, mininet };
+const peers = { testcontroller, 'os-ken': osKen, tls, faucet, mininet };
 
 export async function runInterop(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
