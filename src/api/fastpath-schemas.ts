@@ -59,6 +59,9 @@ export const FastPathView = Type.Object({
   kernel: orNull(
     Type.Object(
       {
+        hooking: Type.Union([Type.Literal('tcx'), Type.Literal('clsact')], {
+          description: 'How the program gets onto devices: TCX links, or clsact filters as before Linux 6.6',
+        }),
         flows: Count,
         masks: Count,
         limits: Type.Object({ flows: Count, masks: Count }),

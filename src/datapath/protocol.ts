@@ -176,6 +176,8 @@ export interface BridgeCache {
 
 export interface FastPathInfo {
   readonly active: boolean;
+  /** How the program gets onto devices. */
+  readonly hooking?: 'tcx' | 'clsact';
   /** Why it is not. */
   readonly whyNot?: string | null;
   readonly bridges: readonly BridgeCache[];

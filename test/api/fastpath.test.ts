@@ -15,6 +15,7 @@ afterEach(() => harness.close());
 
 const info = (hits: number): FastPathInfo => ({
   active: true,
+  hooking: 'clsact',
   whyNot: null,
   flows: 3,
   masks: 2,

@@ -125,7 +125,11 @@ impl Kernel {
         if ifindexes.is_none()
             && let Some(pins) = &self.pins
         {
-            for ifindex in pins.links() {
+            let mut filters = pins.filters();
+            filters.retain(|(ifindex, _)| !self.hooks.contains_key(ifindex));
+            Kernel::remove_filters(&filters);
+            let filters = filters.iter().map(|(ifindex, _)| *ifindex);
+            for ifindex in pins.links().into_iter().chain(filters) {
                 if !self.hooks.contains_key(&ifindex) {
                     pins.remove_link(ifindex);
                     let _ = self.ports.remove(&ifindex);

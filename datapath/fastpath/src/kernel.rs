@@ -16,7 +16,7 @@ use crate::layout::{
     BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_SHORT_MASKS, Op,
     PUNT_DROP, Port, Program, STATISTICS, STATS,
 };
-use crate::linker::Linker;
+use crate::linker::{Hooking, Linker};
 use crate::masks::Masks;
 use crate::observe::Observing;
 use crate::pins::Pins;
@@ -188,6 +188,7 @@ pub struct Kernel {
     /// Flows of a process before us, by record.
     pub(crate) adopted: Vec<(u32, Installed)>,
     pub(crate) pins: Option<Pins>,
+    pub(crate) hooking: Hooking,
     pub(crate) short_masks: Masks,
     pub(crate) full_masks: Masks,
     pub(crate) long: LongPrograms,
@@ -246,17 +247,23 @@ impl Kernel {
                 None
             }
         });
-        if let Some(pins) = &pins
-            && pins.remove_others() > 0
-        {
-            tracing::info!("the fast path of another version is removed");
+        if let Some(pins) = &pins {
+            let mut filters = Vec::new();
+            if pins.remove_others(&mut filters) > 0 {
+                tracing::info!("the fast path of another version is removed");
+            }
+            Kernel::remove_filters(&filters);
         }
         let mut bpf = match load_object(pins.as_ref(), cpus) {
             Err(error) if pins.is_some() => {
                 // Of another shape, as on a machine with more CPUs: start anew.
                 tracing::warn!(%error, "the fast path of the process before us cannot be taken over");
                 let pins = pins.as_ref();
-                pins.inspect(|pins| pins.clear());
+                pins.inspect(|pins| {
+                    let filters = pins.filters();
+                    pins.clear();
+                    Kernel::remove_filters(&filters);
+                });
                 load_object(pins, cpus)?
             }
             other => other?,
@@ -296,6 +303,7 @@ impl Kernel {
             ports: take(&mut bpf, "PORTS")?,
             program: from_pin()?,
             pins: pins.clone(),
+            hooking: Hooking::Tcx,
             cpus,
             records: Records::new(RECORDS),
             installed: Vec::new(),
@@ -333,6 +341,12 @@ impl Kernel {
 
     /// Ends the fast path. Unless `keep`, nothing of it stays in the kernel.
     pub fn stop(&mut self, keep: bool) {
+        if keep && self.hooking == Hooking::Clsact {
+            // Their end would be that of the filters.
+            self.hooks
+                .drain()
+                .for_each(|(_, hook)| std::mem::forget(hook));
+        }
         // The pins last: then the kernel takes the program off devices by and by, and nobody waits.
         self.hooks.clear();
         if let Some(pins) = self.pins.take().filter(|_| !keep) {
@@ -342,7 +356,19 @@ impl Kernel {
 
     /// Removes what a process of that name may have left; whether there was anything.
     pub fn flush(name: &str) -> io::Result<bool> {
-        Pins::flush(name)
+        let filters = Pins::flush(name)?;
+        Kernel::remove_filters(filters.as_deref().unwrap_or_default());
+        Ok(filters.is_some())
+    }
+
+    /// Says by which means the program gets onto devices ([`Linker::probe`]).
+    pub fn set_hooking(&mut self, hooking: Hooking) {
+        self.hooking = hooking;
+    }
+
+    /// By which means the program gets onto devices.
+    pub fn hooking(&self) -> Hooking {
+        self.hooking
     }
 
     /// Says which `SO_PRIORITY` leads to a queue of a device; before that there are no queues.

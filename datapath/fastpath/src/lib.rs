@@ -33,6 +33,6 @@ mod shared;
 mod table;
 
 pub use kernel::{Error, Kernel, PortCounts, Punts, Statistics};
-pub use linker::{Link, Linker};
+pub use linker::{Hooking, Link, Linker};
 pub use path::BridgePath;
 pub use program::{Target, Way};

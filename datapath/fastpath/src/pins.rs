@@ -1,9 +1,10 @@
-//! What stays in the kernel when the process ends: maps and links, pinned under `/sys/fs/bpf/weft/<name>/<version>`.
+//! What stays in the kernel when the process ends: maps and links, pinned under `/sys/fs/bpf/weft/<name>/<version>`. Filters stay by
+//! themselves; an empty folder for each says where.
 //!
 //! The version is that of the compiled program: maps of another one cannot be taken over, as their layout may differ.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,10 +56,41 @@ impl Pins {
         Ok(FdLink::from(pinned))
     }
 
+    fn filter_path(&self, ifindex: u32, is_internal: bool) -> PathBuf {
+        let hook = if is_internal { "egress" } else { "ingress" };
+        self.folder.join(format!("filter-{hook}-{ifindex}"))
+    }
+
+    /// Notes that a device has the program in a filter.
+    pub fn mark_filter(&self, ifindex: u32, is_internal: bool) -> io::Result<()> {
+        match std::fs::create_dir(self.filter_path(ifindex, is_internal)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whether a process before us has put the program into a filter of a device.
+    pub fn has_filter(&self, ifindex: u32, is_internal: bool) -> bool {
+        self.filter_path(ifindex, is_internal).is_dir()
+    }
+
     /// Takes the program off a device, as far as the pin is concerned.
     pub fn remove_link(&self, ifindex: u32) {
-        // It may never have been there.
+        self.unpin_link(ifindex);
+        for is_internal in [false, true] {
+            // There is one of them at most.
+            let _ = std::fs::remove_dir(self.filter_path(ifindex, is_internal));
+        }
+    }
+
+    /// Removes the pin of a link, if there is one.
+    pub fn unpin_link(&self, ifindex: u32) {
         let _ = std::fs::remove_file(self.link_path(ifindex));
+    }
+
+    /// Devices that have a filter here, and whether as internal interfaces.
+    pub fn filters(&self) -> Vec<(u32, bool)> {
+        filters_in(&self.folder)
     }
 
     /// Devices that have a link here.
@@ -79,14 +111,16 @@ impl Pins {
             .collect()
     }
 
-    /// Removes what other versions of the program have left; how many there were.
-    pub fn remove_others(&self) -> usize {
+    /// Removes what other versions of the program have left, but for their filters, which it adds to `filters`; how many there
+    /// were.
+    pub fn remove_others(&self, filters: &mut Vec<(u32, bool)>) -> usize {
         let Some(parent) = self.folder.parent() else {
             return 0;
         };
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
         let others = entries.filter(|entry| entry.path() != self.folder);
         others
+            .inspect(|entry| filters.extend(filters_in(&entry.path())))
             .filter(|entry| std::fs::remove_dir_all(entry.path()).is_ok())
             .count()
     }
@@ -104,14 +138,41 @@ impl Pins {
         }
     }
 
-    /// Removes everything of the switch of that name; whether there was anything.
-    pub fn flush(name: &str) -> io::Result<bool> {
-        match std::fs::remove_dir_all(Path::new(BPFFS).join("weft").join(name)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+    /// Removes everything of the switch of that name, but for its filters, which it gives; `None`: there was nothing.
+    pub fn flush(name: &str) -> io::Result<Option<Vec<(u32, bool)>>> {
+        let folder = Path::new(BPFFS).join("weft").join(name);
+        let versions = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let filters = versions.flat_map(|version| filters_in(&version.path()));
+        let filters = filters.collect();
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => Ok(Some(filters)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
+
+fn filters_in(folder: &Path) -> Vec<(u32, bool)> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let filter_of = |name: &str| {
+        let (hook, ifindex) = name.strip_prefix("filter-")?.split_once('-')?;
+        Some((ifindex.parse().ok()?, hook == "egress"))
+    };
+    entries
+        .filter_map(|entry| filter_of(entry.file_name().to_str()?))
+        .collect()
+}
+
+/// Name of a device here.
+pub fn name_of(ifindex: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the function writes at most `IF_NAMESIZE` bytes, the terminating zero among them.
+    let found = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    let name = CStr::from_bytes_until_nul(&name).ok()?;
+    Some(name.to_str().ok()?.to_owned())
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {

@@ -6,14 +6,45 @@ use aya::programs::tc::SchedClassifierLink;
 
 use crate::kernel::{Error, Hook, Kernel, PortCounts, Punts};
 use crate::layout::{Port, punt_load};
-use crate::linker::Link;
+use crate::linker::{Hooking, Link, remove_filter, take_filter};
+use crate::pins::name_of;
 
 /// Where all ports together are counted.
 const ALL_PORTS: usize = 0;
 
 impl Kernel {
-    /// The link that a process before us has left on a device, if there is one and it still holds.
-    pub fn adopt_link(&mut self, ifindex: u32) -> Option<Link> {
+    /// The link that a process before us has left on a device, if there is one and it still holds. What else it has left there
+    /// is removed.
+    pub fn adopt_link(&mut self, ifindex: u32, name: &str, is_internal: bool) -> Option<Link> {
+        let taken = match self.hooking {
+            Hooking::Tcx => self.adopt_tcx(ifindex, name, is_internal)?,
+            Hooking::Clsact => self.adopt_filter(ifindex, name, is_internal)?,
+        };
+        match taken {
+            Ok(link) => Some(Link(link)),
+            Err(error) => {
+                tracing::debug!(ifindex, %error, "a link of an earlier life is void");
+                self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+                None
+            }
+        }
+    }
+
+    fn has_filter(&self, ifindex: u32, is_internal: bool) -> bool {
+        let pins = self.pins.as_ref();
+        pins.is_some_and(|pins| pins.has_filter(ifindex, is_internal))
+    }
+
+    fn adopt_tcx(
+        &mut self,
+        ifindex: u32,
+        name: &str,
+        is_internal: bool,
+    ) -> Option<Result<SchedClassifierLink, Error>> {
+        if self.has_filter(ifindex, is_internal) {
+            // Of a process that was to use no others.
+            remove_filter(name, is_internal);
+        }
         let program = self.program.as_mut()?;
         let left = self.pins.as_ref()?.link(ifindex)?;
         // The program there is this one already; replacing it by itself shows whether the device is still there.
@@ -21,11 +52,26 @@ impl Kernel {
             .map_err(|error| Error(error.to_string()))
             .and_then(|link| Ok(program.attach_to_link(link)?))
             .and_then(|id| Ok(program.take_link(id)?));
-        match taken {
-            Ok(link) => Some(Link(link)),
-            Err(error) => {
-                tracing::debug!(ifindex, %error, "a link of an earlier life is void");
-                self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+        Some(taken)
+    }
+
+    fn adopt_filter(
+        &mut self,
+        ifindex: u32,
+        name: &str,
+        is_internal: bool,
+    ) -> Option<Result<SchedClassifierLink, Error>> {
+        let is_ours = self.has_filter(ifindex, is_internal);
+        if let Some(pins) = &self.pins
+            && pins.link(ifindex).is_some()
+        {
+            pins.unpin_link(ifindex);
+        }
+        match &mut self.program {
+            Some(program) if is_ours => Some(take_filter(program, name, is_internal)),
+            _ => {
+                // One whose maps nobody has any more would forward as it did, beside us.
+                remove_filter(name, is_internal);
                 None
             }
         }
@@ -79,6 +125,15 @@ impl Kernel {
     pub fn drop_link(&self, ifindex: u32, link: Option<Link>) {
         drop(link);
         self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
+    }
+
+    /// Takes filters off devices that are still there.
+    pub(crate) fn remove_filters(filters: &[(u32, bool)]) {
+        for (ifindex, is_internal) in filters {
+            if let Some(name) = name_of(*ifindex) {
+                remove_filter(&name, *is_internal);
+            }
+        }
     }
 
     /// Whether one more port can be hooked.

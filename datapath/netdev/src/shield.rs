@@ -30,8 +30,8 @@ const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_TCX_INGRESS: u32 = 46;
 const TC_ACT_SHOT: i32 = 2;
-/// The filter's priority: before anything an administrator would add.
-const FILTER_PRIORITY: u32 = 1;
+/// The filter's priority: before anything an administrator would add, and behind a fast path that is a filter, too.
+const FILTER_PRIORITY: u32 = 2;
 /// Its handle, by which it is known again.
 const FILTER_HANDLE: u32 = 0x5745_4654;
 

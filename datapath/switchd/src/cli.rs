@@ -75,14 +75,20 @@ pub enum LogFormat {
 pub enum FastPathMode {
     /// If it can.
     Auto,
+    /// The same by clsact filters, as before Linux 6.6, also where there is TCX.
+    Clsact,
     /// Never.
     Off,
 }
 
 impl Options {
-    /// Whether a fast path is wanted.
-    pub fn wants_fast_path(&self) -> bool {
-        self.fastpath == FastPathMode::Auto && !self.no_fastpath
+    /// Which fast path is wanted.
+    pub fn fast_path(&self) -> FastPathMode {
+        if self.no_fastpath {
+            FastPathMode::Off
+        } else {
+            self.fastpath
+        }
     }
 
     /// What clap cannot see: bridges that contradict each other.

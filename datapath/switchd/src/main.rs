@@ -28,7 +28,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use weft_netdev::{CAP_NET_ADMIN, CAP_NET_RAW, has_capability};
 
-use crate::cli::Options;
+use crate::cli::{FastPathMode, Options};
 use crate::command::{CommandQueue, SwitchHandle};
 use crate::control::Control;
 use crate::control::tls::Tls;
@@ -90,7 +90,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     logging::init(options.log_format);
     let (handle, queue) = command::channel()?;
-    let (switch, why_slow) = start_switch(queue, rundir.path(), options.wants_fast_path())?;
+    let (switch, why_slow) = start_switch(queue, rundir.path(), options.fast_path())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -134,7 +134,7 @@ type SwitchThread = JoinHandle<std::io::Result<()>>;
 fn start_switch(
     queue: CommandQueue,
     rundir: &Path,
-    fast_path: bool,
+    fast_path: FastPathMode,
 ) -> Result<(SwitchThread, Option<String>), Failure> {
     let switch = Switch::new(queue, rundir.to_owned(), fast_path)?;
     let why_slow = switch.why_slow().map(str::to_owned);

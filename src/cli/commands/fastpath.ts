@@ -61,9 +61,9 @@ function headOf(style: Style, { active, whyNot, kernel }: FastPathView): string 
   if (!active)
     return `${style.warn('known flows are forwarded in user space')}: ${whyNot ?? 'no reason is told'}`;
   if (kernel === null) return style.good('known flows are forwarded in the kernel');
-  const { flows, masks, limits, ports } = kernel;
+  const { hooking, flows, masks, limits, ports } = kernel;
   return (
-    `${style.good('known flows are forwarded in the kernel')}: ${count(ports, 'port')}, ` +
+    `${style.good('known flows are forwarded in the kernel')} (${hooking}): ${count(ports, 'port')}, ` +
     `${flows} of ${count(limits.flows, 'flow')}, ${masks} of ${count(limits.masks, 'mask')}`
   );
 }

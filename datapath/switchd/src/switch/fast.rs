@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_fastpath::{BridgePath, Kernel, Target};
+use weft_fastpath::{BridgePath, Hooking, Kernel, Target};
 use weft_netdev::{Counters, PuntDevice, Rtnl, priority_of};
 
 use super::Switch;
@@ -72,9 +72,9 @@ impl FastPath {
     }
 
     /// Goes on with a device that a process before us had in the kernel; whether there was one.
-    pub fn adopt(&self, ifindex: u32, is_internal: bool) -> bool {
+    pub fn adopt(&self, ifindex: u32, name: &str, is_internal: bool) -> bool {
         let mut kernel = self.kernel();
-        let Some(link) = kernel.adopt_link(ifindex) else {
+        let Some(link) = kernel.adopt_link(ifindex, name, is_internal) else {
             return false;
         };
         kernel.hook(ifindex, link, is_internal).is_ok()
@@ -126,14 +126,19 @@ impl Fast {
     ///
     /// # Errors
     /// Why that is not possible; the log has it, and that user space forwards.
-    pub fn start(rtnl: &mut Rtnl, rundir: &Path, wake: Arc<OwnedFd>) -> Result<Fast, String> {
+    pub fn start(
+        rtnl: &mut Rtnl,
+        rundir: &Path,
+        wake: Arc<OwnedFd>,
+        hooking: Option<Hooking>,
+    ) -> Result<Fast, String> {
         type Failure = Box<dyn std::error::Error>;
         let start = |rtnl: &mut Rtnl| -> Result<Fast, Failure> {
             let name = name_of(rundir);
             let punt = PuntDevice::open(rtnl, &name)?;
             let loaded = Kernel::load(punt.ifindex(), Some(&name)).map_err(Failure::from);
             let started = loaded.and_then(|(mut kernel, mut linker)| {
-                linker.probe(punt.name())?;
+                kernel.set_hooking(linker.probe(punt.name(), hooking)?);
                 kernel.set_queues(priority_of);
                 let samples = kernel.samples()?;
                 let (tasks, linked) = linking::start(linker, wake)?;
@@ -161,7 +166,8 @@ impl Fast {
         };
         match start(rtnl) {
             Ok(fast) => {
-                tracing::info!("known flows are forwarded in the kernel (eBPF)");
+                let hooking = fast.path.kernel().hooking().name();
+                tracing::info!(hooking, "known flows are forwarded in the kernel (eBPF)");
                 Ok(fast)
             }
             Err(error) => {
@@ -430,6 +436,7 @@ impl Switch {
         let (flows, masks) = kernel.size();
         json!({
             "active": true,
+            "hooking": kernel.hooking().name(),
             "whyNot": Value::Null,
             "flows": flows,
             "masks": masks,

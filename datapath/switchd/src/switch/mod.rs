@@ -29,12 +29,14 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::time::{ClockId, clock_gettime};
 use weft_agent::{ConnId, ConnectionInfo, ConnectionKind};
+use weft_fastpath::Hooking;
 use weft_netdev::{LinkMonitor, Rtnl, RxBatch, wait_until_closed};
 use weft_openflow::{Body, Message, MultipartRequestBody};
 
 use self::bridge::Bridge;
 use self::fast::Fast;
 pub use self::fast::flush;
+use crate::cli::FastPathMode;
 use crate::command::{Command, CommandQueue};
 use crate::outbox::Outbox;
 use crate::survival;
@@ -99,7 +101,11 @@ pub struct Switch {
 
 impl Switch {
     /// A switch without bridges.
-    pub fn new(queue: CommandQueue, rundir: PathBuf, fast_path: bool) -> io::Result<Switch> {
+    pub fn new(
+        queue: CommandQueue,
+        rundir: PathBuf,
+        fast_path: FastPathMode,
+    ) -> io::Result<Switch> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let monitor = LinkMonitor::new()?;
         epoll::add(
@@ -115,11 +121,15 @@ impl Switch {
             epoll::EventFlags::IN,
         )?;
         let mut rtnl = Rtnl::new()?;
-        let started = if fast_path {
-            Fast::start(&mut rtnl, &rundir, queue.waker())
-        } else {
+        let hooking = match fast_path {
+            FastPathMode::Clsact => Some(Hooking::Clsact),
+            FastPathMode::Auto | FastPathMode::Off => None,
+        };
+        let started = if fast_path == FastPathMode::Off {
             fast::leave(&rundir);
             Err("not asked for (--fastpath=auto)".to_owned())
+        } else {
+            Fast::start(&mut rtnl, &rundir, queue.waker(), hooking)
         };
         let (fast, why_slow) = match started {
             Ok(fast) => (Some(fast), None),

@@ -408,7 +408,7 @@ fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Resu
         tracing::debug!(port = name, %error, "large receive offload not changed");
     }
     let speed = link_speed(name).ok();
-    let adopted = fast.is_some_and(|fast| fast.adopt(link.ifindex, false));
+    let adopted = fast.is_some_and(|fast| fast.adopt(link.ifindex, name, false));
     let device = if adopted {
         Device::attach_for_sending(link.ifindex)?
     } else {
@@ -462,7 +462,7 @@ fn open_internal(
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
     let speed = link_speed(&spec.name).ok();
     if let Some(fast) = fast
-        && !fast.adopt(link.ifindex, true)
+        && !fast.adopt(link.ifindex, &spec.name, true)
     {
         // Without the program all of it comes by the tap.
         fast.ask_for(link.ifindex, &spec.name, true);
