@@ -1,5 +1,5 @@
 /** The fast path where the ground shifts under it: ports that go, come back elsewhere, fall silent; and its removal. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFileSync, readdirSync } from 'node:fs';
 import { datapathBinary, Lab, projectRoot, sh, until, type Host } from './lab.js';
 
@@ -35,126 +35,148 @@ async function send(mac: string, count: number, rate = 5000): Promise<void> {
   );
 }
 
-beforeAll(async () => {
-  lab = await Lab.create();
-  a = await lab.addHost('pa', '10.99.0.1/24');
-  b = await lab.addHost('pb', '10.99.0.2/24');
-  await lab.addHost('pc', '10.99.0.3/24');
-  await lab.startWeft();
-  await lab.must('POST', '/v1/bridges', { name: 'br0' });
-  for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
-  await a.reaches('10.99.0.2');
-  ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
-  if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
-});
+// As on this kernel, and as on those before 6.6.
+describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
+  const asked = process.env['WEFT_FASTPATH'];
 
-afterAll(() => lab?.close());
+  beforeAll(async () => {
+    if (hooking === 'clsact' && asked !== 'off') process.env['WEFT_FASTPATH'] = hooking;
+    lab = await Lab.create();
+    a = await lab.addHost('pa', '10.99.0.1/24');
+    b = await lab.addHost('pb', '10.99.0.2/24');
+    await lab.addHost('pc', '10.99.0.3/24');
+    await lab.startWeft();
+    await lab.must('POST', '/v1/bridges', { name: 'br0' });
+    for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
+    await a.reaches('10.99.0.2');
+    ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
+    if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
+  });
 
-test('a port that is deleted gets nothing more from the moment of the answer, and is forwarded to again', async () => {
-  const mac = await macOf(b);
-  if (isActive) await warmUp('10.99.0.2', mac);
-  await lab.must('DELETE', '/v1/bridges/br0/ports/pb');
-  const before = await received(b);
-  await send(mac, 200);
-  // What was sent before this is answered has gone where it goes.
-  await a.reaches('10.99.0.3');
-  expect((await received(b)) - before).toBe(0);
-  await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb' });
-  await a.reaches('10.99.0.2');
-});
+  afterAll(() => {
+    if (asked === undefined) delete process.env['WEFT_FASTPATH'];
+    else process.env['WEFT_FASTPATH'] = asked;
+    return lab?.close();
+  });
 
-test('a port becomes the kernel’s under way: every frame arrives once', async () => {
-  const mac = await macOf(b);
-  await a.reaches('10.99.0.2');
-  for (let round = 0; round < 3; round += 1) {
-    await lab.must('DELETE', '/v1/bridges/br0/ports/pa');
-    await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pa' });
+  test('the program gets onto devices as it should', async () => {
+    const { hooking: used } = (await lab.datapath('fastpath.show', {})) as { hooking?: string };
+    if (hooking === 'clsact' && asked !== 'off') expect(used).toBe('clsact');
+    await a.reaches('10.99.0.2');
+    const filters = await until('the ports have it', async () => {
+      const text = await lab.inSwitch('tc', 'filter', 'show', 'dev', 'pa', 'ingress');
+      return (!isActive || used !== 'clsact' || text.includes('pref 1 bpf')) && text;
+    });
+    // The one that keeps the host's stack away is there in any case.
+    expect(filters).toContain('pref 2 bpf');
+  });
+
+  test('a port that is deleted gets nothing more from the moment of the answer, and is forwarded to again', async () => {
+    const mac = await macOf(b);
+    if (isActive) await warmUp('10.99.0.2', mac);
+    await lab.must('DELETE', '/v1/bridges/br0/ports/pb');
     const before = await received(b);
-    // The program comes to the device 100 ms after the last port did, or a little later.
-    await send(mac, 6000, 10_000);
-    await until('all have come', async () => (await received(b)) - before >= 6000);
-    expect((await received(b)) - before).toBe(6000);
-  }
-});
-
-test('a port with another number is the same to the traffic, and another to the rules', async () => {
-  const mac = await macOf(b);
-  if (isActive) await warmUp('10.99.0.2', mac);
-  const vsctl = (...words: string[]) => sh('ovs-vsctl', `--db=unix:${lab.rundir}/db.sock`, ...words);
-  await vsctl('--timeout=20', 'set', 'interface', 'pb', 'ofport_request=77');
-  await until(
-    'the number is 77',
-    async () => (await vsctl('get', 'interface', 'pb', 'ofport')).trim() === '77',
-  );
-  await a.reaches('10.99.0.2');
-  await lab.inSwitch(
-    ...['ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', `${lab.rundir}/br0.mgmt`],
-    'priority=9,in_port=77,actions=drop',
-  );
-  await until('what comes in by 77 is dropped', async () => (await a.ping('10.99.0.2', 1)) === 0);
-  await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'del-flows', `${lab.rundir}/br0.mgmt`, 'in_port=77');
-  await a.reaches('10.99.0.2');
-});
-
-test('a device that is moved to another namespace is nobody’s port there; one that takes its name is', async () => {
-  const mac = await macOf(b);
-  if (isActive) await warmUp('10.99.0.2', mac);
-  const elsewhere = `${lab.switchNamespace}x`;
-  await lab.addNamespace(elsewhere);
-  await lab.inSwitch('ip', 'link', 'set', 'pb', 'netns', elsewhere);
-  await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'up');
-  await until('the port waits for its device', async () => {
-    const ports = (await lab.datapath('port.list', { bridge: 'br0' })) as {
-      name: string;
-      present: boolean;
-    }[];
-    return ports.some(({ name, present }) => name === 'pb' && !present);
+    await send(mac, 200);
+    // What was sent before this is answered has gone where it goes.
+    await a.reaches('10.99.0.3');
+    expect((await received(b)) - before).toBe(0);
+    await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pb' });
+    await a.reaches('10.99.0.2');
   });
-  await a.reaches('10.99.0.3');
-  const before = await received(b);
-  await send(mac, 200);
-  await a.reaches('10.99.0.3');
-  expect((await received(b)) - before).toBe(0);
-  // Back under its name: the same device, with another life as a port.
-  await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'netns', lab.switchNamespace);
-  await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
-  await a.reaches('10.99.0.2', 20_000);
-});
 
-test('a link that goes down and comes up again loses no flow for good', async () => {
-  if (isActive) await warmUp('10.99.0.2', await macOf(b));
-  await lab.inSwitch('ip', 'link', 'set', 'pb', 'down');
-  await until('nobody answers', async () => (await a.ping('10.99.0.2', 1)) === 0);
-  await a.reaches('10.99.0.3');
-  await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
-  await a.reaches('10.99.0.2');
-});
-
-test('weft-datapath --flush takes all of it away, and the next process begins anew', async () => {
-  if (!isActive) return;
-  const daemon = await until('weft-datapath runs', () => lab.pidOf('weft-datapath'));
-  // Its supervisor would start another one at once; what it has mounted is where the pins are.
-  const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1]);
-  const there = (...words: string[]) => sh('nsenter', '-t', String(supervisor), '-m', '-n', ...words);
-  const punts = async () => (await there('ip', '-o', 'link')).match(/ weftp\w+a@/g) ?? [];
-  process.kill(supervisor, 'SIGSTOP');
-  try {
-    process.kill(daemon, 'SIGKILL');
-    // Its files, and with them its lock, are there until the last of its threads has gone.
-    const hasEnded = () => /^State:\s+Z/m.test(readFileSync(`/proc/${daemon}/status`, 'utf8'));
-    await until('it has ended', () => hasEnded() && readdirSync(`/proc/${daemon}/task`).length === 1);
-    expect(await punts()).toHaveLength(1);
-    expect((await there('ls', '/sys/fs/bpf/weft')).trim()).not.toBe('');
-    await there(datapathBinary, '--flush', '--rundir', lab.rundir);
-    expect(await punts()).toHaveLength(0);
-    expect((await there('ls', '/sys/fs/bpf/weft')).trim()).toBe('');
-  } finally {
-    process.kill(supervisor, 'SIGCONT');
-  }
-  await until('another one runs', async () => {
-    const pid = await lab.pidOf('weft-datapath');
-    return pid !== null && pid !== daemon;
+  test('a port becomes the kernel’s under way: every frame arrives once', async () => {
+    const mac = await macOf(b);
+    await a.reaches('10.99.0.2');
+    for (let round = 0; round < 3; round += 1) {
+      await lab.must('DELETE', '/v1/bridges/br0/ports/pa');
+      await lab.must('POST', '/v1/bridges/br0/ports', { name: 'pa' });
+      const before = await received(b);
+      // The program comes to the device 100 ms after the last port did, or a little later.
+      await send(mac, 6000, 10_000);
+      await until('all have come', async () => (await received(b)) - before >= 6000);
+      expect((await received(b)) - before).toBe(6000);
+    }
   });
-  await until('all is in order', () => lab.isHealthy(), 60_000);
-  await a.reaches('10.99.0.2', 30_000);
+
+  test('a port with another number is the same to the traffic, and another to the rules', async () => {
+    const mac = await macOf(b);
+    if (isActive) await warmUp('10.99.0.2', mac);
+    const vsctl = (...words: string[]) => sh('ovs-vsctl', `--db=unix:${lab.rundir}/db.sock`, ...words);
+    await vsctl('--timeout=20', 'set', 'interface', 'pb', 'ofport_request=77');
+    await until(
+      'the number is 77',
+      async () => (await vsctl('get', 'interface', 'pb', 'ofport')).trim() === '77',
+    );
+    await a.reaches('10.99.0.2');
+    await lab.inSwitch(
+      ...['ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', `${lab.rundir}/br0.mgmt`],
+      'priority=9,in_port=77,actions=drop',
+    );
+    await until('what comes in by 77 is dropped', async () => (await a.ping('10.99.0.2', 1)) === 0);
+    await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'del-flows', `${lab.rundir}/br0.mgmt`, 'in_port=77');
+    await a.reaches('10.99.0.2');
+  });
+
+  test('a device that is moved to another namespace is nobody’s port there; one that takes its name is', async () => {
+    const mac = await macOf(b);
+    if (isActive) await warmUp('10.99.0.2', mac);
+    const elsewhere = `${lab.switchNamespace}x`;
+    await lab.addNamespace(elsewhere);
+    await lab.inSwitch('ip', 'link', 'set', 'pb', 'netns', elsewhere);
+    await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'up');
+    await until('the port waits for its device', async () => {
+      const ports = (await lab.datapath('port.list', { bridge: 'br0' })) as {
+        name: string;
+        present: boolean;
+      }[];
+      return ports.some(({ name, present }) => name === 'pb' && !present);
+    });
+    await a.reaches('10.99.0.3');
+    const before = await received(b);
+    await send(mac, 200);
+    await a.reaches('10.99.0.3');
+    expect((await received(b)) - before).toBe(0);
+    // Back under its name: the same device, with another life as a port.
+    await sh('ip', '-n', elsewhere, 'link', 'set', 'pb', 'netns', lab.switchNamespace);
+    await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
+    await a.reaches('10.99.0.2', 20_000);
+  });
+
+  test('a link that goes down and comes up again loses no flow for good', async () => {
+    if (isActive) await warmUp('10.99.0.2', await macOf(b));
+    await lab.inSwitch('ip', 'link', 'set', 'pb', 'down');
+    await until('nobody answers', async () => (await a.ping('10.99.0.2', 1)) === 0);
+    await a.reaches('10.99.0.3');
+    await lab.inSwitch('ip', 'link', 'set', 'pb', 'up');
+    await a.reaches('10.99.0.2');
+  });
+
+  test('weft-datapath --flush takes all of it away, and the next process begins anew', async () => {
+    if (!isActive) return;
+    const daemon = await until('weft-datapath runs', () => lab.pidOf('weft-datapath'));
+    // Its supervisor would start another one at once; what it has mounted is where the pins are.
+    const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1]);
+    const there = (...words: string[]) => sh('nsenter', '-t', String(supervisor), '-m', '-n', ...words);
+    const punts = async () => (await there('ip', '-o', 'link')).match(/ weftp\w+a@/g) ?? [];
+    process.kill(supervisor, 'SIGSTOP');
+    try {
+      process.kill(daemon, 'SIGKILL');
+      // Its files, and with them its lock, are there until the last of its threads has gone.
+      const hasEnded = () => /^State:\s+Z/m.test(readFileSync(`/proc/${daemon}/status`, 'utf8'));
+      await until('it has ended', () => hasEnded() && readdirSync(`/proc/${daemon}/task`).length === 1);
+      expect(await punts()).toHaveLength(1);
+      expect((await there('ls', '/sys/fs/bpf/weft')).trim()).not.toBe('');
+      await there(datapathBinary, '--flush', '--rundir', lab.rundir);
+      expect(await punts()).toHaveLength(0);
+      expect((await there('ls', '/sys/fs/bpf/weft')).trim()).toBe('');
+    } finally {
+      process.kill(supervisor, 'SIGCONT');
+    }
+    await until('another one runs', async () => {
+      const pid = await lab.pidOf('weft-datapath');
+      return pid !== null && pid !== daemon;
+    });
+    await until('all is in order', () => lab.isHealthy(), 60_000);
+    await a.reaches('10.99.0.2', 30_000);
+  });
 });

@@ -56,7 +56,13 @@ static inline_always void pick(struct __sk_buff *skb, struct seen *seen, u32 num
   if (wanted > skb->len) wanted = skb->len;
   if (wanted > MAX_HEADER) wanted = MAX_HEADER;
   sample->kept = 0;
-  if (wanted >= 1 && wanted <= MAX_HEADER && !bpf_skb_load_bytes(skb, 0, sample->header, wanted)) sample->kept = wanted;
+  if (wanted) {
+    /* In other words, those that the verifier before Linux 6.2 understands: 1 to MAX_HEADER. */
+    u32 more = wanted - 1;
+    asm volatile("%0 &= %1" : "+r"(more) : "i"(MAX_HEADER - 1));
+    wanted = more + 1;
+    if (!bpf_skb_load_bytes(skb, 0, sample->header, wanted)) sample->kept = wanted;
+  }
   bpf_ringbuf_submit(sample, 0);
 }
 

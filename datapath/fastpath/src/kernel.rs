@@ -103,8 +103,14 @@ fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    // The verifier's log has many lines; the first says it.
-    text.lines().next().unwrap_or_default().to_owned()
+    // Of the verifier's log, which has many lines, the last but its statistics says it.
+    let (head, log) = text.split_once("Verifier output:").unwrap_or((&text, ""));
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("processed ");
+    let head = head.lines().next().unwrap_or_default().trim_end();
+    match log.lines().rfind(says) {
+        Some(line) => format!("{head} {line}"),
+        None => head.to_owned(),
+    }
 }
 
 /// What passed a port in the kernel.
