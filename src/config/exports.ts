@@ -106,7 +106,8 @@ function readSampleSets(database: Database, bridge: Row, fault: Report): SampleS
     const where = `Flow_Sample_Collector_Set ${id}`;
     if (id >= FIRST_OWN_OBSERVER)
       fault('ipfix', `${where}: ids from ${FIRST_OWN_OBSERVER} on are Weft's own`);
-    else if (ipfix) sets.push({ id, ipfix: readIpfix(ipfix, 'ipfix', fault) });
+    // How many are sampled is the action's to say; the row's `sampling` is for all of a bridge's packets.
+    else if (ipfix) sets.push({ id, ipfix: { ...readIpfix(ipfix, 'ipfix', fault), sampling: 1 } });
   }
   return sets.sort((a, b) => a.id - b.id);
 }

@@ -36,6 +36,21 @@ async function isListening(lab: Lab, port: number): Promise<boolean> {
   return tables.includes(`:${hex} `);
 }
 
+/** Until no datagram has come to anybody for a while: the last collector has read the last one. */
+export async function quiet(lab: Lab): Promise<void> {
+  let [before, sinceMs] = ['', 0];
+  await until(
+    'nothing more is told',
+    async () => {
+      const [, values = ''] = (await lab.inSwitch('cat', '/proc/net/snmp')).match(/^Udp:.*$/gm) ?? [];
+      if (values !== before) [before, sinceMs] = [values, Date.now()];
+      return Date.now() - sinceMs > QUIET_MS;
+    },
+    30_000,
+  );
+}
+const QUIET_MS = 1_200;
+
 /** nfcapd or sfcapd. */
 export class Capture {
   readonly folder: string;
@@ -163,6 +178,11 @@ export class Sniffer {
     const ended = once(this.child, 'exit');
     this.child.kill('SIGTERM');
     await ended;
+  }
+
+  /** All that tshark says. */
+  text(decodes: readonly string[]): Promise<string> {
+    return sh('tshark', '-r', this.file, '-V', ...decodes.flatMap((each) => ['-d', each]));
   }
 
   /** Lines that complain, but for what tshark says of sampled conversations themselves (Chat, Note, and sequences). */

@@ -3,7 +3,7 @@ import { parseMatch } from 'node-openflow';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { frameOf } from '../../src/observe/frame.js';
 import { Lab, sh, until, type Wire } from '../system/lab.js';
-import { Account, Capture, Sniffer, isInstalled } from './collectors-lab.js';
+import { Account, Capture, Sniffer, isInstalled, quiet } from './collectors-lab.js';
 
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
@@ -104,21 +104,6 @@ afterAll(async () => {
   await lab?.close();
 });
 
-/** Until no datagram has come to anybody for a while: the last collector has read the last one. */
-async function quiet(): Promise<void> {
-  let [before, sinceMs] = ['', 0];
-  await until(
-    'nothing more is told',
-    async () => {
-      const [, values = ''] = (await lab.inSwitch('cat', '/proc/net/snmp')).match(/^Udp:.*$/gm) ?? [];
-      if (values !== before) [before, sinceMs] = [values, Date.now()];
-      return Date.now() - sinceMs > QUIET_MS;
-    },
-    30_000,
-  );
-}
-const QUIET_MS = 1_200;
-
 describe('flows', () => {
   const RECORD = /^10\.0\.0\.1 +10\.0\.0\.2 +\d+ +80 TCP +\S*A\S*SF +/;
 
@@ -137,7 +122,7 @@ describe('flows', () => {
       const octets = await exchange();
       // What is open is told before the observer goes.
       await vsctl('clear', 'bridge', 'br0', 'netflow');
-      await quiet();
+      await quiet(lab);
       const totals = await capture.stop();
       expect(totals).toEqual({ flows: FLOWS, packets: PACKETS, bytes: octets, sequenceErrors: 0, bad: 0 });
       const lines = await capture.records('%sa %da %sp %dp %pr %flg %in %out %pkt');
@@ -168,7 +153,7 @@ describe('flows', () => {
     expect(errors.get('no-such-host.invalid:4739')).toMatch(/name/);
     const { body } = await lab.rest('GET', '/v1/warnings');
     expect(JSON.stringify(body)).toContain('port unreachable');
-    await quiet();
+    await quiet(lab);
     for (const capture of [four, six])
       expect(await capture.stop()).toEqual({
         flows: FLOWS,
@@ -199,7 +184,7 @@ describe('flows', () => {
     await lab.must('PUT', '/v1/bridges/br0/ports/a', tag);
     const second = await until('frames pass again', exchange, 30_000);
     await lab.stopWeft();
-    await quiet();
+    await quiet(lab);
     const totals = await capture.stop();
     await lab.startWeft();
     await lab.must('DELETE', '/v1/bridges/br0/netflow');
@@ -230,7 +215,7 @@ describe('sFlow', () => {
     });
     expect(counted['drops']).toBe(0);
     await lab.must('DELETE', '/v1/bridges/br0/sflow');
-    await quiet();
+    await quiet(lab);
     const totals = await capture.stop();
     expect(totals).toMatchObject({ bad: 0, sequenceErrors: 0 });
     expect(totals.packets).toBeGreaterThanOrEqual(PACKETS);
@@ -268,7 +253,7 @@ test('tshark finds nothing wrong with any of it', async () => {
     async () => ((await status('sflow')).counters['counterSamples'] ?? 0) >= 3,
   );
   for (const kind of ['sflow', 'netflow', 'ipfix']) await lab.must('DELETE', `/v1/bridges/br0/${kind}`);
-  await quiet();
+  await quiet(lab);
   await sniffer.stop();
   const decodes = ['udp.port==6343,sflow', 'udp.port==2055,cflow', 'udp.port==4739,cflow'];
   const faults = await sniffer.faults(decodes);
@@ -291,4 +276,13 @@ test('the live view: flows and senders by rate, switched on by looking', async (
   expect(flows[0]).toMatchObject({ source: '10.0.0.1', destination: '10.0.0.2', inPort: 'a', outPort: 'b' });
   expect(flows[0]?.packetsPerS).toBeGreaterThan(0);
   expect(macs[0]).toMatchObject({ mac: A, port: 'a', vlan: 10 });
+  const { status: code, text } = await lab.rest(
+    'GET',
+    '/v1/bridges/br0/top/events?follow=false&limit=1',
+    undefined,
+    'text/event-stream',
+  );
+  expect(code).toBe(200);
+  const [, data = ''] = /^event: top\ndata: (.*)\n\n$/.exec(text) ?? [];
+  expect(JSON.parse(data)).toMatchObject({ bridge: 'br0', warm: true, flows: [{ source: '10.0.0.1' }] });
 }, 60_000);

@@ -1,20 +1,13 @@
 /** /v1/events: what happens, as server-sent events (WHATWG HTML §9.2) that can be resumed. */
-import type { ServerResponse } from 'node:http';
 import { Type } from 'typebox';
 import { EVENT_KINDS } from '../../observe/index.js';
 import type { Event, EventHub, EventKind } from '../../observe/index.js';
+import { EventStreams, type EventStream } from '../event-streams.js';
 import { EventFrame } from '../observe-schemas.js';
 import type { App } from '../plugin.js';
-import { ProblemError } from '../problems.js';
 import { InterfaceName, Problem } from '../schemas.js';
 import type { Services } from '../services.js';
 
-/** A comment goes out so often, that both ends notice when the other is gone. */
-const HEARTBEAT_MS = 15_000;
-/** A client that has so much unread is let go: it comes back and resumes. */
-const MAX_UNREAD_BYTES = 1 << 20;
-/** Clients at once. */
-const MAX_STREAMS = 128;
 /** What a client waits for before it comes back. */
 const RETRY_MS = 1_000;
 
@@ -44,16 +37,7 @@ const Query = Type.Object(
 );
 
 export function eventRoutes(app: App, { events }: Services): void {
-  const streams = new Set<Stream>();
-  const heartbeat = setInterval(() => {
-    for (const stream of streams) stream.write(': alive\n\n');
-  }, HEARTBEAT_MS);
-  heartbeat.unref();
-  app.addHook('preClose', (done) => {
-    clearInterval(heartbeat);
-    for (const stream of streams) stream.end();
-    done();
-  });
+  const streams = new EventStreams(app);
 
   app.get(
     '/v1/events',
@@ -75,28 +59,17 @@ export function eventRoutes(app: App, { events }: Services): void {
       },
     },
     (request, reply) => {
-      if (streams.size >= MAX_STREAMS) {
-        throw new ProblemError(503, 'too-many', 'Too many streams', `there are ${MAX_STREAMS} already`);
-      }
+      streams.check();
       const { bridge, kind, lastEventId, follow: isFollowed = true } = request.query;
       const after = request.headers['last-event-id'] ?? lastEventId ?? null;
       reply.hijack();
-      reply.raw.writeHead(200, {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store',
-        'x-accel-buffering': 'no',
-      });
-      const stream = new Stream(reply.raw);
-      streams.add(stream);
       const filter = {
         ...(bridge === undefined ? {} : { bridge }),
         ...(kind === undefined ? {} : { kinds: new Set(kind.split(',') as EventKind[]) }),
       };
-      const end = follow(events, filter, after, stream);
-      reply.raw.on('close', () => {
-        end();
-        streams.delete(stream);
-      });
+      let end = () => {};
+      const stream = streams.open(reply.raw, () => end());
+      end = follow(events, filter, after, stream);
       if (!isFollowed) stream.end();
     },
   );
@@ -106,7 +79,7 @@ function follow(
   events: EventHub,
   filter: Parameters<EventHub['subscribe']>[0],
   after: string | null,
-  stream: Stream,
+  stream: EventStream,
 ): () => void {
   const { missed, hasGap, startId, end } = events.subscribe(filter, after, (event) =>
     stream.write(format(event)),
@@ -124,21 +97,4 @@ function follow(
 
 function format({ id, kind, at, bridge, data }: Event): string {
   return `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify({ kind, at, bridge, data })}\n\n`;
-}
-
-/** One client. */
-class Stream {
-  constructor(private readonly response: ServerResponse) {
-    response.on('error', () => response.destroy());
-  }
-
-  write(text: string): void {
-    if (this.response.destroyed || this.response.writableEnded) return;
-    this.response.write(text);
-    if (this.response.writableLength > MAX_UNREAD_BYTES) this.response.destroy();
-  }
-
-  end(): void {
-    this.response.end();
-  }
 }

@@ -230,8 +230,22 @@ export const TopView = component(
   }),
 );
 export type TopView = Static<typeof TopView>;
+/** One event of a stream: its fields (WHATWG HTML §9.2.6), of which each is a text. */
+export const TopFrame = Type.Object(
+  {
+    event: Type.Literal('top'),
+    data: Type.String({ contentMediaType: 'application/json', contentSchema: TopView }),
+  },
+  { description: 'What is busy now; comments keep the stream alive in between' },
+);
 export const TopQuery = Type.Object({
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 1_000, description: 'At most so many of each; left out: 20' }),
+  ),
+});
+export const TopStreamQuery = Type.Object({
+  ...TopQuery.properties,
+  follow: Type.Optional(
+    Type.Boolean({ default: true, description: 'false: one event, and then the stream ends' }),
   ),
 });
