@@ -13,6 +13,7 @@ import {
   macOf,
   median,
   printTable,
+  receivedFrames,
   sendFrames,
   spread,
   tcpGbps,
@@ -114,12 +115,13 @@ async function bothWays(a: Host, b: Host, seconds: number): Promise<number> {
   return toB + toA;
 }
 
-/** Processor time of a frame at a rate that all can do: the sender's, in which the kernel forwards, and the switch's. */
+/** Processor time of a frame that arrives: the sender's, in which the kernel forwards, and the switch's. */
 async function nanosecondsPerFrame(a: Host, b: Host, seconds: number, pids: number[]): Promise<number> {
+  const received = await receivedFrames(b);
   const before = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
   const report = await sendFrames(a, await macOf(b), 1, seconds, { core: 0, rate: 150_000 });
   const daemons = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0) - before;
-  return ((report.cpu + daemons) / report.sent) * 1e9;
+  return ((report.cpu + daemons) / ((await receivedFrames(b)) - received)) * 1e9;
 }
 
 interface Work {
@@ -181,6 +183,9 @@ export default async function run(options: string[]): Promise<void> {
     }
   }
   const weft = figures.get('weft')!;
+  const perFrame = work.findIndex(({ run }) => run === nanosecondsPerFrame);
+  const over = (peer: string) =>
+    median(figures.get(peer)![perFrame]!) - median(figures.get('no switch')![perFrame]!);
   printTable([
     ['work', ...peers.map(({ name }) => name), 'weft / bridge', 'weft / ovs'],
     ...work.map(({ name, decimals }, index) => {
@@ -190,5 +195,10 @@ export default async function run(options: string[]): Promise<void> {
       return [name, ...cells, ratio('linux bridge'), ratio('open vswitch (userspace)')];
     }),
   ]);
+  process.stdout.write(
+    `processor time a frame over no switch: weft ${over('weft').toFixed(0)} ns, ` +
+      `${(over('weft') / over('linux bridge')).toFixed(2)} × linux bridge, ` +
+      `${(over('weft') / over('open vswitch (userspace)')).toFixed(2)} × open vswitch\n`,
+  );
   process.stdout.write(`kernel ${(await sh('uname', '-r')).trim()}, median (minimum–maximum)\n`);
 }

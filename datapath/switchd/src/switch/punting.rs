@@ -8,7 +8,7 @@ use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 use weft_netdev::RX_BATCH;
 
-use super::share::{Change, Share, Spent, idle_time};
+use super::share::{Change, Share, Spent, spare_time};
 use super::{PUNT, Switch};
 
 /// Batches taken from the punt device in one round.
@@ -78,7 +78,7 @@ impl Switch {
         let Punting {
             share, processors, ..
         } = &mut fast.punting;
-        match share.review(now, *processors, idle_time) {
+        match share.review(now, *processors, spare_time) {
             Some(Change::Limited) => {
                 tracing::warn!(
                     "the processors are busy: frames without a known flow get a small part of them"

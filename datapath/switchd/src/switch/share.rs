@@ -19,7 +19,7 @@ const ALL: u64 = 1000;
 const LEAST: u64 = 120;
 /// How often it is looked at whether the machine is.
 const INTERVAL: u64 = SECOND / 4;
-/// The machine is busy while less than this share of it is idle, in thousandths of all processors.
+/// The machine is busy while less than this share of its time is to spare, in thousandths of all processors.
 const SPARE: u64 = 50;
 /// What can be saved up or owed, at most.
 const MOST_SAVED: i64 = 2_000_000;
@@ -87,9 +87,9 @@ pub struct Share {
     saved: i64,
     saved_at: u64,
     closed: bool,
-    /// When it was last looked at whether the machine is busy, what had been idle by then, and what was charged since.
+    /// When it was last looked at whether the machine is busy, what time had been to spare by then, and what was charged since.
     looked_at: u64,
-    idle: Option<u64>,
+    spared: Option<u64>,
     charged: u64,
 }
 
@@ -101,7 +101,7 @@ impl Default for Share {
             saved_at: 0,
             closed: false,
             looked_at: 0,
-            idle: None,
+            spared: None,
             charged: 0,
         }
     }
@@ -142,13 +142,13 @@ impl Share {
         self.saved = (self.saved - charge as i64).max(MOST_OWED);
     }
 
-    /// Sets the limit by what the machine's processors have been idle, all together, in nanoseconds since some time; `None`:
-    /// nobody knows, and there is none. To be called now and then; it looks only if there is a reason.
+    /// Sets the limit by what time the machine's processors have had to spare, all together, in nanoseconds since some time;
+    /// `None`: nobody knows, and there is no limit. To be called now and then; it looks only if there is a reason.
     pub fn review(
         &mut self,
         now: u64,
         processors: u64,
-        idle: impl FnOnce() -> Option<u64>,
+        spared: impl FnOnce() -> Option<u64>,
     ) -> Option<Change> {
         let passed = now.saturating_sub(self.looked_at);
         if passed < INTERVAL {
@@ -160,12 +160,12 @@ impl Share {
         let used = charged * ALL / passed;
         if used <= LEAST / 2 {
             // Nothing to look after.
-            self.idle = None;
+            self.spared = None;
             self.share = ALL;
         } else {
-            let before = self.idle;
-            self.idle = idle();
-            if let (Some(before), Some(after)) = (before, self.idle)
+            let before = self.spared;
+            self.spared = spared();
+            if let (Some(before), Some(after)) = (before, self.spared)
                 && passed < 2 * INTERVAL
             {
                 let spare = after.saturating_sub(before) * ALL / passed;
@@ -187,11 +187,22 @@ impl Share {
     }
 }
 
-/// What the machine's processors have been idle since it started, all together, in nanoseconds (proc_uptime(5)).
-pub fn idle_time() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
-    let idle: f64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some((idle * SECOND as f64) as u64)
+/// What the machine's processors have had to spare since it started, all together, in nanoseconds: they were idle, or at work
+/// for processes that have said that they can wait (niceness above 0).
+pub fn spare_time() -> Option<u64> {
+    spare(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// The same of proc_stat(5): in the line of all processors are user, nice, system and idle time, in hundredths of a second.
+fn spare(stat: &str) -> Option<u64> {
+    let mut words = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace();
+    let (nice, idle) = (words.nth(1)?, words.nth(1)?);
+    let ticks = nice.parse::<u64>().ok()? + idle.parse::<u64>().ok()?;
+    Some(ticks * (SECOND / 100))
 }
 
 #[cfg(test)]
@@ -257,5 +268,13 @@ mod tests {
         assert_eq!(spent(0, 10, 0).charge(), 250);
         assert_eq!(spent(10, 0, 1).charge(), 1000 + PACKET_IN);
         assert_eq!(spent(0, 0, 0).charge(), 0);
+    }
+
+    #[test]
+    fn time_for_processes_that_can_wait_is_to_spare() {
+        let stat = "cpu  100 7 30 5 1 0 2 0 0 0\ncpu0 1 2 3 4 5 6 7 0 0 0\n";
+        assert_eq!(spare(stat), Some(120 * MS));
+        assert_eq!(spare("cpu  100"), None);
+        assert_eq!(spare(""), None);
     }
 }
