@@ -72,12 +72,12 @@ export function readNetwork(database: Database, reserved: ReadonlyMap<string, nu
 
 /** One bridge with its ports, as the database has it at this moment; `mac` is that of its own interface. */
 export function readBridge(database: Database, row: Row): Bridge & { readonly mac: MacAddress } {
-  return new Reader(database, new Map()).bridge(row);
+  return new Reader(database, new Map(), true).bridge(row);
 }
 
 /** One port, as the database has it at this moment. Null where none of its interfaces can work. */
 export function readPort(database: Database, bridge: Row, row: Row): LogicalPort | null {
-  return new Reader(database, new Map()).port(row, bridge);
+  return new Reader(database, new Map(), true).port(row, bridge);
 }
 
 /** The keys of `other_config` by which Weft remembers static addresses: `static-mac:<vlan>:<mac>` = port. */
@@ -127,6 +127,8 @@ class Reader {
   constructor(
     private readonly database: Database,
     private readonly reserved: ReadonlyMap<string, number>,
+    /** As it is said, not as it works: a patch port without its peer is there. */
+    private readonly isAsSaid = false,
   ) {}
 
   read(): Reading {
@@ -411,9 +413,8 @@ class Reader {
       mapOfTexts(other, 'options').get('peer') === name &&
       !this.#isElsewhere(other);
     // There is one datapath, which Open vSwitch calls so.
-    return isUsable
-      ? peer
-      : fault(`No usable peer '${peer}' exists in 'system' datapath.`, { isWaiting: true });
+    if (!isUsable) fault(`No usable peer '${peer}' exists in 'system' datapath.`, { isWaiting: true });
+    return isUsable || this.isAsSaid ? peer : null;
   }
 
   /** Whether the interface is one of a bridge on a switch that is not ours. */

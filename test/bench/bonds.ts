@@ -1,7 +1,7 @@
 /**
  * Bonds and LACP with Debian's Open vSwitch as the partner: every combination of modes, members pulled one after another,
  * a partner that falls silent, and the controller started anew. Prints for how long traffic stood still each time.
- * `--quick`: a few combinations only. `--kills=N`: nothing but weftd killed every five seconds, N times.
+ * `--quick`: a few combinations only. `--mixed`: those of different modes only. `--kills=N`: nothing but weftd killed every five seconds, N times.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BondLab } from '../system/bond-lab.js';
@@ -13,6 +13,15 @@ interface Row {
 }
 
 const LINKS = 3;
+const MODES = ['active-backup', 'balance-slb', 'balance-tcp'];
+const FAST = ['lacp=active', 'other_config:lacp-time=fast'];
+const ALONE = [...FAST, 'other_config:lacp-fallback-ab=true', 'bond_mode=balance-tcp'];
+const OFF = ['lacp=off', 'bond_mode=active-backup'];
+/** Who speaks LACP to nobody, and is to be an active-backup bond then. */
+const WITHOUT_PARTNER = [
+  ['our', ALONE, OFF],
+  ['their', OFF, ALONE],
+] as const;
 
 export default async function bonds(options: readonly string[] = []): Promise<void> {
   const isQuick = options.includes('--quick');
@@ -31,7 +40,7 @@ export default async function bonds(options: readonly string[] = []): Promise<vo
       print(`active/active fast: weftd killed ${kills} times, every 5 s`, await restarted(lab, kills));
       return;
     }
-    for (const { name, ours, theirs } of combinations(isQuick)) {
+    for (const { name, ours, theirs } of options.includes('--mixed') ? [] : combinations(isQuick)) {
       await lab.set(ours, theirs);
       const started = performance.now();
       await lab.up();
@@ -40,6 +49,18 @@ export default async function bonds(options: readonly string[] = []): Promise<vo
       if (!name.includes('slow'))
         print(`${name}: partner silent on one member`, `${await silenced(lab)} ms lost`);
       print(`${name}: weftd killed`, await restarted(lab));
+    }
+    for (const ours of MODES) {
+      for (const theirs of isQuick ? [] : MODES.filter((mode) => mode !== ours)) {
+        await lab.set([...FAST, `bond_mode=${ours}`], [...FAST, `bond_mode=${theirs}`]);
+        await lab.up();
+        print(`${ours}, partner ${theirs}: members pulled one after another`, `${await pulled(lab)} ms lost`);
+      }
+    }
+    for (const [who, ours, theirs] of isQuick ? [] : WITHOUT_PARTNER) {
+      await lab.set(ours, theirs);
+      await lab.here.reaches('10.1.0.2', 20_000);
+      print(`LACP at ${who} end alone, fallback: members pulled`, `${await pulled(lab, false)} ms lost`);
     }
     await lab.unbondPartner();
     for (const mode of ['active-backup', 'balance-slb']) {
@@ -60,7 +81,7 @@ function combinations(isQuick: boolean): { name: string; ours: string[]; theirs:
   for (const ours of ['active', 'passive'])
     for (const theirs of ['active', 'passive'])
       for (const time of ['fast', 'slow'])
-        for (const mode of ['active-backup', 'balance-slb', 'balance-tcp']) {
+        for (const mode of MODES) {
           if (ours === 'passive' && theirs === 'passive') continue;
           const isFirst = ours === 'active' && theirs === 'active';
           if (isQuick && !(isFirst && time === 'fast')) continue;

@@ -61,6 +61,34 @@ test('bridges and ports: added, set, listed, removed', async () => {
   expect((await weft('bridge')).out).toContain('no bridges');
 });
 
+test('bonds and patch ports', async () => {
+  await weft('bridge', 'add', 'br0');
+  const options = ['--lacp', 'active', '--bond-mode', 'balance-tcp', '--bond-updelay', '100'];
+  expect((await weft('port', 'add', 'br0', 'bond0', '--bond', 'eth0,eth1', ...options)).status).toBe(0);
+  const shown = async (name: string) =>
+    JSON.parse((await weft('port', 'show', 'br0', name, '--json')).out) as object;
+  const bond = { interfaces: ['eth0', 'eth1'], lacp: 'active', bondMode: 'balance-tcp' };
+  expect(await shown('bond0')).toMatchObject({ ...bond, bondUpdelayMs: 100, bondDowndelayMs: 0 });
+  expect((await weft('port', 'set', 'br0', 'bond0', 'bond-mode=active-backup', 'lacp=off')).status).toBe(0);
+  expect(await shown('bond0')).toMatchObject({ bondMode: 'active-backup', lacp: 'off', bondUpdelayMs: 100 });
+  for (const [option, value, said] of [
+    ['--bond-mode', 'round-robin', 'balance-slb'],
+    ['--lacp', 'fast', 'passive'],
+    ['--bond-updelay', 'soon', '--bond-updelay'],
+    ['--mac', '02:00:00:00:00:01', 'a bond has none'],
+  ] as const) {
+    const { status, err } = await weft('port', 'set', 'br0', 'bond0', option, value);
+    expect({ option, fails: status > 0 }).toEqual({ option, fails: true });
+    expect(err).toContain(said);
+  }
+
+  const patch = ['--type', 'patch', '--peer', 'patch1'];
+  expect((await weft('port', 'add', 'br0', 'patch0', ...patch)).status).toBe(0);
+  expect(await shown('patch0')).toMatchObject({ type: 'patch', peer: 'patch1' });
+  expect((await weft('port', 'add', 'br0', 'p', '--type', 'patch')).err).toContain('--peer is required');
+  expect((await weft('port', 'add', 'br0', 'p', '--peer', 'q')).err).toContain('only a patch port has one');
+});
+
 test('every fault of a request in one line, in the words of the command line', async () => {
   await weft('bridge', 'add', 'br0');
   const { status, out, err } = await weft(

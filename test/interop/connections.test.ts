@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
   connect as connectTls,
@@ -134,6 +134,27 @@ test('pssl: with the certificates of both ends, TLS 1.2 and 1.3 only', async () 
   expect(await answers('TLSv1.2')).toBe(true);
   expect(await answers('TLSv1.1')).toBe(false);
 }, 60_000);
+
+test('a peer that has OpenFlow 1.0 alone is told so, and others go on', async () => {
+  startSwitch('new', 'fail_mode=secure');
+  const show = (version: string) => sh('ovs-ofctl', '-O', version, 'show', `unix:${at('new/new.mgmt')}`);
+  await until('the switch answers', () => show('OpenFlow13'));
+  const refused = await show('OpenFlow10').catch((error: { stderr: string }) => error.stderr);
+  expect(refused).toContain(
+    'version negotiation failed (we support version 0x01, peer supports version 0x04)',
+  );
+  expect(refused).toMatch(/^ovs-ofctl: .*: failed to connect to socket/m);
+
+  const socket = connect(at('new/new.mgmt'));
+  const peer = new Peer(socket);
+  socket.write(Buffer.from('0100000800000001', 'hex'));
+  await until('the end', () => peer.closed);
+  // OFPET_HELLO_FAILED, OFPHFC_INCOMPATIBLE, with words (OF 1.3.5 §7.5.4).
+  const error = peer.seen.find((message) => message[1] === 1);
+  expect(error?.readUInt32BE(8)).toBe(0);
+  expect(error?.subarray(12).toString()).toContain('the peer offered version 0x01');
+  expect(await show('OpenFlow13')).toContain('OFPT_FEATURES_REPLY (OF1.3)');
+});
 
 test('ssl: shows its certificate, and refuses a controller of another authority', async () => {
   const peers: Peer[] = [];
