@@ -273,7 +273,10 @@ describe('events', () => {
 
 test('what is busy, as a stream: a problem is one before the stream begins', async () => {
   const { status, body } = await harness.call('GET', '/v1/bridges/br0/top/events');
-  expect({ status, body }).toMatchObject({ status: 409, body: { type: 'urn:weft:problem:switch-not-connected' } });
+  expect({ status, body }).toMatchObject({
+    status: 409,
+    body: { type: 'urn:weft:problem:switch-not-connected' },
+  });
   expect((await harness.call('GET', '/v1/bridges/br0/top/events?limit=0')).status).toBe(400);
 });
 

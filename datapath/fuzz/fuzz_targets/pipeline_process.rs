@@ -1,12 +1,14 @@
 //! Any requests, then any frame: no panic; and the second packet of a flow, which the cache serves, leaves the switch as
-//! the first one did.
+//! the first one did. What observers report is as large as a message may be, and can be read.
 //!
 //! Input: OpenFlow messages one after the other; what follows the last is the frame.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use weft_frame::Packet;
-use weft_openflow::{Body, Frame, Message, MeterMod, decode_request, next_frame};
+use weft_openflow::{
+    Body, Frame, Message, MeterMod, WeftMessage, decode, decode_request, encode, next_frame,
+};
 use weft_pipeline::{Config, Owner, PacketIn, Pipeline, PortState, Sink};
 
 /// What left the switch: port (or 0 for a packet-in) and bytes.
@@ -36,6 +38,12 @@ fn apply(pipeline: &mut Pipeline, message: &Message, metered: &mut bool) {
             // Meters let the first packets through and the next not: nothing to compare then.
             *metered = true;
             drop(pipeline.meter_mod(Owner::User, request, 0));
+        }
+        Body::Weft(WeftMessage::ObserverMod(request)) => {
+            drop(pipeline.observer_mod(Owner::User, request, 0));
+        }
+        Body::Weft(WeftMessage::ObserverFlush(request)) => {
+            drop(pipeline.observer_flush(Owner::User, request.observer_id, request.port, 0));
         }
         Body::PacketOut(request) => {
             let mut packet = Packet::from_frame(&request.data);
@@ -91,7 +99,16 @@ fuzz_target!(|bytes: &[u8]| {
     if !metered && !learns {
         assert_eq!(first, second, "from the tables, and from the cache");
     }
-    let _ = pipeline.expire(10_000_000_000);
+    let (later, heard) = (10_000_000_000, |_| true);
+    let reports = pipeline.observer_reports(later, heard);
+    let last = pipeline.flush_observers(weft_openflow::port_no::ANY, later);
+    for (_, report) in reports.into_iter().chain(last) {
+        let message = Message::new(1, Body::Weft(report));
+        let mut written = Vec::new();
+        encode(&message, &mut written).expect("a report fits in a message");
+        assert_eq!(decode(&written).expect("can be read"), message);
+    }
+    let _ = pipeline.expire(later);
     let _ = pipeline.take_removed();
     let _ = pipeline.trace(rest, 1, 0);
 });
