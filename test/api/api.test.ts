@@ -187,7 +187,9 @@ describe('ports', () => {
       '/type',
     ]);
     const { errors } = body as { errors: { path: string; message: string }[] };
-    expect(errors.find(({ path }) => path === '/type')?.message).toBe('must be one of system, internal, patch');
+    expect(errors.find(({ path }) => path === '/type')?.message).toBe(
+      'must be one of system, internal, patch',
+    );
   });
 
   test.each([

@@ -102,7 +102,16 @@ function counted(window: RateWindow | undefined, read: (sample: Sample) => numbe
 }
 
 function kernelView(info: FastPathInfo, window: RateWindow | undefined): FastPathView['kernel'] {
-  const { active, hooking = 'tcx', flows = 0, masks = 0, limits, ports = 0, statistics = {}, puntsLost = 0 } = info;
+  const {
+    active,
+    hooking = 'tcx',
+    flows = 0,
+    masks = 0,
+    limits,
+    ports = 0,
+    statistics = {},
+    puntsLost = 0,
+  } = info;
   if (!active || limits === undefined) return null;
   const events = Object.fromEntries(
     Object.keys(statistics).map((name) => [
