@@ -3,12 +3,13 @@
  * thousand flows; sFlow's estimate within its statistical bound (two standard deviations).
  */
 import { Lab, until, type Host } from '../system/lab.js';
-import { Capture, type Totals } from '../interop/collectors-lab.js';
+import { Capture, quiet, type Totals } from '../interop/collectors-lab.js';
 import { loadgen, macOf, observerStats, printTable, receivedFrames } from './measure.js';
 
 /** Of the generator's frames: 60 bytes without FCS, 14 of them Ethernet's. */
 const IP_OCTETS = 46;
 const QUIET_MS = 3_000;
+const QUIET_DEADLINE_MS = 120_000;
 
 interface Sent {
   readonly packets: number;
@@ -36,19 +37,6 @@ async function send(from: Host, to: Host, count: number, flows: number, rate: nu
   return { packets: count, received, seconds: report.seconds };
 }
 
-async function quiet(lab: Lab): Promise<void> {
-  let [before, sinceMs] = ['', 0];
-  await until(
-    'nothing more is told',
-    async () => {
-      const [, values = ''] = (await lab.inSwitch('cat', '/proc/net/snmp')).match(/^Udp:.*$/gm) ?? [];
-      if (values !== before) [before, sinceMs] = [values, Date.now()];
-      return Date.now() - sinceMs > QUIET_MS;
-    },
-    120_000,
-  );
-}
-
 async function observed(
   lab: Lab,
   kind: 'sflow' | 'netflow' | 'ipfix',
@@ -62,12 +50,12 @@ async function observed(
   const view = async () => ((await lab.must('GET', path)) as View).status;
   await until('the switch observes', async () => (await view()).active);
   const sent = await work();
-  await quiet(lab);
+  await quiet(lab, QUIET_MS, QUIET_DEADLINE_MS);
   const status = JSON.stringify((await view()).counters);
   await lab.must('DELETE', path);
   // It tells what it has open before it goes.
   await until('the observer has gone', async () => (await observerStats(lab)).length === 0, 60_000);
-  await quiet(lab);
+  await quiet(lab, QUIET_MS, QUIET_DEADLINE_MS);
   return { sent, totals: await capture.stop(), status };
 }
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sh, until, type Lab } from '../system/lab.js';
+import { sh, until, type Lab, type Wire } from '../system/lab.js';
 
 export interface Totals {
   readonly flows: number;
@@ -37,19 +37,33 @@ async function isListening(lab: Lab, port: number): Promise<boolean> {
 }
 
 /** Until no datagram has come to anybody for a while: the last collector has read the last one. */
-export async function quiet(lab: Lab): Promise<void> {
+export async function quiet(lab: Lab, quietMs = 1_200, deadlineMs = 30_000): Promise<void> {
   let [before, sinceMs] = ['', 0];
   await until(
     'nothing more is told',
     async () => {
       const [, values = ''] = (await lab.inSwitch('cat', '/proc/net/snmp')).match(/^Udp:.*$/gm) ?? [];
       if (values !== before) [before, sinceMs] = [values, Date.now()];
-      return Date.now() - sinceMs > QUIET_MS;
+      return Date.now() - sinceMs > quietMs;
     },
-    30_000,
+    deadlineMs,
   );
 }
-const QUIET_MS = 1_200;
+
+/** Devices a and b in the switch's namespace, whose far ends ha and hb are on the wire; what comes to hb is seen. */
+export async function wirePair(lab: Lab): Promise<Wire> {
+  const hosts = `${lab.switchNamespace}h`;
+  await lab.addNamespace(hosts);
+  for (const name of ['a', 'b']) {
+    const peer = ['peer', 'name', `h${name}`, 'netns', hosts];
+    await sh('ip', 'link', 'add', 'name', name, 'netns', lab.switchNamespace, 'type', 'veth', ...peer);
+    await sh('ip', '-n', lab.switchNamespace, 'link', 'set', 'dev', name, 'up');
+    await sh('ip', '-n', hosts, 'link', 'set', 'dev', `h${name}`, 'up');
+  }
+  const wire = lab.wire(hosts);
+  await wire.listen('hb');
+  return wire;
+}
 
 /** nfcapd or sfcapd. */
 export class Capture {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { frameOf } from '../../src/observe/frame.js';
 import { BondLab } from '../system/bond-lab.js';
 import { Lab, sh, until, type Wire } from '../system/lab.js';
-import { Capture, Sniffer, quiet } from './collectors-lab.js';
+import { Capture, Sniffer, quiet, wirePair } from './collectors-lab.js';
 
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
@@ -35,16 +35,7 @@ describe('flows', () => {
 
   beforeAll(async () => {
     lab = await Lab.create();
-    const hosts = `${lab.switchNamespace}h`;
-    await lab.addNamespace(hosts);
-    for (const name of ['a', 'b']) {
-      const peer = ['peer', 'name', `h${name}`, 'netns', hosts];
-      await sh('ip', 'link', 'add', 'name', name, 'netns', lab.switchNamespace, 'type', 'veth', ...peer);
-      await sh('ip', '-n', lab.switchNamespace, 'link', 'set', 'dev', name, 'up');
-      await sh('ip', '-n', hosts, 'link', 'set', 'dev', `h${name}`, 'up');
-    }
-    wire = lab.wire(hosts);
-    await wire.listen('hb');
+    wire = await wirePair(lab);
     await lab.startWeft();
     await vsctl('add-br', 'br0', '--', 'add-port', 'br0', 'a', '--', 'add-port', 'br0', 'b');
     const hello = hex(frameOf(parseMatch(`dl_src=${B},dl_dst=ff:ff:ff:ff:ff:ff,dl_type=0x88b5`), 60));

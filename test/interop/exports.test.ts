@@ -3,7 +3,7 @@ import { parseMatch } from 'node-openflow';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { frameOf } from '../../src/observe/frame.js';
 import { Lab, sh, until, type Wire } from '../system/lab.js';
-import { Account, Capture, Sniffer, isInstalled, quiet } from './collectors-lab.js';
+import { Account, Capture, Sniffer, isInstalled, quiet, wirePair } from './collectors-lab.js';
 
 const A = '02:00:00:00:00:0a';
 const B = '02:00:00:00:00:0b';
@@ -56,17 +56,8 @@ async function exchange(): Promise<number> {
 
 beforeAll(async () => {
   lab = await Lab.create();
-  const hosts = `${lab.switchNamespace}h`;
-  await lab.addNamespace(hosts);
-  for (const name of ['a', 'b']) {
-    const peer = ['peer', 'name', `h${name}`, 'netns', hosts];
-    await sh('ip', 'link', 'add', 'name', name, 'netns', lab.switchNamespace, 'type', 'veth', ...peer);
-    await sh('ip', '-n', lab.switchNamespace, 'link', 'set', 'dev', name, 'up');
-    await sh('ip', '-n', hosts, 'link', 'set', 'dev', `h${name}`, 'up');
-  }
   await lab.inSwitch('sysctl', '-qw', 'net.ipv6.conf.lo.disable_ipv6=0');
-  wire = lab.wire(hosts);
-  await wire.listen('hb');
+  wire = await wirePair(lab);
   await lab.startWeft();
   await vsctl(
     'add-br',
