@@ -72,6 +72,24 @@ export const FastPathView = Type.Object({
             'too_long (for the port they leave by), errors',
         }),
         puntsLost: Type.Integer({ minimum: 0, description: 'Frames lost between kernel and user space' }),
+        firstPackets: Type.Object(
+          {
+            processorShare: orNull(
+              Type.Number({
+                minimum: 0,
+                maximum: 1,
+                description: 'The part of one processor that they get; null: there is no limit',
+                examples: [0.12],
+              }),
+            ),
+            refused: counted('Frames that ended where they came in while there was a limit'),
+          },
+          {
+            description:
+              'Frames without a flow in the kernel: limited while the machine’s processors are busy, so that those who ' +
+              'send what nobody knows do not slow down established traffic',
+          },
+        ),
       },
       { description: 'Of all bridges together; null while it is not active' },
     ),

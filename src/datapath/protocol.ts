@@ -194,6 +194,8 @@ export interface FastPathInfo {
   readonly puntsLost?: number;
   /** What frames without a known flow may take of a processor, in thousandths. */
   readonly puntShare?: number;
+  /** Frames that ended where they came in while that was less than all of one. */
+  readonly puntsRefused?: number;
 }
 
 export interface VersionInfo {

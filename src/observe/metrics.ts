@@ -264,6 +264,24 @@ export class Metrics {
         if (puntsLost !== undefined) set(puntsLost, { event: 'punts_lost' });
       },
     );
+    this.#gauge(
+      'weft_fastpath_first_packets_processor_ratio',
+      'The part of one processor that frames without a flow in the kernel get; 1: there is no limit.',
+      [],
+      (set) => {
+        const share = ofKernel()?.puntShare;
+        if (share !== undefined) set(share / 1000);
+      },
+    );
+    this.#counter(
+      'weft_fastpath_first_packets_refused_total',
+      'Frames without a flow in the kernel that ended where they came in while there was such a limit.',
+      [],
+      (set) => {
+        const refused = ofKernel()?.puntsRefused;
+        if (refused !== undefined) set(refused);
+      },
+    );
     const by = ['bridge', 'by'];
     this.#gauge('weft_megaflows', 'Megaflows, by who forwards their frames.', by, (set) =>
       ofCaches(({ flows, kernelFlows }, bridge) => {

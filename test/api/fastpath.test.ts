@@ -24,6 +24,8 @@ const info = (hits: number): FastPathInfo => ({
   statistics: { misses: 7, punt_drops: 1 },
   refused: { 'packet-in': 4 },
   puntsLost: 0,
+  puntShare: 120,
+  puntsRefused: 9,
   bridges: [
     {
       ...{
@@ -49,7 +51,12 @@ test('what the kernel has and what it does, with rates', async () => {
     body: {
       active: true,
       whyNot: null,
-      kernel: { flows: 3, limits: { masks: 48 }, events: { misses: { packets: 7, perS: null } } },
+      kernel: {
+        flows: 3,
+        limits: { masks: 48 },
+        events: { misses: { packets: 7, perS: null } },
+        firstPackets: { processorShare: 0.12, refused: { packets: 9, perS: null } },
+      },
       bridges: [
         {
           bridge: 'br0',
@@ -69,6 +76,8 @@ test('what the kernel has and what it does, with rates', async () => {
   for (const line of [
     'weft_fastpath_active 1',
     'weft_fastpath_events_total{event="punt_drops"} 1',
+    'weft_fastpath_first_packets_processor_ratio 0.12',
+    'weft_fastpath_first_packets_refused_total 9',
     'weft_megaflows{bridge="br0",by="kernel"} 3',
     'weft_megaflow_hits_total{bridge="br0",by="kernel"} 1010',
     'weft_megaflow_misses_total{bridge="br0"} 6',
@@ -77,6 +86,20 @@ test('what the kernel has and what it does, with rates', async () => {
   ])
     expect(text).toContain(`${line}\n`);
 });
+
+test.each<[what: string, told: FastPathInfo]>([
+  ['all of a processor is no limit', { ...info(1), puntShare: 1000 }],
+  ['an older datapath tells of no limit', withoutShare(info(1))],
+])('%s', async (_what, told) => {
+  harness.switches.answers['fastpath.show'] = told;
+  expect((await harness.call('GET', '/v1/fastpath')).body).toMatchObject({
+    kernel: { firstPackets: { processorShare: null } },
+  });
+});
+
+function withoutShare({ puntShare: _share, puntsRefused: _refused, ...older }: FastPathInfo): FastPathInfo {
+  return older;
+}
 
 test('why it is not the kernel', async () => {
   const whyNot = 'built without clang';

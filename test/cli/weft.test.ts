@@ -61,6 +61,18 @@ test('bridges and ports: added, set, listed, removed', async () => {
   expect((await weft('bridge')).out).toContain('no bridges');
 });
 
+test.each([
+  [1000, 0, 'first packets: no limit\n'],
+  [1000, 7, 'first packets: no limit now; 7 frames refused while there was one\n'],
+  [120, 1, 'first packets: limited to 12 % of one processor, 1 frame refused\n'],
+])('first packets with %i thousandths of a processor', async (puntShare, puntsRefused, said) => {
+  await weft('bridge', 'add', 'br0');
+  const limits = { flows: 65_536, masks: 48 };
+  const kernel = { active: true, whyNot: null, limits, puntShare, puntsRefused, bridges: [] };
+  Object.assign(api.switches.answers, { drops: {}, 'port.stats': [], 'fastpath.show': kernel });
+  for (const command of ['show', 'stats']) expect((await weft('fastpath', command)).out).toContain(said);
+});
+
 test('bonds and patch ports', async () => {
   await weft('bridge', 'add', 'br0');
   const options = ['--lacp', 'active', '--bond-mode', 'balance-tcp', '--bond-updelay', '100'];

@@ -72,6 +72,7 @@ test('without the fast path it is said why, and user space forwards', async ({ s
 test('what the kernel forwards is told, counted and listed', async ({ skip }) => {
   skip(!(await show()).active);
   expect(await weft('show')).toContain('known flows in the kernel');
+  expect(await weft('fastpath')).toMatch(/^first packets: (no limit|limited to \d+ % of one processor)/m);
   // Learning is over, and the ports have the program, once pings pass in the kernel.
   const before = await until('the kernel forwards', async () => {
     await a.ping('10.99.0.2', 2, 0.01);

@@ -101,6 +101,9 @@ function counted(window: RateWindow | undefined, read: (sample: Sample) => numbe
   return { packets: (newest && read(newest)) ?? 0, perS: window?.rate(read) ?? null };
 }
 
+/** One processor, as the datapath counts its parts: no limit. */
+const ALL_OF_ONE = 1000;
+
 function kernelView(info: FastPathInfo, window: RateWindow | undefined): FastPathView['kernel'] {
   const {
     active,
@@ -111,6 +114,7 @@ function kernelView(info: FastPathInfo, window: RateWindow | undefined): FastPat
     ports = 0,
     statistics = {},
     puntsLost = 0,
+    puntShare = ALL_OF_ONE,
   } = info;
   if (!active || limits === undefined) return null;
   const events = Object.fromEntries(
@@ -119,7 +123,11 @@ function kernelView(info: FastPathInfo, window: RateWindow | undefined): FastPat
       counted(window, ({ fastPath }) => fastPath.statistics?.[name]),
     ]),
   );
-  return { hooking, flows, masks, limits, ports, events, puntsLost };
+  const firstPackets = {
+    processorShare: puntShare < ALL_OF_ONE ? puntShare / ALL_OF_ONE : null,
+    refused: counted(window, ({ fastPath }) => fastPath.puntsRefused),
+  };
+  return { hooking, flows, masks, limits, ports, events, puntsLost, firstPackets };
 }
 
 const NO_CACHE: BridgeCache = {

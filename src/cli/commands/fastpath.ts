@@ -61,10 +61,27 @@ function headOf(style: Style, { active, whyNot, kernel }: FastPathView): string 
   if (!active)
     return `${style.warn('known flows are forwarded in user space')}: ${whyNot ?? 'no reason is told'}`;
   if (kernel === null) return style.good('known flows are forwarded in the kernel');
-  const { hooking, flows, masks, limits, ports } = kernel;
+  const { hooking, flows, masks, limits, ports, firstPackets } = kernel;
   return (
     `${style.good('known flows are forwarded in the kernel')} (${hooking}): ${count(ports, 'port')}, ` +
-    `${flows} of ${count(limits.flows, 'flow')}, ${masks} of ${count(limits.masks, 'mask')}`
+    `${flows} of ${count(limits.flows, 'flow')}, ${masks} of ${count(limits.masks, 'mask')}\n` +
+    firstPacketsOf(style, firstPackets)
+  );
+}
+
+type Kernel = NonNullable<FastPathView['kernel']>;
+
+/** What the frames get that the kernel has no flow for. A weftd of before this was told says nothing about it. */
+function firstPacketsOf(style: Style, told: Kernel['firstPackets'] | undefined): string {
+  if (told === undefined) return 'first packets: unknown';
+  const { processorShare, refused } = told;
+  const { packets, perS } = refused;
+  if (processorShare === null)
+    return `first packets: no limit${packets === 0 ? '' : ` now; ${count(packets, 'frame')} refused while there was one`}`;
+  const rate = perS === null || perS === 0 ? '' : ` (${short(perS)}/s)`;
+  return (
+    `first packets: ${style.warn(`limited to ${Math.round(processorShare * 100)} % of one processor`)}, ` +
+    `${count(packets, 'frame')} refused${rate}`
   );
 }
 

@@ -35,6 +35,7 @@ const well: Facts = {
     { bridge: 'br0', name: 'eth1', type: 'system', error: null },
     { bridge: 'br0', name: 'tap2', type: 'system', error: null },
   ],
+  firstPackets: { processorShare: null, refused: 0 },
   weftd: { address: 'http://127.0.0.1:8080', version: VERSION, status: 'ok', troubles: [], warnings: 0 },
 };
 const dead = new Map([['weft-datapath', { pid: 7, name: null, capabilities: null }]]);
@@ -129,6 +130,20 @@ test.each<[what: string, facts: Partial<Facts>, level: string, said: string, rem
     'note',
     '/run/openvswitch/db.sock',
     'replaces',
+  ],
+  [
+    'first packets that have been refused',
+    { firstPackets: { processorShare: null, refused: 3 } },
+    'ok',
+    'no limit on frames that the kernel has no flow for now; 3 frames refused',
+    '',
+  ],
+  [
+    'first packets that are limited',
+    { firstPackets: { processorShare: 0.12, refused: 1 } },
+    'warning',
+    'get 12 % of one processor, 1 frame refused',
+    'weft fastpath stats',
   ],
   ['weftd away', { weftd: { unreachable: 'weftd cannot be reached' } }, 'note', 'cannot be reached', ''],
   [

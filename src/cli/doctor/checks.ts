@@ -359,4 +359,26 @@ const daemons: Check = ({ weftd, processes }) => {
   return findings;
 };
 
-const CHECKS: readonly Check[] = [kernel, rights, sockets, bpf, conflicts, ports, leftovers, daemons];
+const firstPackets: Check = ({ firstPackets: told }) => {
+  if (told === null) return [];
+  const { processorShare, refused } = told;
+  const lost = `${count(refused, 'frame')} refused`;
+  if (processorShare === null) {
+    const before = refused === 0 ? '' : ` now; ${lost} while there was one`;
+    return [ok('first packets', `no limit on frames that the kernel has no flow for${before}`)];
+  }
+  const share = `${Math.round(processorShare * 100)} % of one processor`;
+  return [
+    finding(
+      'first packets',
+      'warning',
+      `the processors are busy: frames that the kernel has no flow for get ${share}, ${lost}`,
+      '`weft fastpath stats` shows the ports that send them; `weft top` what they send',
+    ),
+  ];
+};
+
+const CHECKS: readonly Check[] = [
+  ...[kernel, rights, sockets, bpf, conflicts, ports, firstPackets],
+  ...[leftovers, daemons],
+];

@@ -57,7 +57,17 @@ export interface Facts {
   readonly devices: readonly Device[];
   /** null: neither weftd nor weft-datapath could be asked. */
   readonly ports: readonly AttachedPort[] | null;
+  /** null: the kernel does not forward, or nobody could be asked. */
+  readonly firstPackets: FirstPackets | null;
   readonly weftd: Weftd | { readonly unreachable: string };
+}
+
+/** What frames get that the kernel has no flow for. */
+export interface FirstPackets {
+  /** The part of one processor; null: no limit. */
+  readonly processorShare: number | null;
+  /** Frames refused while there was a limit. */
+  readonly refused: number;
 }
 
 export interface Weftd {

@@ -14,11 +14,12 @@ import { networkInterfaces, release } from 'node:os';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import type { FastPathView } from '../../api/fastpath-schemas.js';
 import type { Client } from '../client.js';
 import { path } from '../client.js';
 import { messageOf } from '../errors.js';
 import { askDatapath } from './datapath.js';
-import type { AttachedPort, Device, Facts, Process, Weftd } from './facts.js';
+import type { AttachedPort, Device, Facts, FirstPackets, Process, Weftd } from './facts.js';
 
 const run = promisify(execFile);
 
@@ -68,6 +69,7 @@ export async function gatherFacts(client: Client, rundir: string): Promise<Facts
         .map((name) => readDevice(name, ports)),
     ),
     ports,
+    firstPackets: 'unreachable' in weftd.view ? null : await askFirstPackets(client),
     weftd: weftd.view,
   };
 }
@@ -223,6 +225,18 @@ async function askWeftd(client: Client): Promise<{ view: Facts['weftd']; ports: 
     };
   } catch (error) {
     return { view: { unreachable: messageOf(error) }, ports: null };
+  }
+}
+
+/** Of the fast path; what goes wrong with it the other checks say. */
+async function askFirstPackets(client: Client): Promise<FirstPackets | null> {
+  try {
+    const { kernel } = await client.get<FastPathView>('/v1/fastpath');
+    if (kernel === null) return null;
+    const { processorShare, refused } = kernel.firstPackets;
+    return { processorShare, refused: refused.packets };
+  } catch {
+    return null;
   }
 }
 

@@ -446,6 +446,7 @@ impl Switch {
             "refused": kernel.refused(),
             "puntsLost": lost,
             "puntShare": self.fast.as_ref().map(|fast| fast.punting.share()),
+            "puntsRefused": self.fast.as_ref().map(|fast| fast.punting.refused(kernel.punts_dropped())),
             "bridges": bridges,
         })
     }

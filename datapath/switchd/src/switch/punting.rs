@@ -8,7 +8,7 @@ use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 use weft_netdev::RX_BATCH;
 
-use super::share::{Change, Share, Spent, spare_time};
+use super::share::{Change, Refused, Share, Spent, spare_time};
 use super::{PUNT, Switch};
 
 /// Batches taken from the punt device in one round.
@@ -18,6 +18,7 @@ const BATCHES: usize = 4;
 #[derive(Debug)]
 pub struct Punting {
     share: Share,
+    refused: Refused,
     processors: u64,
     /// The punt device wakes us.
     watched: bool,
@@ -30,6 +31,7 @@ impl Default for Punting {
     fn default() -> Punting {
         Punting {
             share: Share::default(),
+            refused: Refused::default(),
             processors: available_parallelism().map_or(1, NonZero::get) as u64,
             watched: true,
             marks: Vec::new(),
@@ -47,6 +49,11 @@ impl Punting {
     /// What there is for them, in thousandths of a processor.
     pub fn share(&self) -> u64 {
         self.share.share()
+    }
+
+    /// Frames that ended where they came in while there was a limit; `dropped`: what the program has counted of such by now.
+    pub fn refused(&self, dropped: u64) -> u64 {
+        self.refused.total(dropped)
     }
 }
 
@@ -76,9 +83,16 @@ impl Switch {
             return;
         };
         let Punting {
-            share, processors, ..
+            share,
+            processors,
+            refused,
+            ..
         } = &mut fast.punting;
-        match share.review(now, *processors, spare_time) {
+        let change = share.review(now, *processors, spare_time);
+        if let Some(change) = change {
+            refused.changed(change, fast.path.kernel().punts_dropped());
+        }
+        match change {
             Some(Change::Limited) => {
                 tracing::warn!(
                     "the processors are busy: frames without a known flow get a small part of them"

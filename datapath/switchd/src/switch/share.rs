@@ -187,6 +187,29 @@ impl Share {
     }
 }
 
+/// Frames that were refused while there was a limit. The program counts all that too many others were before; of these it is
+/// those between two changes.
+#[derive(Debug, Default)]
+pub struct Refused {
+    before: u64,
+    /// What the program had counted when the limit came that there is now.
+    since: Option<u64>,
+}
+
+impl Refused {
+    /// Takes note of a change; `dropped`: what the program has counted by now.
+    pub fn changed(&mut self, change: Change, dropped: u64) {
+        self.before = self.total(dropped);
+        self.since = (change == Change::Limited).then_some(dropped);
+    }
+
+    /// All of them, `dropped` as above.
+    pub fn total(&self, dropped: u64) -> u64 {
+        let now = self.since.map_or(0, |since| dropped.saturating_sub(since));
+        self.before + now
+    }
+}
+
 /// What the machine's processors have had to spare since it started, all together, in nanoseconds: they were idle, or at work
 /// for processes that have said that they can wait (niceness above 0).
 pub fn spare_time() -> Option<u64> {
@@ -268,6 +291,18 @@ mod tests {
         assert_eq!(spent(0, 10, 0).charge(), 250);
         assert_eq!(spent(10, 0, 1).charge(), 1000 + PACKET_IN);
         assert_eq!(spent(0, 0, 0).charge(), 0);
+    }
+
+    #[test]
+    fn what_is_refused_counts_while_there_is_a_limit() {
+        let mut refused = Refused::default();
+        assert_eq!(refused.total(7), 0);
+        refused.changed(Change::Limited, 10);
+        assert_eq!(refused.total(15), 5);
+        refused.changed(Change::Free, 20);
+        assert_eq!(refused.total(90), 10);
+        refused.changed(Change::Limited, 100);
+        assert_eq!(refused.total(101), 11);
     }
 
     #[test]
