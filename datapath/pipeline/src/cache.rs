@@ -13,11 +13,13 @@ use crate::concern::{Concerns, Subject};
 use crate::datapath::Translation;
 use crate::fields::Compiled;
 use crate::offload::{CROWDED, Counts, FastPath, Observed};
+use crate::shapes::Shapes;
 use crate::slab::{FlowId, Slab};
 use crate::{drops::DropReason, trace};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use weft_classifier::Classifier;
 use weft_frame::field::{FIRST_PACKET_WORD, IN_PORT};
 use weft_frame::{FlowKey, WORDS};
@@ -47,7 +49,7 @@ const FEW: usize = 16;
 /// A translation and the packets that used it since they were last credited.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub translation: Translation,
+    pub translation: Arc<Translation>,
     /// Of the packet it was made from.
     pub key: FlowKey,
     pub packets: u64,
@@ -169,6 +171,7 @@ pub struct CacheStats {
 pub(crate) struct Cache {
     index: Classifier,
     entries: Slab<Entry>,
+    shapes: Shapes,
     concerns: Concerns,
     fast_path: Option<Box<dyn FastPath>>,
     hand: u32,
@@ -231,7 +234,7 @@ impl Cache {
             Err(why) => *self.refused.entry(why).or_default() += 1,
         }
         let entry = Entry {
-            translation,
+            translation: self.shapes.share(translation),
             key: *key,
             packets: 0,
             bytes: 0,
@@ -295,6 +298,7 @@ impl Cache {
             entry.count(counts, self.now);
         }
         credit(&entry);
+        self.shapes.give_back(entry.translation);
     }
 
     /// Adds up a look at all entries; whether there have been too many of them.

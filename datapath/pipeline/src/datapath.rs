@@ -11,7 +11,7 @@ use weft_frame::{Field, FlowMask, Packet, edit, set_field};
 use weft_openflow::PacketInReason;
 
 /// A change of the packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HeaderOp {
     /// Push a tag of this type.
     PushVlan(u16),
@@ -94,7 +94,7 @@ impl HeaderOp {
 }
 
 /// What goes with a packet to the controller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PacketIn {
     /// Port it came in by.
     pub in_port: u32,
@@ -121,7 +121,7 @@ pub struct PacketIn {
 }
 
 /// One step of executing a translation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DpAction {
     /// Change the packet.
     Apply(HeaderOp),
@@ -150,7 +150,7 @@ pub enum DpAction {
 }
 
 /// Everything that a packet of a translation counts on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Credits {
     /// Rules matched.
     pub flows: Vec<FlowId>,
@@ -163,7 +163,7 @@ pub struct Credits {
 }
 
 /// The outcome of translating one packet: good for every packet that agrees with it on `mask`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Translation {
     /// What to do.
     pub actions: Box<[DpAction]>,

@@ -44,6 +44,7 @@ mod pipeline;
 mod ports;
 mod query;
 mod removal;
+mod shapes;
 mod slab;
 mod tables;
 mod trace;

@@ -35,6 +35,8 @@ use weft_openflow::{Action, FlowMod, Instruction, port_config, port_no};
 const MAX_DEPTH: usize = 64;
 /// Most tables looked into for one packet.
 const MAX_LOOKUPS: usize = 4096;
+/// So many tables most packets are looked up in.
+const USUAL_LOOKUPS: usize = 8;
 /// Most edits of one packet.
 const MAX_EDITS: usize = 512;
 /// Bytes of the packet that the scratch copy holds: more than its headers.
@@ -151,7 +153,11 @@ impl<'a, 'w> Walk<'a, 'w> {
             first_output: None,
             ports: 0,
             mirrored: false,
-            credits: Credits::default(),
+            credits: Credits {
+                flows: Vec::with_capacity(USUAL_LOOKUPS),
+                tables: Vec::with_capacity(USUAL_LOOKUPS),
+                ..Credits::default()
+            },
             learned: Vec::new(),
             drop: None,
             depth: 0,
