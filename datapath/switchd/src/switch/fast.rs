@@ -479,6 +479,9 @@ impl Switch {
         for bridge in self.bridges.iter_mut().flatten() {
             bridge.agent.sweep(now);
         }
+        let stats = self.bridges.iter().flatten();
+        let forwarded = stats.map(|bridge| bridge.agent.cache_stats().fast_hits);
+        fast.punting.tell_forwarded(forwarded.sum(), now);
         fast.path.kernel().tick();
     }
 }

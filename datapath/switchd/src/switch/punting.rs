@@ -20,6 +20,8 @@ pub struct Punting {
     share: Share,
     refused: Refused,
     processors: u64,
+    /// What the kernel had forwarded when we were last told, and when that was.
+    forwarded: (u64, u64),
     /// The punt device wakes us.
     watched: bool,
     /// What was under way to us before a batch, and what the batch had: kept for their memory.
@@ -32,6 +34,7 @@ impl Default for Punting {
         Punting {
             share: Share::default(),
             refused: Refused::default(),
+            forwarded: (0, 0),
             processors: available_parallelism().map_or(1, NonZero::get) as u64,
             watched: true,
             marks: Vec::new(),
@@ -44,6 +47,15 @@ impl Punting {
     /// How long frames have to wait yet, if they have to.
     pub fn opens_in(&self) -> Option<Duration> {
         self.share.opens_in()
+    }
+
+    /// Says how many packets the kernel has forwarded so far.
+    pub fn tell_forwarded(&mut self, packets: u64, now: u64) {
+        let (before, at) = std::mem::replace(&mut self.forwarded, (packets, now));
+        let passed = now.saturating_sub(at).max(1);
+        let more = u128::from(packets.saturating_sub(before));
+        let per_second = more * 1_000_000_000 / u128::from(passed);
+        self.share.tell_traffic(per_second as u64, now);
     }
 
     /// What there is for them, in thousandths of a processor.

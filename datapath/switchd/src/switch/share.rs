@@ -6,6 +6,9 @@
 //! processor and no more, and the program leaves what is beyond it where it came in. While there is time to spare nobody is
 //! disturbed, and they get what they need.
 //!
+//! Where the kernel has forwarded next to nothing for a minute there is no such traffic to disturb, and no limit: who has only
+//! first packets to send is not to be held up for nobody's sake.
+//!
 //! What counts is the machine as a whole, as the thread goes to whichever processor is free. On a large machine some
 //! processor always is, so the limit matters on small ones, and where everything is busy.
 
@@ -19,6 +22,10 @@ const ALL: u64 = 1000;
 const LEAST: u64 = 120;
 /// How often it is looked at whether the machine is.
 const INTERVAL: u64 = SECOND / 4;
+/// So many packets a second that the kernel forwards are traffic to be kept from harm.
+const TRAFFIC: u64 = 500;
+/// So long it is waited for to come back.
+const TRAFFIC_BACK: u64 = 60 * SECOND;
 /// The machine is busy while less than this share of its time is to spare, in thousandths of all processors.
 const SPARE: u64 = 50;
 /// What can be saved up or owed, at most.
@@ -91,6 +98,8 @@ pub struct Share {
     looked_at: u64,
     spared: Option<u64>,
     charged: u64,
+    /// When the kernel was last seen to forward traffic to be kept from harm.
+    traffic_at: Option<u64>,
 }
 
 impl Default for Share {
@@ -103,6 +112,7 @@ impl Default for Share {
             looked_at: 0,
             spared: None,
             charged: 0,
+            traffic_at: None,
         }
     }
 }
@@ -142,6 +152,13 @@ impl Share {
         self.saved = (self.saved - charge as i64).max(MOST_OWED);
     }
 
+    /// Says what the kernel has forwarded of late, in packets a second.
+    pub fn tell_traffic(&mut self, packets_per_second: u64, now: u64) {
+        if packets_per_second >= TRAFFIC {
+            self.traffic_at = Some(now);
+        }
+    }
+
     /// Sets the limit by what time the machine's processors have had to spare, all together, in nanoseconds since some time;
     /// `None`: nobody knows, and there is no limit. To be called now and then; it looks only if there is a reason.
     pub fn review(
@@ -158,8 +175,9 @@ impl Share {
         let charged = std::mem::take(&mut self.charged);
         self.looked_at = now;
         let used = charged * ALL / passed;
-        if used <= LEAST / 2 {
-            // Nothing to look after.
+        let is_back = |at: u64| now.saturating_sub(at) < TRAFFIC_BACK;
+        if used <= LEAST / 2 || !self.traffic_at.is_some_and(is_back) {
+            // Nothing, or nobody, to look after.
             self.spared = None;
             self.share = ALL;
         } else {
@@ -255,6 +273,7 @@ mod tests {
     #[test]
     fn a_flood_gets_little_of_a_busy_machine_and_all_it_needs_of_an_idle_one() {
         let (mut share, mut now) = (Share::default(), SECOND);
+        share.tell_traffic(TRAFFIC, now);
         assert_eq!(flood(&mut share, &mut now, 1000, 300), 1000 * MS);
         flood(&mut share, &mut now, 1000, 0);
         assert!(share.is_limited());
@@ -265,8 +284,22 @@ mod tests {
     }
 
     #[test]
+    fn where_the_kernel_has_no_traffic_there_is_no_limit() {
+        let (mut share, mut now) = (Share::default(), SECOND);
+        assert_eq!(flood(&mut share, &mut now, 2000, 0), 2000 * MS);
+        share.tell_traffic(TRAFFIC, now);
+        flood(&mut share, &mut now, 1000, 0);
+        assert!(share.is_limited());
+        now += TRAFFIC_BACK;
+        share.tell_traffic(TRAFFIC - 1, now);
+        flood(&mut share, &mut now, 1000, 0);
+        assert!(!share.is_limited());
+    }
+
+    #[test]
     fn who_needs_little_is_never_limited() {
         let (mut share, mut now) = (Share::default(), SECOND);
+        share.tell_traffic(TRAFFIC, now);
         for _ in 0..1000 {
             now += 10 * MS;
             assert!(share.is_open(now));
