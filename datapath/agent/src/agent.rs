@@ -419,8 +419,13 @@ impl Agent {
     }
 
     /// Work of every second where there is a fast path: see [`Pipeline::sweep`].
-    pub fn sweep(&mut self, now: Nanos) {
-        self.pipeline.sweep(now);
+    pub fn sweep(&mut self, now: Nanos) -> bool {
+        self.pipeline.sweep(now)
+    }
+
+    /// See [`Pipeline::sweep_on`].
+    pub fn sweep_on(&mut self) -> bool {
+        self.pipeline.sweep_on()
     }
 
     /// Brings counters up to date with what cached flows have counted, in the fast path too.

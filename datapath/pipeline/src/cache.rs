@@ -9,15 +9,18 @@
 //! in both masks and that no action has changed on the way: then the rule can match none of its packets. A rule that goes
 //! concerns the translations that matched it. So learning one address leaves the traffic of all others alone.
 
+mod sweep;
+mod view;
+
+pub use self::view::{CachedFlow, CachedFlowQuery};
+
+use self::sweep::Sweep;
 use crate::concern::{Concerns, Subject};
 use crate::datapath::Translation;
 use crate::fields::Compiled;
-use crate::offload::{CROWDED, Counts, FastPath, Observed};
+use crate::offload::{Counts, FastPath, Observed};
 use crate::shapes::Shapes;
 use crate::slab::{FlowId, Slab};
-use crate::{drops::DropReason, trace};
-use serde::Serialize;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weft_classifier::Classifier;
@@ -33,10 +36,6 @@ const NOT_CACHEABLE: &str = "not cacheable";
 const MAX_MASKS: usize = 128;
 /// Entries looked at to find one that may go when the cache is full.
 const EVICTION_SCAN: u32 = 64;
-/// How long a translation is kept that no packet uses, in nanoseconds, where a fast path holds it, too.
-const IDLE: u64 = 10_000_000_000;
-/// The same while the fast path lacks room: who goes on using it notices nothing.
-const CROWDED_IDLE: u64 = 2_000_000_000;
 /// Time, in nanoseconds, in which looks for what changes concern are added up.
 const WINDOW: u64 = 100_000_000;
 /// Entries looked at in that time, and looks at all entries: beyond both, as when many flows are loaded, starting anew
@@ -98,56 +97,6 @@ impl Entry {
     }
 }
 
-/// A cached translation, as operators see it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CachedFlow {
-    /// The fields its packets agree on, with their values.
-    #[serde(rename = "match")]
-    pub fields: Vec<String>,
-    /// What is done with them.
-    pub actions: Vec<String>,
-    /// Why they are dropped, if they are.
-    pub drop: Option<DropReason>,
-    /// Packets it has treated.
-    pub packets: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// When it was last seen in use, in nanoseconds of the caller's clock.
-    pub used: u64,
-    /// The fast path has it.
-    pub in_kernel: bool,
-    /// Why the fast path has it not.
-    pub why_not: Option<&'static str>,
-}
-
-/// Which cached translations are wanted: all criteria have to fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CachedFlowQuery {
-    /// Of packets that come in by this port.
-    pub in_port: Option<u32>,
-    /// Those that the fast path has, or has not.
-    pub in_kernel: Option<bool>,
-    /// Those that it has not for this reason.
-    pub why_not: Option<String>,
-    /// So many of those with the most packets.
-    pub limit: usize,
-}
-
-impl CachedFlowQuery {
-    fn fits(&self, entry: &Entry) -> bool {
-        let from = entry.key.get64(IN_PORT);
-        self.in_port.is_none_or(|port| u64::from(port) == from)
-            && self
-                .in_kernel
-                .is_none_or(|wanted| entry.handle.is_ok() == wanted)
-            && self
-                .why_not
-                .as_deref()
-                .is_none_or(|why| entry.handle == Err(why))
-    }
-}
-
 /// Counters of the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
@@ -175,6 +124,7 @@ pub(crate) struct Cache {
     concerns: Concerns,
     fast_path: Option<Box<dyn FastPath>>,
     hand: u32,
+    sweep: Option<Sweep>,
     /// The latest time we were told.
     now: u64,
     /// Entries looked at for the sake of changes since that time.
@@ -420,45 +370,6 @@ impl Cache {
         }
     }
 
-    /// Forgets what has been idle, sooner where the fast path lacks room, and offers it once more what it had none for and
-    /// is in use. Counts have to be up to date.
-    pub fn sweep(&mut self, mut credit: impl FnMut(&Entry)) {
-        let Some(fast_path) = &mut self.fast_path else {
-            return;
-        };
-        let is_crowded = fast_path.take_crowded();
-        let idle = if is_crowded { CROWDED_IDLE } else { IDLE };
-        let now = self.now;
-        self.concerns.tidy(now);
-        let is_idle = |entry: &Entry| now.saturating_sub(entry.used) > idle;
-        self.forget_those(is_idle, &mut credit);
-        let Cache {
-            entries,
-            fast_path: Some(fast_path),
-            stats,
-            refused,
-            ..
-        } = self
-        else {
-            return;
-        };
-        if !is_crowded {
-            return;
-        }
-        for entry in entries.values_mut() {
-            if entry.handle == Err(CROWDED) {
-                entry.handle = fast_path.install(&entry.key, &entry.translation);
-                stats.fast_entries += usize::from(entry.handle.is_ok());
-                if let Some(count) = refused.get_mut(CROWDED) {
-                    *count -= 1;
-                }
-                if let Err(why) = entry.handle {
-                    *refused.entry(why).or_default() += 1;
-                }
-            }
-        }
-    }
-
     /// Sets what treats packets instead of us. The cache must be empty.
     pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
         self.fast_path = fast_path;
@@ -475,29 +386,6 @@ impl Cache {
     pub fn take_observed(&mut self, all: bool) -> Vec<Observed> {
         let fast_path = self.fast_path.as_mut();
         fast_path.map_or_else(Vec::new, |fast_path| fast_path.take_observed(all))
-    }
-
-    /// The translations held, for operators: those used most first. Only what is wanted is put in words.
-    pub fn flows(&self, query: &CachedFlowQuery) -> Vec<CachedFlow> {
-        let entries = self.entries.iter().map(|(_, entry)| entry);
-        let mut wanted: Vec<&Entry> = entries.filter(|entry| query.fits(entry)).collect();
-        let rank = |entry: &&Entry| Reverse(entry.total.packets);
-        if query.limit < wanted.len() {
-            wanted.select_nth_unstable_by_key(query.limit, rank);
-            wanted.truncate(query.limit);
-        }
-        wanted.sort_by_key(rank);
-        let show = |entry: &Entry| CachedFlow {
-            fields: trace::fields(&entry.translation.mask, &entry.key),
-            actions: trace::texts(&entry.translation.actions),
-            drop: entry.translation.drop,
-            packets: entry.total.packets,
-            bytes: entry.total.bytes,
-            used: entry.used,
-            in_kernel: entry.handle.is_ok(),
-            why_not: entry.handle.err(),
-        };
-        wanted.into_iter().map(show).collect()
     }
 
     /// Translations that the fast path has not, by reason.

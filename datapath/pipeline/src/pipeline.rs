@@ -368,10 +368,19 @@ impl Pipeline {
     }
 
     /// Work of every second where there is a fast path: counters as by [`Pipeline::update_counters`], and no cached
-    /// translation is kept that is not in use.
-    pub fn sweep(&mut self, now: u64) {
+    /// translation is kept that is not in use. Whether there is more to do, by [`Pipeline::sweep_on`].
+    pub fn sweep(&mut self, now: u64) -> bool {
         self.update_counters(now);
-        self.on_cache(|cache, credit| cache.sweep(credit));
+        let mut more = false;
+        self.on_cache(|cache, credit| more = cache.sweep(credit));
+        more
+    }
+
+    /// Goes on with it for a few milliseconds; whether there is still more to do.
+    pub fn sweep_on(&mut self) -> bool {
+        let mut more = false;
+        self.on_cache(|cache, credit| more = cache.sweep_on(credit));
+        more
     }
 
     /// Cached translations, those used most first; their counters are up to date after [`Pipeline::update_counters`].

@@ -39,12 +39,13 @@ impl Shapes {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::datapath::{Credits, DpAction};
     use weft_frame::FlowMask;
 
-    fn output(port_no: u32) -> Translation {
+    /// A translation: out of one port.
+    pub fn output(port_no: u32) -> Translation {
         let queue_id = None;
         Translation {
             actions: Box::new([DpAction::Output { port_no, queue_id }]),

@@ -25,6 +25,8 @@ const LOST: Duration = Duration::from_millis(5);
 const SAMPLES_WAIT: Duration = Duration::from_millis(10);
 /// How often counters are read and masks put in order.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Between the stretches in which idle flows are forgotten.
+const SWEEP_PAUSE: Duration = Duration::from_millis(4);
 /// How long the bridge program's controller has to be silent before its tables count as complete again.
 const QUIET: u64 = 300_000_000;
 /// When a bridge without such a controller has its ports back.
@@ -45,6 +47,8 @@ pub struct Fast {
     /// Devices that have got the program.
     linked: Receiver<Linked>,
     next_tick: Instant,
+    /// When it is gone on with forgetting idle flows, if there are more.
+    sweep_on_at: Option<Instant>,
     /// When orphans are looked for.
     orphans_at: Option<Instant>,
     /// How the frames are taken that it leaves to us.
@@ -155,6 +159,7 @@ impl Fast {
                     samples_at: None,
                     linked,
                     next_tick: Instant::now() + INTERVAL,
+                    sweep_on_at: None,
                     orphans_at: Some(Instant::now() + ORPHANED),
                     punting: Punting::default(),
                 }),
@@ -185,10 +190,8 @@ impl Fast {
 
     /// Until its next work.
     pub fn due_in(&self) -> Duration {
-        let due = match self.samples_at {
-            Some(at) => self.next_tick.min(at),
-            None => self.next_tick,
-        };
+        let others = [self.samples_at, self.sweep_on_at].into_iter().flatten();
+        let due = others.fold(self.next_tick, Instant::min);
         let due = due.saturating_duration_since(Instant::now());
         let due = due.min(self.punting.opens_in().unwrap_or(due));
         let kernel = self.path.kernel();
@@ -472,13 +475,22 @@ impl Switch {
         let Some(fast) = &mut self.fast else {
             return;
         };
+        if fast.sweep_on_at.is_some_and(|at| at <= Instant::now()) {
+            let mut more = false;
+            for bridge in self.bridges.iter_mut().flatten() {
+                more |= bridge.agent.sweep_on();
+            }
+            fast.sweep_on_at = more.then(|| Instant::now() + SWEEP_PAUSE);
+        }
         if fast.next_tick > Instant::now() {
             return;
         }
         fast.next_tick = Instant::now() + INTERVAL;
+        let mut more = false;
         for bridge in self.bridges.iter_mut().flatten() {
-            bridge.agent.sweep(now);
+            more |= bridge.agent.sweep(now);
         }
+        fast.sweep_on_at = more.then(|| Instant::now() + SWEEP_PAUSE);
         let stats = self.bridges.iter().flatten();
         let forwarded = stats.map(|bridge| bridge.agent.cache_stats().fast_hits);
         fast.punting.tell_forwarded(forwarded.sum(), now);

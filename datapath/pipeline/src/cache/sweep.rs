@@ -1,0 +1,161 @@
+//! Forgetting what nobody uses, a little at a time.
+
+use super::{Cache, Entry};
+use crate::offload::CROWDED;
+
+/// How long a translation is kept that no packet uses, in nanoseconds, where a fast path holds it, too.
+const IDLE: u64 = 10_000_000_000;
+/// The same while the fast path lacks room: who goes on using it notices nothing.
+const CROWDED_IDLE: u64 = 2_000_000_000;
+/// So many idle ones are forgotten at a stretch: packets wait meanwhile.
+const SWEPT_AT_ONCE: usize = 512;
+
+/// A sweep under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sweep {
+    /// The next entry to look at.
+    at: u32,
+    /// How long who is forgotten has been idle, in nanoseconds.
+    idle: u64,
+    /// The fast path has lacked room.
+    is_crowded: bool,
+}
+
+impl Cache {
+    /// Forgets what has been idle, sooner where the fast path lacks room, and offers it once more what it had none for and
+    /// is in use. Counts have to be up to date. Whether there is more to do, by [`Cache::sweep_on`].
+    pub fn sweep(&mut self, credit: impl FnMut(&Entry)) -> bool {
+        let Some(fast_path) = &mut self.fast_path else {
+            return false;
+        };
+        let unfinished = self.sweep.is_some_and(|sweep| sweep.is_crowded);
+        let is_crowded = fast_path.take_crowded() | unfinished;
+        self.concerns.tidy(self.now);
+        self.sweep = Some(Sweep {
+            at: 0,
+            idle: if is_crowded { CROWDED_IDLE } else { IDLE },
+            is_crowded,
+        });
+        self.sweep_on(credit)
+    }
+
+    /// Goes on with a sweep for a few milliseconds; whether there is still more to do.
+    pub fn sweep_on(&mut self, mut credit: impl FnMut(&Entry)) -> bool {
+        let Some(Sweep {
+            at,
+            idle,
+            is_crowded,
+        }) = self.sweep.take()
+        else {
+            return false;
+        };
+        let mut forgotten = 0;
+        for id in at..self.entries.bound() {
+            if forgotten == SWEPT_AT_ONCE {
+                self.sweep = Some(Sweep {
+                    at: id,
+                    idle,
+                    is_crowded,
+                });
+                return true;
+            }
+            let used = self.entries.get(id).map(|entry| entry.used);
+            if used.is_some_and(|used| self.now.saturating_sub(used) > idle) {
+                self.forget(id, &mut credit);
+                forgotten += 1;
+            }
+        }
+        if is_crowded {
+            self.offer_again();
+        }
+        false
+    }
+
+    /// Offers the fast path what it had no room for.
+    fn offer_again(&mut self) {
+        let Cache {
+            entries,
+            fast_path: Some(fast_path),
+            stats,
+            refused,
+            ..
+        } = self
+        else {
+            return;
+        };
+        for entry in entries.values_mut() {
+            if entry.handle == Err(CROWDED) {
+                entry.handle = fast_path.install(&entry.key, &entry.translation);
+                stats.fast_entries += usize::from(entry.handle.is_ok());
+                if let Some(count) = refused.get_mut(CROWDED) {
+                    *count -= 1;
+                }
+                if let Err(why) = entry.handle {
+                    *refused.entry(why).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datapath::Translation;
+    use crate::offload::{Counts, FastPath};
+    use crate::shapes::tests::output;
+    use weft_frame::FlowKey;
+    use weft_frame::field::{ETH_SRC, IN_PORT};
+
+    /// Takes everything and sees no packet of it.
+    #[derive(Debug)]
+    struct Idle;
+
+    impl FastPath for Idle {
+        fn install(&mut self, _: &FlowKey, _: &Translation) -> Result<u32, &'static str> {
+            Ok(0)
+        }
+
+        fn refusal(&self, _: &FlowKey, _: &Translation, _: &[u8]) -> Option<&'static str> {
+            None
+        }
+
+        fn take_counts(&mut self, _: u32) -> Counts {
+            Counts::default()
+        }
+
+        fn remove(&mut self, _: u32) -> Counts {
+            Counts::default()
+        }
+    }
+
+    fn key(source: usize) -> FlowKey {
+        let mut key = FlowKey::ZERO;
+        key.set(IN_PORT, 1);
+        key.set(ETH_SRC, source as u128);
+        key
+    }
+
+    #[test]
+    fn many_idle_ones_go_in_several_stretches_and_those_in_use_stay() {
+        let mut cache = Cache::default();
+        cache.set_fast_path(Some(Box::new(Idle)));
+        let mut translation = output(2);
+        translation.mask.need(IN_PORT);
+        translation.mask.need(ETH_SRC);
+        for source in 0..2 * SWEPT_AT_ONCE + 10 {
+            cache.insert(&key(source), translation.clone(), 1 << 16, |_| ());
+        }
+        assert!(!cache.sweep(|_| ()));
+        cache.at(2 * IDLE);
+        assert!(cache.find(&key(7), 60).is_some());
+        let mut gone = 0;
+        assert!(cache.sweep(|_| gone += 1));
+        assert_eq!(gone, SWEPT_AT_ONCE);
+        assert!(cache.sweep_on(|_| gone += 1));
+        assert!(!cache.sweep_on(|_| gone += 1));
+        assert_eq!(gone, 2 * SWEPT_AT_ONCE + 9);
+        assert!(cache.find(&key(7), 60).is_some());
+        assert_eq!(cache.stats().entries, 1);
+    }
+}
