@@ -212,6 +212,21 @@ fn frame_choice() -> impl Strategy<Value = FrameChoice> {
     )
 }
 
+/// What becomes of a frame in the one, and in the other without its cache.
+fn send_to_both(
+    cached: &mut Pipeline,
+    plain: &mut Pipeline,
+    (kind, value, tags, second_port): &FrameChoice,
+) -> (Recorder, Recorder) {
+    let tag = |(is_service, vid): &(bool, u16)| (if *is_service { 0x88a8 } else { 0x8100 }, *vid);
+    let tags: Vec<_> = tags.iter().map(tag).collect();
+    let frame = frame(*kind, *value, &tags);
+    let in_port = if *second_port { 2 } else { 1 };
+    let mut expected = Recorder::default();
+    plain.process_uncached(&mut Packet::from_frame(&frame), in_port, 0, &mut expected);
+    (send(cached, in_port, &frame), expected)
+}
+
 /// Packets and bytes of every flow, group, bucket and table, and all drops.
 fn counters(bridge: &mut Pipeline) -> impl PartialEq + std::fmt::Debug {
     let mut flows = Vec::new();
@@ -284,14 +299,8 @@ proptest! {
             bridge.group_mod(Owner::Program, &group(2, GroupType::Select, buckets), 0).unwrap();
             rules.iter().for_each(|rule| install(bridge, rule));
         }
-        for (kind, value, tags, second_port) in &frames {
-            let tags: Vec<_> =
-                tags.iter().map(|(s, vid)| (if *s { 0x88a8 } else { 0x8100 }, *vid)).collect();
-            let frame = frame(*kind, *value, &tags);
-            let in_port = if *second_port { 2 } else { 1 };
-            let mut expected = Recorder::default();
-            plain.process_uncached(&mut Packet::from_frame(&frame), in_port, 0, &mut expected);
-            let found = send(&mut cached, in_port, &frame);
+        for choice in &frames {
+            let (found, expected) = send_to_both(&mut cached, &mut plain, choice);
             prop_assert_eq!(found, expected);
         }
         if std::env::var_os("CACHED_STATS").is_some() {
@@ -316,14 +325,9 @@ proptest! {
         }
         for (frames, changes, bundled) in &rounds {
             // Twice, as what a change has spared has to be found again.
-            for (kind, value, tags, second_port) in frames.iter().chain(frames) {
-                let tags: Vec<_> =
-                    tags.iter().map(|(s, vid)| (if *s { 0x88a8 } else { 0x8100 }, *vid)).collect();
-                let frame = frame(*kind, *value, &tags);
-                let in_port = if *second_port { 2 } else { 1 };
-                let mut expected = Recorder::default();
-                plain.process_uncached(&mut Packet::from_frame(&frame), in_port, 0, &mut expected);
-                prop_assert_eq!(send(&mut cached, in_port, &frame), expected);
+            for choice in frames.iter().chain(frames) {
+                let (found, expected) = send_to_both(&mut cached, &mut plain, choice);
+                prop_assert_eq!(found, expected);
             }
             for bridge in [&mut cached, &mut plain] {
                 if *bundled {
