@@ -17,13 +17,34 @@ export function macAddress(text: string): MacAddress {
   return mac;
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Character codes of the hex digits. */
+const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const COLON = 0x3a;
 
 /** The address in the six bytes at `offset`; the caller has checked that they are there. */
 export function macAddressAt(bytes: Uint8Array, offset: number): MacAddress {
-  let text = HEX[bytes[offset] ?? 0] ?? '';
-  for (let i = 1; i < 6; i++) text += `:${HEX[bytes[offset + i] ?? 0] ?? ''}`;
-  return text as MacAddress;
+  const high = (i: number): number => DIGITS[(bytes[offset + i] ?? 0) >> 4] ?? 0;
+  const low = (i: number): number => DIGITS[(bytes[offset + i] ?? 0) & 15] ?? 0;
+  // In one piece: of text that is put together from parts, the parts are kept until somebody looks into it.
+  return String.fromCharCode(
+    high(0),
+    low(0),
+    COLON,
+    high(1),
+    low(1),
+    COLON,
+    high(2),
+    low(2),
+    COLON,
+    high(3),
+    low(3),
+    COLON,
+    high(4),
+    low(4),
+    COLON,
+    high(5),
+    low(5),
+  ) as MacAddress;
 }
 
 /** Whether the I/G bit is set (IEEE 802 §8.2.2): multicast and broadcast addresses. */

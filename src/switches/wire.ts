@@ -44,8 +44,20 @@ export function messageOf(command: Command): MessageInput {
 function flowMod(command: 'ADD' | 'MODIFY_STRICT', flow: ResolvedFlow): MessageInput {
   // The programs' value types are looser than the codec's, which checks each value as it encodes.
   const { cookie, tableId, idleTimeout, hardTimeout, priority, flags, match, instructions } = flow;
-  const settings = { cookie, tableId, command, idleTimeout, hardTimeout, priority, flags };
-  return { type: 'FLOW_MOD', ...settings, match, instructions } as MessageInput;
+  // One literal: to spread another into it costs several times as much, and flows come by the thousand.
+  const message = {
+    type: 'FLOW_MOD',
+    cookie,
+    tableId,
+    command,
+    idleTimeout,
+    hardTimeout,
+    priority,
+    flags,
+    match,
+    instructions,
+  };
+  return message as MessageInput;
 }
 
 function groupMod(command: 'ADD' | 'MODIFY', { groupId, type, buckets }: ResolvedGroup): MessageInput {

@@ -8,6 +8,7 @@
  * Every operation is O(1), whatever the table's size.
  */
 import { isMulticast, type MacAddress, type Vid, type VlanSet } from '../../domain/index.js';
+import { MacEntries } from './mac-entries.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Number of a logical port (see `metadata.ts`). */
@@ -90,12 +91,7 @@ export function macKey(vlan: Vid, mac: MacAddress): string {
 
 export class MacTable {
   #config: MacTableConfig;
-  readonly #entries = new Map<string, MacEntry>();
-  /** Each port's entries in the order they were learned, oldest first. */
-  readonly #byPort = new Map<LogicalPortId, Map<string, MacEntry>>();
-  /** Ports by how many entries they hold, and the greatest such number: makes eviction O(1). */
-  readonly #portsBySize = new Map<number, Set<LogicalPortId>>();
-  #largestSize = 0;
+  readonly #entries = new MacEntries();
   readonly #buckets = new Map<LogicalPortId, TokenBucket>();
 
   /** Totals since the table was made. */
@@ -125,16 +121,16 @@ export class MacTable {
   }
 
   get(vlan: Vid, mac: MacAddress): MacEntry | undefined {
-    return this.#entries.get(macKey(vlan, mac));
+    return this.#entries.get(vlan, mac);
   }
 
   entries(): IterableIterator<MacEntry> {
-    return this.#entries.values();
+    return this.#entries.all();
   }
 
   /** Number of entries on `port`. */
   sizeOf(port: LogicalPortId): number {
-    return this.#byPort.get(port)?.size ?? 0;
+    return this.#entries.sizeOf(port);
   }
 
   step(input: MacInput, nowMs: number): MacOutput[] {
@@ -155,8 +151,9 @@ export class MacTable {
   #configure(config: MacTableConfig): MacOutput[] {
     this.#config = config;
     const out: MacOutput[] = [];
-    for (const [key, entry] of this.#entries) {
-      if (this.#refusal(entry, key) !== undefined) this.#forget(key, entry, 'unconfigured', out);
+    for (const entry of this.#entries.all()) {
+      if (this.#refusal(entry.port, entry.vlan, entry.mac) !== undefined)
+        this.#forget(entry, 'unconfigured', out);
     }
     while (this.#entries.size > config.limit) this.#evict(out);
     for (const port of this.#buckets.keys()) {
@@ -171,13 +168,12 @@ export class MacTable {
     { port, vlan, mac }: { port: LogicalPortId; vlan: Vid; mac: MacAddress },
     nowMs: number,
   ): MacOutput[] {
-    const key = macKey(vlan, mac);
-    const refusal = this.#refusal({ port, vlan, mac }, key);
+    const refusal = this.#refusal(port, vlan, mac);
     if (refusal !== undefined) {
       this.counters.refused[refusal]++;
       return [];
     }
-    const known = this.#entries.get(key);
+    const known = this.#entries.get(vlan, mac);
     if (known?.port === port && nowMs - known.learnedAtMs < REFRESH_AFTER_MS) return [];
     if (!this.#bucketOf(port, nowMs).take(nowMs)) {
       this.counters.refused['rate-limited']++;
@@ -190,25 +186,24 @@ export class MacTable {
       this.counters.learned++;
       out.push({ kind: 'learned', entry });
     } else {
-      this.#drop(key, known);
+      this.#entries.remove(known);
       if (known.port === port) out.push({ kind: 'learned', entry, refreshed: true });
       else {
         this.counters.moved++;
         out.push({ kind: 'learned', entry, movedFrom: known.port });
       }
     }
-    this.#put(key, entry);
+    this.#entries.add(entry);
     return out;
   }
 
   #age({ port, vlan, mac }: { port: LogicalPortId; vlan: Vid; mac: MacAddress }): MacOutput[] {
-    const key = macKey(vlan, mac);
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.get(vlan, mac);
     // The rule of the port an address moved away from says nothing about the address.
     if (entry?.port !== port) return [];
     const out: MacOutput[] = [];
     this.counters.aged++;
-    this.#forget(key, entry, 'aged', out);
+    this.#forget(entry, 'aged', out);
     return out;
   }
 
@@ -216,36 +211,34 @@ export class MacTable {
     { port, vlan, mac }: { port: LogicalPortId; vlan: Vid; mac: MacAddress },
     nowMs: number,
   ): MacOutput[] {
-    const key = macKey(vlan, mac);
     const full = this.#entries.size >= this.#config.limit;
-    if (full || this.#entries.has(key) || this.#refusal({ port, vlan, mac }, key) !== undefined) return [];
+    if (full || this.get(vlan, mac) !== undefined || this.#refusal(port, vlan, mac) !== undefined) return [];
     const entry = { vlan, mac, port, learnedAtMs: nowMs };
-    this.#put(key, entry);
+    this.#entries.add(entry);
     return [{ kind: 'learned', entry }];
   }
 
   #flush(criteria: { port?: LogicalPortId; vlan?: Vid; mac?: MacAddress }): MacOutput[] {
     const { port, vlan, mac } = criteria;
     const out: MacOutput[] = [];
-    const candidates =
-      port === undefined ? this.#entries : (this.#byPort.get(port) ?? new Map<string, MacEntry>());
-    for (const [key, entry] of candidates) {
+    for (const entry of port === undefined ? this.#entries.all() : this.#entries.of(port)) {
       if ((vlan === undefined || entry.vlan === vlan) && (mac === undefined || entry.mac === mac)) {
         this.counters.flushed++;
-        this.#forget(key, entry, 'flushed', out);
+        this.#forget(entry, 'flushed', out);
       }
     }
     return out;
   }
 
-  #refusal({ port, vlan, mac }: Omit<MacEntry, 'learnedAtMs'>, key: string): Refusal | undefined {
+  #refusal(port: LogicalPortId, vlan: Vid, mac: MacAddress): Refusal | undefined {
+    const { ownMacs, staticKeys, ports, floodVlans } = this.#config;
     if (isMulticast(mac)) return 'multicast';
-    if (this.#config.ownMacs.has(mac)) return 'own-address';
-    if (this.#config.staticKeys.has(key)) return 'static-entry';
-    const carried = this.#config.ports.get(port);
+    if (ownMacs.has(mac)) return 'own-address';
+    if (staticKeys.size > 0 && staticKeys.has(macKey(vlan, mac))) return 'static-entry';
+    const carried = ports.get(port);
     if (carried === undefined) return 'unknown-port';
     if (!carried.has(vlan)) return 'vlan-not-carried';
-    if (this.#config.floodVlans.has(vlan)) return 'learning-disabled';
+    if (floodVlans.has(vlan)) return 'learning-disabled';
     return undefined;
   }
 
@@ -259,49 +252,18 @@ export class MacTable {
   }
 
   #evict(out: MacOutput[]): void {
-    const port = this.#portsBySize.get(this.#largestSize)?.values().next().value;
-    const oldest = port === undefined ? undefined : this.#byPort.get(port)?.entries().next().value;
+    const oldest = this.#entries.oldestOfLargest();
     if (oldest === undefined) return;
     this.counters.evicted++;
-    this.#forget(oldest[0], oldest[1], 'evicted', out);
+    this.#forget(oldest, 'evicted', out);
   }
 
   #forget(
-    key: string,
     entry: MacEntry,
     because: Extract<MacOutput, { kind: 'forgotten' }>['because'],
     out: MacOutput[],
   ): void {
-    this.#drop(key, entry);
+    this.#entries.remove(entry);
     out.push({ kind: 'forgotten', entry, because });
-  }
-
-  #put(key: string, entry: MacEntry): void {
-    this.#entries.set(key, entry);
-    let held = this.#byPort.get(entry.port);
-    if (held === undefined) this.#byPort.set(entry.port, (held = new Map<string, MacEntry>()));
-    held.set(key, entry);
-    this.#resize(entry.port, held.size - 1, held.size);
-  }
-
-  #drop(key: string, entry: MacEntry): void {
-    this.#entries.delete(key);
-    const held = this.#byPort.get(entry.port);
-    if (held?.delete(key) !== true) return;
-    if (held.size === 0) this.#byPort.delete(entry.port);
-    this.#resize(entry.port, held.size + 1, held.size);
-  }
-
-  #resize(port: LogicalPortId, from: number, to: number): void {
-    const old = this.#portsBySize.get(from);
-    old?.delete(port);
-    if (old?.size === 0) this.#portsBySize.delete(from);
-    if (to > 0) {
-      const ports = this.#portsBySize.get(to);
-      if (ports === undefined) this.#portsBySize.set(to, new Set([port]));
-      else ports.add(port);
-    }
-    if (to > this.#largestSize) this.#largestSize = to;
-    else if (from === this.#largestSize && !this.#portsBySize.has(from)) this.#largestSize = to;
   }
 }
