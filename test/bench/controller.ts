@@ -4,7 +4,10 @@
  * before; the controller has processor 0, the load processor 1. What counts as an answer: a rule for the station, or its
  * frame sent back. weftd sends two rules for each, the others a rule and the frame.
  *
- * `--reps=N` (3), `--os-ken=PYTHON` (a Python that has os-ken), `--only=PEER`.
+ * Measured is a controller that has been at work for some seconds, as cbench does, too: some stations come up beforehand, of all
+ * peers alike. The row `cold` is without that: V8 compiles meanwhile, on the same processor.
+ *
+ * `--reps=N` (3), `--os-ken=PYTHON` (a Python that has os-ken), `--only=PEER`, `--load=throughput|latency`.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -23,14 +26,18 @@ const LEARNING_TABLE = 3;
 
 interface Load {
   readonly switches: number;
+  /** Stations of each switch, and those before them that are not counted. */
   readonly macs: number;
+  readonly warmup: number;
 }
 /** Throughput with a window of 32 for each switch; latency with one packet-in at a time of one switch. */
 const THROUGHPUT: readonly Load[] = [
-  { switches: 1, macs: 50_000 },
-  { switches: 16, macs: 6_000 },
+  { switches: 1, macs: 50_000, warmup: 30_000 },
+  { switches: 16, macs: 6_000, warmup: 2_000 },
+  { switches: 1, macs: 50_000, warmup: 0 },
 ];
-const LATENCY: Load = { switches: 1, macs: 5_000 };
+const LATENCY: Load = { switches: 1, macs: 5_000, warmup: 30_000 };
+const titleOf = ({ switches, macs, warmup }: Load) => `${switches} × ${macs}${warmup === 0 ? ', cold' : ''}`;
 
 interface Report {
   sent: number;
@@ -43,6 +50,8 @@ interface Report {
 
 interface Peer {
   readonly name: string;
+  /** It gets only this part of the stations: they would take it minutes, and its rate does not depend on how many there are. */
+  readonly part?: number;
   /** Starts it; gives its process, and how the load reaches it. */
   start(folder: string, load: Load): Promise<{ child: ChildProcess; reach: string[] }>;
 }
@@ -65,7 +74,7 @@ const isListening = (port: number) =>
 /** As a user would set it up: bridges on switches that are not Weft's own. */
 const weftd: Peer = {
   name: 'weftd',
-  async start(folder, { switches, macs }) {
+  async start(folder, { switches, macs, warmup }) {
     const api = join(folder, 'api.sock');
     const files = ['--rundir', folder, '--db', join(folder, 'conf.db'), '--http', `unix:${api}`];
     const main = join(projectRoot, 'dist/weftd/main.js');
@@ -74,7 +83,7 @@ const weftd: Peer = {
       const access = (_: unknown, p: number) => [`s${i}-p${p + 1}`, { vlanMode: 'access', tag: VLAN }];
       const ports = Object.fromEntries(Array.from({ length: PORTS }, access)) as object;
       const connection = `tcp:127.0.0.1:${FIRST_PORT + i}`;
-      return [`s${i}`, { connection, macTableSize: Math.max(8192, macs), ports }];
+      return [`s${i}`, { connection, macTableSize: Math.max(8192, warmup + macs), ports }];
     });
     const document = JSON.stringify({ bridges: Object.fromEntries(bridges) as object });
     await until('weftd is configured', () => put(api, '/v1/config', document).catch(() => false), 60_000);
@@ -107,6 +116,7 @@ const testController: Peer = {
 
 const osKen = (python: string): Peer => ({
   name: 'os-ken',
+  part: 0.1,
   async start(folder) {
     const app = join(projectRoot, 'test/bench/learning_switch_os_ken.py');
     const listen = ['--ofp-listen-host=127.0.0.1', `--ofp-tcp-listen-port=${FIRST_PORT}`];
@@ -116,8 +126,11 @@ const osKen = (python: string): Peer => ({
   },
 });
 
-async function measure(peer: Peer, load: Load, window: number): Promise<Report & { cpuS: number }> {
+async function measure(peer: Peer, whole: Load, window: number): Promise<Report & { cpuS: number }> {
   const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  const { switches } = whole;
+  const [macs, warmup] = [whole.macs, whole.warmup].map((count) => Math.round(count * (peer.part ?? 1)));
+  const load = { switches, macs: macs ?? 0, warmup: warmup ?? 0 };
   const { child, reach } = await peer.start(folder, load);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   try {
@@ -126,7 +139,18 @@ async function measure(peer: Peer, load: Load, window: number): Promise<Report &
       'taskset',
       [
         ...['-c', '1', loadgen, 'controller', ...reach, '--switches', String(load.switches)],
-        ...['--macs', String(load.macs), '--ports', String(PORTS), '--vlan', String(VLAN)],
+        ...[
+          '--macs',
+          String(load.macs),
+          '--warmup',
+          String(load.warmup),
+          '--settle',
+          '2',
+          '--ports',
+          String(PORTS),
+          '--vlan',
+          String(VLAN),
+        ],
         ...['--window', String(window)],
       ],
       { timeout: 120_000 },
@@ -155,7 +179,8 @@ export default async function bench(options: string[]): Promise<void> {
   const rows = [
     ['controller', 'switches × MACs', 'answered/s', 'weftd over it', 'latency µs: median', 'p99'],
   ];
-  for (const load of THROUGHPUT) {
+  const isWanted = (load: string) => (option('load') ?? load) === load;
+  for (const load of isWanted('throughput') ? THROUGHPUT : []) {
     const results = new Map<string, number[]>();
     // In turns, so that what else the machine does meets all of them.
     for (let rep = 0; rep < reps; rep += 1)
@@ -166,16 +191,18 @@ export default async function bench(options: string[]): Promise<void> {
     const ours = median(results.get(weftd.name) ?? []);
     for (const [name, rates] of results) {
       const ratio = name === weftd.name ? '' : (ours / median(rates)).toFixed(2);
-      rows.push([name, `${load.switches} × ${load.macs}`, spread(rates), ratio, '', '']);
+      rows.push([name, titleOf(load), spread(rates), ratio, '', '']);
     }
   }
-  for (const peer of peers) {
-    const reports: Report[] = [];
-    for (let rep = 0; rep < reps; rep += 1) reports.push(await measure(peer, LATENCY, 1));
+  const reportsOf = new Map(peers.map((peer): [Peer, Report[]] => [peer, []]));
+  for (let rep = 0; isWanted('latency') && rep < reps; rep += 1)
+    for (const [peer, reports] of reportsOf) reports.push(await measure(peer, LATENCY, 1));
+  for (const [peer, reports] of reportsOf) {
+    if (reports.length === 0) continue;
     const of = (read: (report: Report) => number) => spread(reports.map(read));
     rows.push([
       peer.name,
-      `${LATENCY.switches} × ${LATENCY.macs}`,
+      titleOf(LATENCY),
       of(({ perSecond }) => perSecond),
       '',
       of(({ medianUs }) => medianUs),

@@ -27,6 +27,10 @@ pub struct ControllerOptions {
     /// Stations of each switch that become known.
     #[arg(long, default_value_t = 1000)]
     macs: u32,
+    /// Stations of each switch before those, which are not counted: a controller that compiles its code as it runs is measured
+    /// as it is after its first seconds.
+    #[arg(long, default_value_t = 0)]
+    warmup: u32,
     /// Ports of each switch, called s0-p1 and so on.
     #[arg(long, default_value_t = 32)]
     ports: u32,
@@ -161,8 +165,9 @@ impl Switch {
         self.sent[number as usize] = Some(Instant::now());
     }
 
-    fn fill(&mut self, options: &ControllerOptions) {
-        while self.waiting < options.window && self.next < options.macs {
+    /// Sends packet-ins until so many stations are known or wait.
+    fn fill(&mut self, options: &ControllerOptions, stations: u32) {
+        while self.waiting < options.window && self.next < stations {
             self.packet_in(options);
         }
     }
@@ -321,7 +326,7 @@ fn connect(options: &ControllerOptions) -> io::Result<Vec<Switch>> {
             is_known: false,
             next: 0,
             waiting: 0,
-            sent: vec![None; options.macs as usize],
+            sent: vec![None; (options.warmup + options.macs) as usize],
             heard: Instant::now(),
         };
         switch.message(HELLO, 1, &[]);
@@ -330,17 +335,15 @@ fn connect(options: &ControllerOptions) -> io::Result<Vec<Switch>> {
     Ok(switches)
 }
 
-/// One round of reading and writing; `is_loading`: with packet-ins.
+/// One round of reading and writing, with packet-ins up to so many stations of each switch.
 fn round(
     switches: &mut [Switch],
     options: &ControllerOptions,
     heard: &mut Heard,
-    is_loading: bool,
+    stations: u32,
 ) -> io::Result<()> {
     for switch in &mut *switches {
-        if is_loading {
-            switch.fill(options);
-        }
+        switch.fill(options, stations);
         switch.write()?;
     }
     let mut fds: Vec<PollFd<'_>> = switches
@@ -365,6 +368,27 @@ fn round(
     Ok(())
 }
 
+/// Makes stations known until each switch has so many, or no answer comes any more; the seconds to the last answer.
+fn load(
+    switches: &mut [Switch],
+    options: &ControllerOptions,
+    heard: &mut Heard,
+    stations: u32,
+) -> io::Result<f64> {
+    let before: u64 = switches.iter().map(|switch| u64::from(switch.next)).sum();
+    let wanted = u64::from(options.switches) * u64::from(stations) - before;
+    let patience = Duration::from_secs_f64(options.patience);
+    let started = Instant::now();
+    let mut last = (0, started);
+    while heard.answers < wanted && last.1.elapsed() < patience {
+        round(switches, options, heard, stations)?;
+        if heard.answers > last.0 {
+            last = (heard.answers, Instant::now());
+        }
+    }
+    Ok((last.1 - started).as_secs_f64().max(1e-9))
+}
+
 /// Runs the load; gives what is printed.
 pub fn run(options: &ControllerOptions) -> io::Result<Value> {
     let mut heard = Heard::default();
@@ -382,26 +406,19 @@ pub fn run(options: &ControllerOptions) -> io::Result<Value> {
                 "the controller does not take the switches",
             ));
         }
-        round(&mut switches, options, &mut heard, false)?;
+        round(&mut switches, options, &mut heard, 0)?;
     }
+    load(&mut switches, options, &mut heard, options.warmup)?;
     heard = Heard::default();
-    let wanted = u64::from(options.switches) * u64::from(options.macs);
-    let started = Instant::now();
-    let mut last = (0, started);
-    while heard.answers < wanted && last.1.elapsed() < patience {
-        round(&mut switches, options, &mut heard, true)?;
-        if heard.answers > last.0 {
-            last = (heard.answers, Instant::now());
-        }
-    }
-    let seconds = (last.1 - started).as_secs_f64().max(1e-9);
+    let stations = options.warmup + options.macs;
+    let seconds = load(&mut switches, options, &mut heard, stations)?;
     heard.latencies.sort_unstable();
     let quantile = |q: f64| {
         let at = (heard.latencies.len() as f64 * q) as usize;
         heard.latencies.get(at).copied().unwrap_or_default()
     };
     Ok(json!({
-        "sent": switches.iter().map(|switch| u64::from(switch.next)).sum::<u64>(),
+        "sent": u64::from(options.switches) * u64::from(options.macs),
         "answered": heard.answers,
         "seconds": seconds,
         "perSecond": heard.answers as f64 / seconds,
