@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "bpf/fastpath.bpf.c",
     "bpf/observe.h",
+    "bpf/meter.h",
     "bpf/layout.h",
     "bpf/bpf.h",
 ];

@@ -4,8 +4,8 @@ import { OFFLOAD_REASONS, explainOffload } from './index.js';
 
 /** Where translations are refused, and in which ways the reason is written there. */
 const SOURCES = [
-  ...['program', 'headers', 'flows', 'observe'].map((name) => `fastpath/src/${name}.rs`),
-  ...['cache', 'offload', 'trace'].map((name) => `pipeline/src/${name}.rs`),
+  ...['program', 'headers', 'flows', 'meters', 'observe'].map((name) => `fastpath/src/${name}.rs`),
+  ...['cache', 'meter', 'offload', 'trace'].map((name) => `pipeline/src/${name}.rs`),
 ];
 const REASON = /(?:\b(?:Err|ok_or|Some)\(|const \w+: &str = )"([a-zA-Z _-]+)"/g;
 
@@ -20,5 +20,5 @@ test('the reasons are those that the datapath gives', () => {
 
 test('a reason of a newer datapath is shown as it is', () => {
   expect(explainOffload('toString').meaning).toContain('toString');
-  expect(explainOffload('meter').meaning).toContain('meter');
+  expect(explainOffload('meter that remarks').meaning).toContain('meter');
 });

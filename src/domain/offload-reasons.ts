@@ -65,7 +65,35 @@ export const OFFLOAD_REASONS = {
     meaning: 'Too many different combinations of observers are in use at once.',
     remedy: '',
   },
-  meter: { meaning: 'It passes a meter, which user space measures.', remedy: '' },
+  'meter that remarks': {
+    meaning:
+      'It passes a meter with a band that rewrites its DSCP, by which later tables may treat it otherwise.',
+    remedy: 'Meters of which all bands drop are the kernel’s.',
+  },
+  'meter with many bands': {
+    meaning: 'It passes a meter with more than four bands.',
+    remedy: '',
+  },
+  'meter of a copy': {
+    meaning: 'Only a copy of it passes a meter, and the rest goes on without.',
+    remedy: 'A meter in the rule that comes before the copies are made is the kernel’s.',
+  },
+  'meter after a pop': {
+    meaning: 'It passes a meter after a copy has left without a tag that it came with.',
+    remedy: 'Pass the meter first.',
+  },
+  'observed behind a meter': {
+    meaning: 'It is sampled or accounted for after a meter; the kernel shows to observers what comes in.',
+    remedy: '',
+  },
+  'too many meters': {
+    meaning: 'There are more meters in use than the kernel’s table has room for.',
+    remedy: '',
+  },
+  'too many metered flows': {
+    meaning: 'The kernel’s table of flows that pass a meter is full.',
+    remedy: 'What has been idle for some seconds makes room.',
+  },
   'header edit': {
     meaning: 'It is edited in a way that the kernel cannot: MPLS, PBB, TTL copies.',
     remedy: '',

@@ -118,7 +118,7 @@ describe('trace', () => {
     maskBits: 32,
     drop: null,
     cacheable: true,
-    whyNot: 'meter',
+    whyNot: 'meter that remarks',
     outputs: [{ portNo: 0xfffffffe, queueId: null, frame }],
     packetIns: [],
   });
@@ -139,7 +139,7 @@ describe('trace', () => {
           cost: { tables: 1, masks: 2, bits: 32, cacheable: true },
           fastPath: {
             offloaded: false,
-            reason: 'meter',
+            reason: 'meter that remarks',
             sentence: expect.stringContaining('meter') as string,
           },
           steps: [
@@ -162,7 +162,7 @@ describe('trace', () => {
       /table 0: priority=7,metadata=0x1000000\/0xffffff000000,in_port=p1 actions=LOCAL\n {4}LOCAL\n/,
     );
     expect(text).toMatch(/verdict: leaves by br0/);
-    expect(text).toMatch(/frames like it: forwarded in user space \(meter\)/);
+    expect(text).toMatch(/frames like it: forwarded in user space \(meter that remarks\)/);
   });
 
   test('the last dropped', async () => {

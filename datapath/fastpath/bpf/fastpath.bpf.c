@@ -7,6 +7,7 @@
  * Reading must agree with frame/src/parse.rs in every field that a mask may have. Where that would be long (extension
  * headers, MPLS, a third tag) the frame is left to user space. */
 #include "layout.h"
+#include "meter.h"
 
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct config); } CONFIG SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct count); } COUNTS SEC(".maps");
@@ -16,6 +17,8 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __uint(map
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, STATS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, u64); } STATISTICS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 4096); __type(key, u32); __type(value, u32); } PORTS SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, BUCKETS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct bucket); } KEYS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, MAX_METERS); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct meter); } METERS SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, MAX_PASSES); __uint(map_flags, BPF_F_MMAPABLE); __type(key, u32); __type(value, struct dropped); } DROPPED SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, RECENT); __type(key, u32); __type(value, struct recent); } FOUND SEC(".maps");
 
 /* Bits of the key, as frame/src/field.rs has them. */
@@ -370,7 +373,20 @@ __attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 l3, u32 ho
   return 0;
 }
 
-/* One operation other than the last output; nonzero: it failed. */
+/* Shows a frame to a meter; nonzero: it is to be dropped. */
+__attribute__((noinline)) int exceeds_meter(u32 number, u32 place, u32 length, u32 bytes) {
+  struct meter *meter = bpf_map_lookup_elem(&METERS, &number);
+  if (!meter || !exceeds_any(meter, length, bpf_ktime_get_ns())) return 0;
+  u32 at = bpf_get_smp_processor_id() * MAX_PASSES + place;
+  struct dropped *dropped = bpf_map_lookup_elem(&DROPPED, &at);
+  if (dropped) {
+    dropped->packets += 1;
+    dropped->bytes += bytes;
+  }
+  return 1;
+}
+
+/* One operation other than the last output; negative: it failed, positive: the frame ends here. */
 static inline_always long apply(struct __sk_buff *skb, const struct op *op, struct work *work) {
   u32 kept;
   switch (op->code) {
@@ -401,6 +417,7 @@ static inline_always long apply(struct __sk_buff *skb, const struct op *op, stru
     if (bpf_skb_vlan_pop(skb)) return -1;
     return bpf_skb_vlan_push(skb, proto, (op->word & 0xffff) | kept);
   }
+  case OP_METER: return exceeds_meter(op->word, op->small, work->bytes + 4 * (signed char)op->flags, work->bytes);
   case OP_QUEUE:
     skb->priority = op->word;
     return 0;
@@ -416,10 +433,10 @@ static inline_always int run(struct __sk_buff *skb, const struct op *op, u32 n, 
   for (u32 i = 0; i < limit; i++, op++) {
     if (i >= n) break;
     if (op->code == OP_OUTPUT && op->flags & OUT_LAST) return leave(skb, op);
-    if (apply(skb, op, work)) {
-      note(STAT_ERROR);
-      return TC_ACT_SHOT;
-    }
+    long ended = apply(skb, op, work);
+    if (!ended) continue;
+    if (ended < 0) note(STAT_ERROR);
+    return TC_ACT_SHOT;
   }
   return TC_ACT_SHOT;
 }

@@ -47,6 +47,8 @@ enum op_code {
   OP_WRITE = 7,    /* flags: log2 of the bytes, write_flags; small: offset | that of the transport checksum << 8, both from
                       the network header on; word: as in the frame; of a byte the value | bits to write << 8 */
   OP_WRITE_IPV4 = 8, /* up to 12: the same in an IPv4 header, so many words from its begin */
+  OP_METER = 13,   /* drop what exceeds it. word: the meter; small: where that is counted; flags: tags more (signed) than the
+                      frame came with, as the meter sees it */
 };
 enum op_flags { OUT_LAST = 1, OUT_PEER = 2, OUT_INGRESS = 4, PUSH_RESTORE = 1 };
 
@@ -69,6 +71,21 @@ struct flow {
 struct program { struct op op[MAX_OPS]; };
 
 struct count { u64 packets, bytes, padding, reserved; }; /* half a cache line */
+
+/* A meter, in memory that user space's pipeline uses, too: its bands, highest rate first, each with the time when its bucket was
+ * or will be empty, and what it has acted on. See meter.h. */
+#define MAX_METERS 16384
+#define METER_BANDS 4
+struct band { s64 due; u64 cost, tolerance, packets, bytes; };
+struct meter {
+  u32 n_bands, per_packet;
+  struct band band[METER_BANDS];
+  u64 reserved[3];
+};
+
+/* What a meter has dropped at one place of one flow, by CPU; bytes as they came in. */
+#define MAX_PASSES 16384
+struct dropped { u64 packets, bytes; };
 
 /* A port. What is on its way to user space is counted as load, so that frames of any size take about the memory it says;
  * those of an internal interface go there by themselves. The first is all ports together. */

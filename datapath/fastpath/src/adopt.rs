@@ -47,6 +47,8 @@ impl Kernel {
             .collect();
         let limit = self.long_records.limit();
         self.long_records = Records::adopt(limit, |number| long.contains(&number), now);
+        let passings = self.adopted.iter().flat_map(|(_, each)| &each.passings);
+        self.metering.adopted(passings.copied(), now);
         tracing::info!(
             flows = self.adopted.len(),
             "flows of an earlier life go on in the kernel"
@@ -95,6 +97,7 @@ impl Kernel {
         // Who observed is not known any more.
         let nobody = std::mem::offset_of!(Flow, watch);
         self.flows.set_part(number as usize, nobody, 0u32);
+        let passings = self.metering.adopt(&compiled.ops);
         let installed = Installed {
             kind,
             mask,
@@ -104,6 +107,7 @@ impl Kernel {
             long,
             watch: 0,
             seen: self.count(number),
+            passings,
         };
         self.adopted.push((number, installed));
     }
@@ -120,6 +124,7 @@ impl Kernel {
         for (number, installed) in &settled {
             self.end(*number, installed);
             self.release(*number, installed, now);
+            self.metering.disown(&installed.compiled.ops, now);
         }
         let mut orphans = 0;
         if ifindexes.is_none()

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::time::Instant;
 
 use weft_frame::{FlowKey, field};
-use weft_pipeline::{CROWDED, Counts, Translation};
+use weft_pipeline::{CROWDED, Counts, Metered, Translation, Treated};
 
 use crate::kernel::{Installed, Kernel, MAX_FLOWS, RECORDS};
 use crate::keys::{self, Kind, Words};
@@ -12,6 +12,7 @@ use crate::layout::{
     Config, Count, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program, SHORT_WORDS,
 };
 use crate::masks::Added;
+use crate::meters::TOO_MANY_PASSES;
 use crate::program::{Compiled, compile};
 use crate::reach::is_readable;
 
@@ -28,12 +29,15 @@ const TOO_MANY_MASKS: &str = "too many masks";
 const TOO_MANY_PROGRAMS: &str = "too many long programs";
 const NO_RECORD: &str = "records in use";
 const NO_PLACE: &str = "no place for the key";
-const LACKS: [&str; 5] = [
+/// There are more meters than cells; that does not change as long as they are there.
+const TOO_MANY_METERS: &str = "too many meters";
+const LACKS: [&str; 6] = [
     TOO_MANY_FLOWS,
     TOO_MANY_MASKS,
     TOO_MANY_PROGRAMS,
     NO_RECORD,
     NO_PLACE,
+    TOO_MANY_PASSES,
 ];
 
 impl Kernel {
@@ -69,8 +73,11 @@ impl Kernel {
         let Plan {
             in_ifindex,
             kind,
-            compiled,
+            mut compiled,
         } = self.plan(bridge, key, translation)?;
+        if translation.passes.iter().any(|pass| pass.cell.is_none()) {
+            return Err(TOO_MANY_METERS);
+        }
         if self.n_installed + self.adopted.len() >= MAX_FLOWS as usize {
             return Err(TOO_MANY_FLOWS);
         }
@@ -81,6 +88,14 @@ impl Kernel {
         let Some(mask) = self.add_mask(kind, &mask_words, now) else {
             self.records.free(number, now);
             return Err(TOO_MANY_MASKS);
+        };
+        let passings = match self.metering.begin(&mut compiled.ops, now) {
+            Ok(passings) => passings,
+            Err(why) => {
+                self.drop_mask(kind, mask, now);
+                self.records.free(number, now);
+                return Err(why);
+            }
         };
         let mut words = keys::words(key, kind);
         for (word, mask) in words.iter_mut().zip(&mask_words) {
@@ -96,6 +111,7 @@ impl Kernel {
             long: None,
             watch: watch.take().unwrap_or_default(),
             seen: self.count(number),
+            passings,
         };
         let result = self.write(number, &mut installed, now);
         if let Err(why) = result {
@@ -134,9 +150,8 @@ impl Kernel {
         let targets = &self.targets;
         let resolve = |port: u32| targets.get(&(bridge, port)).copied();
         let compiled = compile(
-            &translation.actions,
+            translation,
             key,
-            &translation.mask,
             !hook.is_internal,
             resolve,
             self.priority_of,
@@ -237,6 +252,16 @@ impl Kernel {
         Some(id)
     }
 
+    fn drop_mask(&mut self, kind: Kind, mask: u32, now: Instant) {
+        let masks = match kind {
+            Kind::Short => &mut self.short_masks,
+            Kind::Full => &mut self.full_masks,
+        };
+        if masks.remove(mask, now) {
+            self.publish_masks(kind);
+        }
+    }
+
     /// Tells the program which masks to try, in which order.
     pub(crate) fn publish_masks(&mut self, kind: Kind) {
         let config = &mut self.config;
@@ -276,13 +301,8 @@ impl Kernel {
 
     /// Takes back what a flow used, its key being out of the map.
     pub(crate) fn release(&mut self, number: u32, installed: &Installed, now: Instant) {
-        let masks = match installed.kind {
-            Kind::Short => &mut self.short_masks,
-            Kind::Full => &mut self.full_masks,
-        };
-        if masks.remove(installed.mask, now) {
-            self.publish_masks(installed.kind);
-        }
+        self.drop_mask(installed.kind, installed.mask, now);
+        self.metering.end(&installed.passings, now);
         if installed.long.is_some()
             && let Some((long, users)) = self.long.numbers.get_mut(&installed.compiled.ops)
         {
@@ -298,9 +318,9 @@ impl Kernel {
     }
 
     /// See [`weft_pipeline::FastPath::remove`].
-    pub fn remove(&mut self, handle: u32) -> Counts {
+    pub fn remove(&mut self, handle: u32) -> Treated {
         let Some(mut installed) = self.lift(handle) else {
-            return Counts::default();
+            return Treated::default();
         };
         self.n_installed -= 1;
         self.end(handle, &installed);
@@ -310,9 +330,9 @@ impl Kernel {
     }
 
     /// See [`weft_pipeline::FastPath::take_counts`].
-    pub fn take_counts(&mut self, handle: u32) -> Counts {
+    pub fn take_counts(&mut self, handle: u32) -> Treated {
         let Some(mut installed) = self.lift(handle) else {
-            return Counts::default();
+            return Treated::default();
         };
         let counts = self.take_new(handle, &mut installed);
         self.installed[handle as usize] = Some(installed);
@@ -346,14 +366,14 @@ impl Kernel {
     }
 
     /// What is new since last time, which ports are credited with at once.
-    fn take_new(&mut self, number: u32, installed: &mut Installed) -> Counts {
+    fn take_new(&mut self, number: u32, installed: &mut Installed) -> Treated {
         let now = self.count(number);
         let seen = std::mem::replace(&mut installed.seen, now);
         let packets = now.packets.wrapping_sub(seen.packets);
         let bytes = now.bytes.wrapping_sub(seen.bytes);
         let padding = now.padding.wrapping_sub(seen.padding);
         if packets == 0 {
-            return Counts::default();
+            return Treated::default();
         }
         match installed.kind {
             Kind::Short => self.short_masks.hit(installed.mask, packets),
@@ -362,7 +382,16 @@ impl Kernel {
         let port = self.port_counts.entry(installed.in_ifindex).or_default();
         port.rx_packets += packets;
         port.rx_bytes += bytes;
+        let passes = self.take_dropped(installed, Counts { packets, bytes });
+        // What is left behind each of the meters.
+        let behind = |passed: usize| {
+            let dropped = passes.iter().take(passed).map(|pass| pass.dropped);
+            dropped.fold((packets, bytes), |left, dropped| {
+                (left.0 - dropped.packets, left.1 - dropped.bytes)
+            })
+        };
         for output in &installed.compiled.outputs {
+            let (packets, bytes) = behind(output.passed);
             let port = self.port_counts.entry(output.ifindex).or_default();
             port.tx_packets += packets;
             port.tx_bytes = (port.tx_bytes + bytes)
@@ -371,6 +400,33 @@ impl Kernel {
                 port.tx_bytes += padding;
             }
         }
-        Counts { packets, bytes }
+        let counts = Counts { packets, bytes };
+        Treated { counts, passes }
+    }
+
+    /// What meters have done with a flow's packets. As these are counted first and then dropped, and looked at in that order
+    /// here, too, there may be more dropped ones than that have been counted: the rest is next time's.
+    fn take_dropped(&mut self, installed: &mut Installed, all: Counts) -> Vec<Metered> {
+        let mut left = all;
+        let mut passes = Vec::with_capacity(installed.passings.len());
+        for passing in &mut installed.passings {
+            let now = self.metering.dropped(passing.place);
+            let seen = &mut passing.seen;
+            let dropped = Counts {
+                packets: now.packets.wrapping_sub(seen.packets).min(left.packets),
+                bytes: now.bytes.wrapping_sub(seen.bytes).min(left.bytes),
+            };
+            seen.packets = seen.packets.wrapping_add(dropped.packets);
+            seen.bytes = seen.bytes.wrapping_add(dropped.bytes);
+            let growth = passing.growth.wrapping_mul(left.packets as i64);
+            let shown = Counts {
+                packets: left.packets,
+                bytes: left.bytes.wrapping_add_signed(growth),
+            };
+            passes.push(Metered { shown, dropped });
+            left.packets -= dropped.packets;
+            left.bytes -= dropped.bytes;
+        }
+        passes
     }
 }

@@ -13,11 +13,12 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 
 use crate::keys::{Kind, Words};
 use crate::layout::{
-    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_SHORT_MASKS, Op,
-    PUNT_DROP, Port, Program, STATISTICS, STATS,
+    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_PASSES,
+    MAX_SHORT_MASKS, Op, PUNT_DROP, Port, Program, STATISTICS, STATS,
 };
 use crate::linker::{Hooking, Linker};
 use crate::masks::Masks;
+use crate::meters::{Metering, Passing};
 use crate::observe::Observing;
 use crate::pins::Pins;
 use crate::program::{Compiled, Target};
@@ -45,7 +46,7 @@ const SHORT_PUNT_LIMIT: u32 = 512;
 const PUNT_ROOM: u32 = 32_768;
 
 /// The program's maps.
-const MAPS: [&str; 15] = [
+const MAPS: [&str; 17] = [
     "CONFIG",
     "COUNTS",
     "FLOWS",
@@ -61,6 +62,8 @@ const MAPS: [&str; 15] = [
     "SAMPLES",
     "ACCOUNTS_0",
     "ACCOUNTS_1",
+    "METERS",
+    "DROPPED",
 ];
 
 /// Name of the program, and of its pin.
@@ -156,6 +159,8 @@ pub(crate) struct Installed {
     pub watch: u32,
     /// What the record's counters showed when last looked at.
     pub seen: Count,
+    /// The meters it passes, in this order.
+    pub passings: Vec<Passing>,
 }
 
 /// A device with the program on it.
@@ -208,6 +213,7 @@ pub struct Kernel {
     /// How often there was no room for one.
     pub(crate) lacks: u64,
     pub(crate) observing: Observing,
+    pub(crate) metering: Metering,
     /// Why translations were not taken over.
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
@@ -222,7 +228,7 @@ where
     T::try_from(map).map_err(Into::into)
 }
 
-pub(crate) fn shared<T: Copy>(bpf: &mut Ebpf, name: &str, len: u32) -> Result<Shared<T>, Error> {
+pub(crate) fn shared<T>(bpf: &mut Ebpf, name: &str, len: u32) -> Result<Shared<T>, Error> {
     let map = bpf
         .take_map(name)
         .ok_or_else(|| Error(format!("the program has no map {name}")))?;
@@ -327,6 +333,7 @@ impl Kernel {
             port_counts: HashMap::new(),
             lacks: 0,
             observing: Observing::new(&mut bpf, cpus)?,
+            metering: Metering::new(&mut bpf, cpus)?,
             refused: BTreeMap::new(),
         };
         kernel.adopt();
@@ -477,6 +484,7 @@ fn load_object(pins: Option<&Pins>, cpus: u32) -> Result<Ebpf, Error> {
         .map_max_entries("COUNTS", RECORDS.saturating_mul(cpus))
         .map_max_entries("FLOWS", RECORDS)
         .map_max_entries("SEEN", MAX_OBSERVED.saturating_mul(cpus))
+        .map_max_entries("DROPPED", MAX_PASSES.saturating_mul(cpus))
         .map_max_entries("TURNS", cpus + 1);
     if let Some(pins) = pins {
         for name in MAPS {

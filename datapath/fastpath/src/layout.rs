@@ -54,6 +54,7 @@ pub mod op_code {
     pub const WRITE: u8 = 7;
     /// And as many words further as the piece is into the header.
     pub const WRITE_IPV4: u8 = 8;
+    pub const METER: u8 = 13;
 }
 
 /// `enum op_flags`
@@ -108,6 +109,19 @@ pub struct Count {
     pub bytes: u64,
     pub padding: u64,
     pub reserved: u64,
+}
+
+/// Meters of all bridges; the cells themselves are the pipeline's.
+pub const MAX_METERS: u32 = 16384;
+/// Places in flows where meters are passed.
+pub const MAX_PASSES: u32 = 16384;
+
+/// `struct dropped`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub packets: u64,
+    pub bytes: u64,
 }
 
 /// `struct port`
@@ -210,6 +224,7 @@ mod tests {
         assert_eq!(size_of::<Watch>(), 64);
         assert_eq!(size_of::<Seen>(), 32);
         assert_eq!(size_of::<Turn>(), 64);
+        assert_eq!(size_of::<Dropped>(), 16);
         let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
         assert_eq!(
             size_of::<Config>(),

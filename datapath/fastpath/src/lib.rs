@@ -22,6 +22,7 @@ mod keys;
 mod layout;
 mod linker;
 mod masks;
+mod meters;
 mod observe;
 mod path;
 mod pins;

@@ -1,9 +1,10 @@
 //! The kernel as a bridge's pipeline sees it.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use weft_frame::FlowKey;
-use weft_pipeline::{Counts, FastPath, Observed, ObserverMod, Translation};
+use weft_pipeline::{FastPath, Observed, ObserverMod, SharedCell, Translation, Treated};
 
 use crate::kernel::Kernel;
 
@@ -67,11 +68,15 @@ impl FastPath for BridgePath {
         self.kernel().refusal(self.bridge, key, translation, frame)
     }
 
-    fn take_counts(&mut self, handle: u32) -> Counts {
+    fn meter_cell(&mut self) -> Option<Arc<dyn SharedCell>> {
+        self.kernel().metering.lend(Instant::now())
+    }
+
+    fn take_counts(&mut self, handle: u32) -> Treated {
         self.kernel().take_counts(handle)
     }
 
-    fn remove(&mut self, handle: u32) -> Counts {
+    fn remove(&mut self, handle: u32) -> Treated {
         self.kernel().remove(handle)
     }
 }

@@ -8,7 +8,7 @@ use crate::headers::{Headers, Pieces};
 use crate::layout::{MAX_OPS, Op, op_code, op_flags};
 use weft_frame::field::{self, Field};
 use weft_frame::{FlowKey, FlowMask};
-use weft_pipeline::{DpAction, HeaderOp};
+use weft_pipeline::{DpAction, HeaderOp, Pass, Translation};
 
 /// Where a port's frames go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Output {
     pub growth: i64,
     /// Whether padding was put on.
     pub padded: bool,
+    /// How many meters it has passed.
+    pub passed: usize,
 }
 
 /// What the program does with the packets of a flow.
@@ -81,11 +83,18 @@ struct State {
     pieces: Pieces,
     /// `SO_PRIORITY`, by which a device's queue is chosen.
     priority: u32,
+    /// It has left without a tag that it came with, and so may have been padded: what is pushed on it comes on top of that.
+    padded: bool,
 }
 
 struct Compiler<'a, R> {
     key: &'a FlowKey,
     mask: &'a FlowMask,
+    passes: &'a [Pass],
+    /// Meters passed so far.
+    passed: usize,
+    /// The actions at hand are for a copy: others come after them.
+    on_copy: bool,
     resolve: R,
     priority_of: fn(Option<u32>) -> u32,
     origin: State,
@@ -103,9 +112,8 @@ struct Compiler<'a, R> {
 /// # Errors
 /// Why the kernel cannot do it, in a few words.
 pub fn compile(
-    actions: &[DpAction],
+    translation: &Translation,
     key: &FlowKey,
-    mask: &FlowMask,
     at_ingress: bool,
     resolve: impl Fn(u32) -> Option<Target>,
     priority_of: fn(Option<u32>) -> u32,
@@ -116,10 +124,15 @@ pub fn compile(
         eth_src: None,
         pieces: Pieces::new(),
         priority: 0,
+        padded: false,
     };
+    let actions = &translation.actions;
     let mut compiler = Compiler {
         key,
-        mask,
+        mask: &translation.mask,
+        passes: &translation.passes,
+        passed: 0,
+        on_copy: false,
         resolve,
         priority_of,
         present: origin.clone(),
@@ -145,15 +158,22 @@ fn finish(
     resolve: &impl Fn(u32) -> Option<Target>,
     actions: &[DpAction],
 ) {
-    let last = compiled
-        .ops
-        .iter()
-        .rposition(|op| op.code == op_code::OUTPUT);
-    let Some(last) = last else {
+    let counts = |op: &Op| [op_code::OUTPUT, op_code::METER].contains(&op.code);
+    let Some(last) = compiled.ops.iter().rposition(counts) else {
         compiled.ops.clear();
         return;
     };
     compiled.ops.truncate(last + 1);
+    if compiled.ops[last].code == op_code::METER {
+        // Shown to a meter, and then nothing. A single operation would be taken for an output.
+        if last == 0 {
+            compiled.ops.push(Op {
+                code: op_code::QUEUE,
+                ..Op::default()
+            });
+        }
+        return;
+    }
     let op = &mut compiled.ops[last];
     op.flags |= op_flags::LAST;
     let is_peer = |action: &DpAction| match action {
@@ -210,18 +230,24 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
         while let [action, rest @ ..] = actions {
             actions = rest;
             match action {
+                DpAction::Apply(HeaderOp::Meter { instance, .. }) => {
+                    self.meter(*instance, &wanted)?;
+                }
                 DpAction::Apply(op) => self.want(op, &mut wanted)?,
                 DpAction::Output { port_no, queue_id } => {
                     wanted.priority = (self.priority_of)(*queue_id);
-                    self.output(*port_no, &wanted)?;
+                    self.output(*port_no, &mut wanted)?;
                 }
                 DpAction::Controller(_) => return Err("packet-in"),
                 // Done before anything else: see `observe.rs`.
+                DpAction::Observe(_) if self.passed > 0 => return Err("observed behind a meter"),
                 DpAction::Observe(_) => {}
                 DpAction::Truncated { .. } => return Err("output with max_len"),
                 DpAction::Fork(count) => {
                     let (branch, after) = rest.split_at((*count as usize).min(rest.len()));
+                    let outer = std::mem::replace(&mut self.on_copy, true);
                     self.steps(branch, wanted.clone())?;
+                    self.on_copy = outer;
                     actions = after;
                 }
             }
@@ -259,7 +285,6 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 Headers::new(self.key, self.mask).want(&op, &mut wanted.pieces)
             }
             HeaderOp::SetField { field, value, mask } => self.set(field, value, mask, wanted),
-            HeaderOp::Meter { .. } => Err("meter"),
             HeaderOp::SetIpTtl(_) | HeaderOp::DecIpTtl => {
                 Headers::new(self.key, self.mask).want(op, &mut wanted.pieces)
             }
@@ -304,7 +329,7 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
         Ok(())
     }
 
-    fn output(&mut self, port_no: u32, wanted: &State) -> Result<(), &'static str> {
+    fn output(&mut self, port_no: u32, wanted: &mut State) -> Result<(), &'static str> {
         let target = (self.resolve)(port_no).ok_or("port without a device")?;
         self.lead_to(wanted)?;
         self.push(Op {
@@ -318,11 +343,40 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
             word: target.ifindex,
         })?;
         let growth = 4 * (wanted.tags.len() as i64 - self.origin.tags.len() as i64);
+        wanted.padded |= growth < 0;
         self.compiled.outputs.push(Output {
             ifindex: target.ifindex,
             growth,
-            padded: growth < 0,
+            padded: wanted.padded,
+            passed: self.passed,
         });
+        Ok(())
+    }
+
+    /// Whatever comes after a meter is not done with what it drops, so nothing else may come after it; and the frame may have
+    /// left without padding only, or its length would be another one for the meter.
+    fn meter(&mut self, instance: u32, wanted: &State) -> Result<(), &'static str> {
+        let number = (instance as usize).checked_sub(1);
+        let pass = number.and_then(|number| self.passes.get(number));
+        let pass = pass.ok_or("meter of a copy")?;
+        if let Some(why) = pass.why_not {
+            return Err(why);
+        }
+        if self.on_copy || number != Some(self.passed) {
+            return Err("meter of a copy");
+        }
+        if self.popped {
+            return Err("meter after a pop");
+        }
+        let more = wanted.tags.len() as i64 - self.origin.tags.len() as i64;
+        self.push(Op {
+            code: op_code::METER,
+            flags: i8::try_from(more).map_err(|_| "too many operations")? as u8,
+            // Where it counts is said when it is installed.
+            small: 0,
+            word: pass.cell.unwrap_or_default(),
+        })?;
+        self.passed += 1;
         Ok(())
     }
 
@@ -360,7 +414,8 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
                 return Err("DEI of an inner tag");
             }
             self.present.tags.push(*tag);
-            let restores = self.popped && self.present.tags.len() == self.origin.tags.len();
+            let is_whole = self.present.tags.len() == self.origin.tags.len();
+            let restores = self.popped && is_whole && !wanted.padded;
             self.push(Op {
                 code: op_code::PUSH_VLAN,
                 flags: if restores { op_flags::RESTORE } else { 0 },

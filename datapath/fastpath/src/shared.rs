@@ -1,12 +1,17 @@
 //! Arrays that user space and the BPF program see at once: maps mapped into memory, read and written without system
-//! calls. Each word is read and written whole; what has to be seen in order is published with a release store.
+//! calls. Each word is read and written whole; what has to be seen in order is published with a release store. Where both
+//! write, values are atomics.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+
+use weft_pipeline::MeterCell;
 
 /// An array map of `T` in memory.
 pub struct Shared<T> {
@@ -16,10 +21,54 @@ pub struct Shared<T> {
     kind: PhantomData<T>,
 }
 
-// SAFETY: the memory belongs to the map, not to a thread; it is only accessed through `&mut self` or volatile reads.
-unsafe impl<T: Copy> Send for Shared<T> {}
+// SAFETY: the memory belongs to the map, not to a thread; it is only accessed through `&mut self`, volatile reads or atomics.
+unsafe impl<T: Send> Send for Shared<T> {}
 
-impl<T: Copy> Shared<T> {
+/// Values of atomics only, so that a reference to one may be held while others write to it.
+///
+/// # Safety
+/// All bytes belong to atomics or are padding, and any bits are a value.
+pub unsafe trait Atomics: Sync {}
+
+// SAFETY: its declaration has nothing but atomic integers.
+unsafe impl Atomics for MeterCell {}
+// SAFETY: atomics are all that is accessed through a shared reference, as they are never `Copy`.
+unsafe impl<T: Atomics> Sync for Shared<T> {}
+
+/// A value of an array, which stays in memory as long as this does.
+#[derive(Debug)]
+pub struct Part<T> {
+    _array: Arc<Shared<T>>,
+    value: NonNull<T>,
+}
+
+impl<T: Atomics> Part<T> {
+    /// The value at an index; `None` beyond the array.
+    pub fn of(array: &Arc<Shared<T>>, index: usize) -> Option<Part<T>> {
+        (index < array.len).then(|| Part {
+            // SAFETY: within the mapping, which `_array` keeps.
+            value: unsafe { array.base.add(index) },
+            _array: array.clone(),
+        })
+    }
+}
+
+impl<T: Atomics> Deref for Part<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: in memory, and aligned, as the mapping begins a page and the map's value size is the type's; atomics may be
+        // written to by others.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+// SAFETY: all that is done with the value is done by atomics, which any thread may do.
+unsafe impl<T: Atomics> Send for Part<T> {}
+// SAFETY: the same.
+unsafe impl<T: Atomics> Sync for Part<T> {}
+
+impl<T> Shared<T> {
     /// Maps the array. `T` must be the map's value type, its size a multiple of eight bytes, as the kernel lays values out.
     pub fn map(fd: BorrowedFd<'_>, len: usize) -> io::Result<Shared<T>> {
         if !size_of::<T>().is_multiple_of(8) {
@@ -49,7 +98,9 @@ impl<T: Copy> Shared<T> {
             kind: PhantomData,
         })
     }
+}
 
+impl<T: Copy> Shared<T> {
     /// The value at an index; `None` beyond the array.
     pub fn get(&self, index: usize) -> Option<T> {
         // SAFETY: within the mapping, which lives as long as `self`; the program may write at the same time, hence

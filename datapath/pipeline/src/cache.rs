@@ -18,7 +18,7 @@ use self::sweep::Sweep;
 use crate::concern::{Concerns, Subject};
 use crate::datapath::Translation;
 use crate::fields::Compiled;
-use crate::offload::{Counts, FastPath, Observed};
+use crate::offload::{Counts, FastPath, Metered, Observed, Treated};
 use crate::shapes::Shapes;
 use crate::slab::{FlowId, Slab};
 use std::collections::BTreeMap;
@@ -51,12 +51,13 @@ pub(crate) struct Entry {
     pub translation: Arc<Translation>,
     /// Of the packet it was made from.
     pub key: FlowKey,
-    pub packets: u64,
-    pub bytes: u64,
+    pub counts: Counts,
+    /// What meters have done with its packets, if it passes any.
+    passed: Option<Box<Passed>>,
     pub used: u64,
     /// All its packets ever.
     total: Counts,
-    /// Those of `packets` that the fast path has treated.
+    /// Those of the packets that the fast path has treated.
     pub fast: u64,
     /// Packets since the eviction hand last passed.
     recent: u64,
@@ -64,7 +65,26 @@ pub(crate) struct Entry {
     handle: Result<u32, &'static str>,
 }
 
+/// What meters have done with an entry's packets since they were last credited.
+#[derive(Debug, Default)]
+struct Passed {
+    /// What they have dropped, by pass.
+    dropped: Vec<Counts>,
+    /// What they have done with packets that the fast path has treated, by pass.
+    fast: Vec<Metered>,
+}
+
 impl Entry {
+    /// Those of its packets that meters have dropped, by pass; none, if there were none.
+    pub fn dropped(&self) -> &[Counts] {
+        self.passed.as_ref().map_or(&[], |passed| &passed.dropped)
+    }
+
+    /// What meters have done with packets that the fast path has treated, by pass.
+    pub fn fast_passes(&self) -> &[Metered] {
+        self.passed.as_ref().map_or(&[], |passed| &passed.fast)
+    }
+
     fn subject(&self) -> Subject<'_> {
         (&self.key, &self.translation)
     }
@@ -87,12 +107,46 @@ impl Entry {
 
     fn count(&mut self, counts: Counts, now: u64) {
         if counts.packets != 0 {
-            self.packets += counts.packets;
-            self.bytes += counts.bytes;
-            self.total.packets += counts.packets;
-            self.total.bytes += counts.bytes;
+            self.counts.add(counts);
+            self.total.add(counts);
             self.recent += counts.packets;
             self.used = self.used.max(now);
+        }
+    }
+
+    /// Takes what the fast path has treated into account.
+    fn count_fast(&mut self, treated: Treated, now: u64) {
+        self.fast += treated.counts.packets;
+        self.count(treated.counts, now);
+        for (number, metered) in treated.passes.iter().enumerate() {
+            if metered.dropped.packets != 0 {
+                self.count_dropped(number, metered.dropped);
+            }
+            let fast = &mut self.passed.get_or_insert_default().fast;
+            if fast.len() <= number {
+                fast.resize_with(number + 1, Metered::default);
+            }
+            let sum = &mut fast[number];
+            sum.shown.add(metered.shown);
+            sum.dropped.add(metered.dropped);
+        }
+    }
+
+    fn count_dropped(&mut self, pass: usize, counts: Counts) {
+        let dropped = &mut self.passed.get_or_insert_default().dropped;
+        if dropped.len() <= pass {
+            dropped.resize_with(pass + 1, Counts::default);
+        }
+        dropped[pass].add(counts);
+    }
+
+    /// What was counted has been credited.
+    fn reset(&mut self) {
+        self.counts = Counts::default();
+        self.fast = 0;
+        if let Some(passed) = &mut self.passed {
+            passed.dropped.clear();
+            passed.fast.clear();
         }
     }
 }
@@ -142,20 +196,38 @@ impl Cache {
 
     /// The entry for a packet.
     #[inline]
-    pub fn find(&mut self, key: &FlowKey, len: u64) -> Option<&Entry> {
+    pub fn find(&mut self, key: &FlowKey, len: u64) -> Option<(u32, &Entry)> {
         let found = self.index.lookup_any(key);
-        let entry = found.and_then(|id| self.entries.get_mut(id));
+        let entry = found.and_then(|id| Some((id, self.entries.get_mut(id)?)));
         match &entry {
             Some(_) => self.stats.hits += 1,
             None => self.stats.misses += 1,
         }
-        let entry = entry?;
+        let (id, entry) = entry?;
         let counts = Counts {
             packets: 1,
             bytes: len,
         };
         entry.count(counts, self.now);
-        Some(entry)
+        Some((id, entry))
+    }
+
+    /// Of a packet just counted: meters have dropped it at these passes.
+    pub fn count_dropped(&mut self, id: u32, passes: &[usize], len: u64) {
+        let counts = Counts {
+            packets: 1,
+            bytes: len,
+        };
+        if let Some(entry) = self.entries.get_mut(id) {
+            passes
+                .iter()
+                .for_each(|pass| entry.count_dropped(*pass, counts));
+        }
+    }
+
+    /// What treats packets instead of us.
+    pub fn fast_path(&mut self) -> Option<&mut dyn FastPath> {
+        self.fast_path.as_deref_mut().map(|path| path as _)
     }
 
     /// Adds a translation made from a packet with this key. If there is no room, an entry that was not used lately goes;
@@ -186,8 +258,8 @@ impl Cache {
         let entry = Entry {
             translation: self.shapes.share(translation),
             key: *key,
-            packets: 0,
-            bytes: 0,
+            counts: Counts::default(),
+            passed: None,
             used: self.now,
             total: Counts::default(),
             fast: 0,
@@ -212,10 +284,9 @@ impl Cache {
                 continue;
             };
             if let (Some(fast_path), Ok(handle)) = (&mut self.fast_path, entry.handle) {
-                let counts = fast_path.take_counts(handle);
-                self.stats.fast_hits += counts.packets;
-                entry.fast += counts.packets;
-                entry.count(counts, self.now);
+                let treated = fast_path.take_counts(handle);
+                self.stats.fast_hits += treated.counts.packets;
+                entry.count_fast(treated, self.now);
             }
             let recent = std::mem::take(&mut entry.recent);
             let scanned = last.get_or_insert((self.hand, 0));
@@ -241,11 +312,10 @@ impl Cache {
             *count -= 1;
         }
         if let (Some(fast_path), Ok(handle)) = (&mut self.fast_path, entry.handle) {
-            let counts = fast_path.remove(handle);
+            let treated = fast_path.remove(handle);
             self.stats.fast_entries -= 1;
-            self.stats.fast_hits += counts.packets;
-            entry.fast += counts.packets;
-            entry.count(counts, self.now);
+            self.stats.fast_hits += treated.counts.packets;
+            entry.count_fast(treated, self.now);
         }
         credit(&entry);
         self.shapes.give_back(entry.translation);
@@ -358,14 +428,13 @@ impl Cache {
         } = self;
         for entry in entries.values_mut() {
             if let (Some(fast_path), Ok(handle)) = (fast_path.as_mut(), entry.handle) {
-                let counts = fast_path.take_counts(handle);
-                stats.fast_hits += counts.packets;
-                entry.fast += counts.packets;
-                entry.count(counts, *now);
+                let treated = fast_path.take_counts(handle);
+                stats.fast_hits += treated.counts.packets;
+                entry.count_fast(treated, *now);
             }
-            if entry.packets != 0 {
+            if entry.counts.packets != 0 {
                 credit(entry);
-                (entry.packets, entry.bytes, entry.fast) = (0, 0, 0);
+                entry.reset();
             }
         }
     }
@@ -407,11 +476,19 @@ impl Cache {
         };
         let known = self.index.lookup_any(key);
         if let Some(entry) = known.and_then(|id| self.entries.get(id)) {
-            let refused = entry.handle.err();
-            return refused.or_else(|| fast_path.refusal(&entry.key, &entry.translation, frame));
+            let refusal = |entry: &Entry| {
+                let refused = entry.handle.err();
+                refused.or_else(|| fast_path.refusal(&entry.key, &entry.translation, frame))
+            };
+            // Since rules have gone, another one may look at fewer bits: then the fast path may go by that.
+            return refusal(entry).filter(|_| {
+                let others = self.entries.iter().map(|(_, other)| other);
+                let mut covers = others.filter(|e| key.matches(&e.translation.mask, &e.key));
+                covers.all(|other| refusal(other).is_some())
+            });
         }
         if !translation.cacheable {
-            return Some(NOT_CACHEABLE);
+            return Some(translation.why_walked.unwrap_or(NOT_CACHEABLE));
         }
         fast_path.refusal(key, translation, frame)
     }

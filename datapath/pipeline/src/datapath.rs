@@ -162,6 +162,40 @@ pub struct Credits {
     pub refreshed: Vec<FlowId>,
 }
 
+/// How far lists of credits have got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Marks {
+    pub flows: usize,
+    pub tables: usize,
+    pub buckets: usize,
+    pub refreshed: usize,
+}
+
+impl Credits {
+    pub(crate) fn marks(&self) -> Marks {
+        Marks {
+            flows: self.flows.len(),
+            tables: self.tables.len(),
+            buckets: self.buckets.len(),
+            refreshed: self.refreshed.len(),
+        }
+    }
+}
+
+/// A meter that is passed when the actions are carried out ([`HeaderOp::Meter`] with this one's number plus one as its instance).
+/// Between its marks are the credits of what is behind it: they are not for packets that it drops.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// Id of the meter.
+    pub meter_id: u32,
+    /// Why no fast path can do it; `None`: one may.
+    pub why_not: Option<&'static str>,
+    /// By which number the fast path knows the meter.
+    pub cell: Option<u32>,
+    pub(crate) from: Marks,
+    pub(crate) to: Marks,
+}
+
 /// The outcome of translating one packet: good for every packet that agrees with it on `mask`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Translation {
@@ -179,8 +213,10 @@ pub struct Translation {
     pub drop: Option<DropReason>,
     /// Whether other packets may be treated by it.
     pub cacheable: bool,
-    /// Whether a meter is passed when the actions are carried out.
-    pub metered: bool,
+    /// Why each packet is walked through the tables, if there is more to say than that they may not.
+    pub why_walked: Option<&'static str>,
+    /// The meters that are passed when the actions are carried out.
+    pub passes: Box<[Pass]>,
 }
 
 /// The tree of edits and what leaves at each of its nodes.
@@ -211,6 +247,16 @@ impl Tree {
 
     /// Adds an output of the packet after `ops`.
     pub fn add(&mut self, ops: &[HeaderOp], leaf: DpAction) {
+        let at = self.node(ops);
+        self.nodes[at].leaves.push(leaf);
+    }
+
+    /// Sees to it that `ops` are done even if nothing leaves after them, as a meter counts what it is shown.
+    pub fn keep(&mut self, ops: &[HeaderOp]) {
+        self.node(ops);
+    }
+
+    fn node(&mut self, ops: &[HeaderOp]) -> usize {
         let mut at = 0;
         for op in ops {
             let known = self.nodes[at].children.iter().copied();
@@ -230,7 +276,7 @@ impl Tree {
                 }
             };
         }
-        self.nodes[at].leaves.push(leaf);
+        at
     }
 
     /// The steps that do it with the fewest copies.

@@ -32,6 +32,10 @@ pub(crate) struct Execution<'a> {
     pub now: u64,
     /// The packet as it came in, where a meter may drop it on the way.
     pub head: Option<Head>,
+    /// It goes nowhere anyway, and has been counted as dropped for that.
+    pub is_lost: bool,
+    /// The passes at which it has been dropped.
+    pub dropped: Vec<usize>,
     /// Its key as it came in.
     pub key: &'a FlowKey,
     pub sights: &'a [Sight],
@@ -44,14 +48,20 @@ impl Execution<'_> {
     ///
     /// A frame of legal length leaves with legal length: what pops took away is made up for by padding, as by a bridge
     /// that strips a tag (IEEE 802.1Q annex G). A frame that came in too short stays so, as veth and tap
-    /// devices know no minimum.
-    pub fn run(&mut self, actions: &[DpAction], packet: &mut Packet, sink: &mut impl Sink) {
+    /// devices know no minimum. Gives the passes at which meters have dropped it.
+    pub fn run(
+        mut self,
+        actions: &[DpAction],
+        packet: &mut Packet,
+        sink: &mut impl Sink,
+    ) -> Vec<usize> {
         let min_len = if packet.len() >= MIN_FRAME {
             MIN_FRAME
         } else {
             0
         };
         self.steps(actions, packet, min_len, sink);
+        self.dropped
     }
 
     fn steps(
@@ -68,8 +78,9 @@ impl Execution<'_> {
                     packet.pad(min_len);
                     sink.output(*port_no, *queue_id, packet);
                 }
-                DpAction::Apply(HeaderOp::Meter { meter_id, .. }) => {
+                DpAction::Apply(HeaderOp::Meter { meter_id, instance }) => {
                     if !self.meter(*meter_id, packet) {
+                        self.dropped.push((*instance as usize).saturating_sub(1));
                         return;
                     }
                 }
@@ -147,6 +158,7 @@ impl Execution<'_> {
         match self.meters.pass(meter_id, packet.len(), self.now) {
             // Remarks were turned into actions when the packet was translated.
             Verdict::Pass | Verdict::Remark(_) => true,
+            Verdict::Drop if self.is_lost => false,
             Verdict::Drop => {
                 let head = self.head.unwrap_or_else(|| Head::of(packet));
                 self.ports

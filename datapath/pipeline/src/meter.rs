@@ -1,11 +1,15 @@
-//! Meters (OF 1.3.5 §5.7): token buckets per band.
+//! Meters (OF 1.3.5 §5.7): a token bucket per band, see [`crate::rate`].
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use weft_openflow::{
     ErrorCode, MeterBand, MeterMod, MeterModCommand, OfError, meter_flags, meter_no,
 };
 
 use crate::Owner;
+use crate::offload::{Counts, FastPath};
+use crate::rate::{Band, MAX_SHARED_BANDS, SharedCell, Unit, exceeding};
 
 /// First id of the groups and meters that belong to the bridge program.
 pub const PROGRAM_IDS: u32 = 0x5700_0000;
@@ -47,23 +51,39 @@ pub struct MeterView<'a> {
     pub band_counters: Vec<(u64, u64)>,
 }
 
+/// Where a meter's bands are.
 #[derive(Clone, Debug)]
-struct Band {
-    rate: u64,
-    /// Tokens: millionths of a bit, or billionths of a packet; `rate` of them come per nanosecond. A packet that finds
-    /// any passes and may leave a debt, so that frames larger than the bucket still get their share.
-    tokens: i64,
-    capacity: i64,
-    packets: u64,
-    bytes: u64,
+enum Bands {
+    /// In memory of ours.
+    Own(Arc<[Band]>),
+    /// Where a fast path can use them, too.
+    Shared(Arc<dyn SharedCell>),
 }
 
+impl Bands {
+    fn get(&self) -> &[Band] {
+        match self {
+            Bands::Own(bands) => bands,
+            Bands::Shared(shared) => shared.cell().bands(),
+        }
+    }
+
+    /// Bands that go their own way from now on.
+    fn copy(&self) -> Bands {
+        Bands::Own(self.get().iter().map(Band::copy).collect())
+    }
+}
+
+/// Who copies a meter has the same buckets: [`Meters::copy`] gives others.
 #[derive(Clone, Debug)]
 struct Meter {
     flags: u16,
     config: Vec<MeterBand>,
-    bands: Vec<Band>,
-    refilled: u64,
+    unit: Unit,
+    /// Highest rate first, as that acts.
+    bands: Bands,
+    /// Where in `config` each of them is.
+    order: Vec<usize>,
     made: u64,
     packets: u64,
     bytes: u64,
@@ -75,8 +95,9 @@ pub struct Meters {
     meters: BTreeMap<u32, Meter>,
 }
 
-/// Tokens of a kilobit or of a packet.
-const UNIT: i64 = 1_000_000_000;
+/// Why packets that pass a meter stay in user space.
+const REMARKS: &str = "meter that remarks";
+const MANY_BANDS: &str = "meter with many bands";
 
 fn fail(code: ErrorCode, detail: impl Into<String>) -> OfError {
     OfError::new(code, detail)
@@ -89,10 +110,46 @@ impl Meters {
 
     /// Whether the meter may change a packet's DSCP.
     pub(crate) fn remarks(&self, meter_id: u32) -> bool {
-        let remark = |band: &MeterBand| matches!(band, MeterBand::DscpRemark { .. });
-        self.meters
-            .get(&meter_id)
-            .is_some_and(|meter| meter.config.iter().any(remark))
+        self.meters.get(&meter_id).is_some_and(Meter::remarks)
+    }
+
+    /// Why a fast path cannot pass packets by the meter; `None`: it can.
+    pub(crate) fn refusal(&self, meter_id: u32) -> Option<&'static str> {
+        self.meters.get(&meter_id)?.refusal()
+    }
+
+    /// Lets a fast path pass packets by the meter, too, and gives the number by which it knows the meter. `None`: it has no
+    /// room for it, or cannot.
+    pub(crate) fn share(&mut self, meter_id: u32, fast_path: &mut dyn FastPath) -> Option<u32> {
+        let meter = self.meters.get_mut(&meter_id)?;
+        if let Bands::Shared(shared) = &meter.bands {
+            return Some(shared.number());
+        }
+        if meter.refusal().is_some() {
+            return None;
+        }
+        let shared = fast_path.meter_cell()?;
+        shared.cell().assign(meter.unit, meter.bands.get());
+        let number = shared.number();
+        meter.bands = Bands::Shared(shared);
+        Some(number)
+    }
+
+    /// The same meters with buckets of their own, as full as these are: for a fast path that goes, and for a look ahead.
+    pub(crate) fn copy(&self) -> Meters {
+        let mut copy = self.clone();
+        for meter in copy.meters.values_mut() {
+            meter.bands = meter.bands.copy();
+        }
+        copy
+    }
+
+    /// Counts packets that a fast path has shown to the meter.
+    pub(crate) fn count(&mut self, meter_id: u32, shown: Counts) {
+        if let Some(meter) = self.meters.get_mut(&meter_id) {
+            meter.packets += shown.packets;
+            meter.bytes += shown.bytes;
+        }
     }
 
     /// Adds, changes or removes a meter. On removal the flows that use it are the caller's to remove.
@@ -188,11 +245,7 @@ impl Meters {
                 packets: meter.packets,
                 bytes: meter.bytes,
                 duration_ns: now.saturating_sub(meter.made),
-                band_counters: meter
-                    .bands
-                    .iter()
-                    .map(|band| (band.packets, band.bytes))
-                    .collect(),
+                band_counters: meter.band_counters(),
             })
             .collect())
     }
@@ -224,7 +277,12 @@ impl Meter {
                 format!("at most {MAX_BANDS}"),
             ));
         }
-        let mut bands = Vec::with_capacity(request.bands.len());
+        let unit = if flags & meter_flags::PKTPS != 0 {
+            Unit::Packets
+        } else {
+            Unit::Kilobits
+        };
+        let mut rates = Vec::with_capacity(request.bands.len());
         for band in &request.bands {
             let (rate, burst) = match *band {
                 MeterBand::Drop { rate, burst_size } => (rate, burst_size),
@@ -249,59 +307,58 @@ impl Meter {
             if rate == 0 {
                 return Err(fail(ErrorCode::MeterModFailedBadRate, "rate 0"));
             }
-            // Without a burst size: what comes in 50 ms, at least one packet.
-            let capacity = if flags & meter_flags::BURST != 0 && burst != 0 {
-                i64::from(burst).saturating_mul(UNIT)
-            } else {
-                i64::from(rate).saturating_mul(50_000_000).max(UNIT)
-            };
-            bands.push(Band {
-                rate: rate.into(),
-                tokens: capacity,
-                capacity,
-                packets: 0,
-                bytes: 0,
-            });
+            let has_burst = flags & meter_flags::BURST != 0 && burst != 0;
+            rates.push((rate, has_burst.then_some(burst)));
         }
-        let config = request.bands.clone();
+        let mut order: Vec<usize> = (0..rates.len()).collect();
+        order.sort_by_key(|band| Reverse(rates[*band].0));
+        let bands = order.iter().map(|band| {
+            let (rate, burst) = rates[*band];
+            Band::new(unit, rate, burst, now)
+        });
         Ok(Meter {
             flags,
-            config,
-            bands,
-            refilled: now,
+            config: request.bands.clone(),
+            unit,
+            bands: Bands::Own(bands.collect()),
+            order,
             made: now,
             packets: 0,
             bytes: 0,
         })
     }
 
+    fn remarks(&self) -> bool {
+        let remark = |band: &MeterBand| matches!(band, MeterBand::DscpRemark { .. });
+        self.config.iter().any(remark)
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        if self.remarks() {
+            return Some(REMARKS);
+        }
+        (self.config.len() > MAX_SHARED_BANDS).then_some(MANY_BANDS)
+    }
+
+    /// Of each band, as configured.
+    fn band_counters(&self) -> Vec<(u64, u64)> {
+        let mut counters = vec![(0, 0); self.config.len()];
+        for (band, place) in self.bands.get().iter().zip(&self.order) {
+            counters[*place] = band.counted();
+        }
+        counters
+    }
+
     /// §5.7.1: of the bands whose rate is exceeded, the one with the highest rate acts.
     fn pass(&mut self, len: usize, now: u64) -> Verdict {
         self.packets += 1;
         self.bytes += len as u64;
-        let elapsed = now.saturating_sub(self.refilled);
-        self.refilled = self.refilled.max(now);
-        let cost = if self.flags & meter_flags::PKTPS != 0 {
-            1_000_000_000
-        } else {
-            (len as i64).saturating_mul(8_000_000)
-        };
-        let mut acting: Option<(u64, usize)> = None;
-        for (i, band) in self.bands.iter_mut().enumerate() {
-            let fresh = elapsed.saturating_mul(band.rate).min(i64::MAX as u64) as i64;
-            band.tokens = band.tokens.saturating_add(fresh).min(band.capacity);
-            if band.tokens > 0 {
-                band.tokens -= cost;
-            } else if acting.is_none_or(|(rate, _)| band.rate > rate) {
-                acting = Some((band.rate, i));
-            }
-        }
-        let Some((_, i)) = acting else {
+        let bands = self.bands.get();
+        let Some(acting) = exceeding(bands, self.unit.amount(len), now) else {
             return Verdict::Pass;
         };
-        self.bands[i].packets += 1;
-        self.bands[i].bytes += len as u64;
-        match self.config[i] {
+        bands[acting].count(len);
+        match self.config[self.order[acting]] {
             MeterBand::DscpRemark { prec_level, .. } => Verdict::Remark(prec_level),
             _ => Verdict::Drop,
         }

@@ -2,6 +2,8 @@
 
 use crate::datapath::Translation;
 use crate::observe::{Sight, Traffic, Tuple};
+use crate::rate::SharedCell;
+use std::sync::Arc;
 use weft_frame::FlowKey;
 use weft_openflow::ObserverMod;
 
@@ -12,6 +14,32 @@ pub struct Counts {
     pub packets: u64,
     /// Their bytes, tags included.
     pub bytes: u64,
+}
+
+impl Counts {
+    /// Adds others.
+    pub(crate) fn add(&mut self, more: Counts) {
+        self.packets += more.packets;
+        self.bytes += more.bytes;
+    }
+}
+
+/// What a fast path has done at a place where a translation passes a meter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metered {
+    /// What it has shown to the meter, of the length that packets have there.
+    pub shown: Counts,
+    /// What the meter has dropped of it, of the length with which packets came in.
+    pub dropped: Counts,
+}
+
+/// What a fast path has treated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Treated {
+    /// All of it, what meters have dropped included.
+    pub counts: Counts,
+    /// By the translation's passes, in their order; none, if it was nothing.
+    pub passes: Vec<Metered>,
 }
 
 /// Why a fast path does not take a translation over that it could carry out: there is no room at present.
@@ -88,9 +116,14 @@ pub trait FastPath: Send + std::fmt::Debug {
         frame: &[u8],
     ) -> Option<&'static str>;
 
+    /// A cell for a meter that translations pass; `None`: it has none to give.
+    fn meter_cell(&mut self) -> Option<Arc<dyn SharedCell>> {
+        None
+    }
+
     /// What it has treated since it was last asked (or since the translation was installed).
-    fn take_counts(&mut self, handle: u32) -> Counts;
+    fn take_counts(&mut self, handle: u32) -> Treated;
 
     /// Gives the packets back. When this returns none of them is treated any more; gives what `take_counts` would have.
-    fn remove(&mut self, handle: u32) -> Counts;
+    fn remove(&mut self, handle: u32) -> Treated;
 }

@@ -3,6 +3,7 @@
 use crate::datapath::Translation;
 use crate::drops::{DropReason, Head};
 use crate::execute::{Execution, Sink, Spares};
+use crate::offload::Counts;
 use crate::pipeline::{Owner, Pipeline, apply_credits, apply_entry};
 use crate::ports::Ports;
 use crate::trace::{Logged, Step, Trace};
@@ -68,25 +69,30 @@ impl Pipeline {
             ..
         } = self;
         cache.at(now);
-        let Some(entry) = cache.find(&key, len) else {
+        let Some((id, entry)) = cache.find(&key, len) else {
             return Some(key);
         };
         if let Some(reason) = entry.translation.drop {
             ports.count_drop(in_port, reason, Head::of(packet), now);
         }
         let translation = &entry.translation;
-        Execution {
+        let dropped = Execution {
             meters,
             ports,
             spares,
             in_port,
             now,
             head: metered_head(translation, packet),
+            is_lost: translation.drop.is_some(),
+            dropped: Vec::new(),
             key: &key,
             sights: &translation.sights,
             observers: Some(observers),
         }
         .run(&translation.actions, packet, sink);
+        if !dropped.is_empty() {
+            cache.count_dropped(id, &dropped, len);
+        }
         None
     }
 
@@ -135,7 +141,7 @@ impl Pipeline {
         }
         let key = extract(&mut packet, in_port);
         // Meters and drops count, but on copies: the verdict is that of the next packet to come.
-        let (mut meters, mut ports) = (self.meters.clone(), Ports::default());
+        let (mut meters, mut ports) = (self.meters.copy(), Ports::default());
         let mut world = World {
             meters: &mut meters,
             ..self.world(now)
@@ -150,6 +156,8 @@ impl Pipeline {
             in_port,
             now,
             head: None,
+            is_lost: outcome.translation.drop.is_some(),
+            dropped: Vec::new(),
             key: &key,
             sights: &[],
             observers: None,
@@ -199,17 +207,14 @@ impl Pipeline {
         sink: &mut impl Sink,
     ) {
         let Outcome {
-            translation,
+            mut translation,
             learned,
             ..
         } = outcome;
-        apply_credits(
-            &mut self.tables,
-            &mut self.groups,
-            &translation.credits,
-            (1, packet.len() as u64),
-            now,
-        );
+        let counts = Counts {
+            packets: 1,
+            bytes: packet.len() as u64,
+        };
         if let Some(reason) = translation.drop {
             self.ports
                 .count_drop(in_port, reason, Head::of(packet), now);
@@ -221,18 +226,34 @@ impl Pipeline {
             observers,
             ..
         } = self;
-        Execution {
+        let dropped_at = Execution {
             meters,
             ports,
             spares,
             in_port,
             now,
             head: metered_head(&translation, packet),
+            is_lost: translation.drop.is_some(),
+            dropped: Vec::new(),
             key,
             sights: &translation.sights,
             observers: Some(observers),
         }
         .run(&translation.actions, packet, sink);
+        let mut dropped = Vec::new();
+        if !dropped_at.is_empty() {
+            dropped.resize(translation.passes.len(), Counts::default());
+        }
+        for pass in dropped_at {
+            dropped[pass] = counts;
+        }
+        apply_credits(
+            &mut self.tables,
+            &mut self.groups,
+            &translation,
+            (counts, &dropped),
+            now,
+        );
         for request in learned {
             // What cannot be learned (a full table, say) is not: the packet has gone its way already.
             let _ = self.flow_mod(Owner::Program, &request, now);
@@ -244,10 +265,16 @@ impl Pipeline {
                 groups,
                 ports,
                 config,
+                meters,
                 ..
             } = self;
+            if let Some(fast_path) = cache.fast_path() {
+                for pass in &mut translation.passes {
+                    pass.cell = meters.share(pass.meter_id, fast_path);
+                }
+            }
             cache.insert(key, translation, config.cache_limit, |entry| {
-                apply_entry(tables, groups, ports, entry);
+                apply_entry((tables, groups, meters, ports), entry);
             });
         }
     }
@@ -255,5 +282,5 @@ impl Pipeline {
 
 /// What to show of a packet that a meter drops on its way: nothing is kept where there is no meter.
 fn metered_head(translation: &Translation, packet: &Packet) -> Option<Head> {
-    translation.metered.then(|| Head::of(packet))
+    (!translation.passes.is_empty()).then(|| Head::of(packet))
 }

@@ -2,14 +2,14 @@
 
 use crate::cache::{Cache, CacheStats, CachedFlow, CachedFlowQuery, Entry};
 use crate::config::Config;
-use crate::datapath::Credits;
-use crate::drops::DropCounters;
+use crate::datapath::{Marks, Translation};
+use crate::drops::{DropCounters, DropReason};
 use crate::execute::Spares;
 use crate::fields::Compiled;
 use crate::group::Groups;
 use crate::meter::Meters;
 use crate::observe::Observers;
-use crate::offload::FastPath;
+use crate::offload::{Counts, FastPath};
 use crate::ports::{PortState, Ports};
 use crate::slab::FlowId;
 use crate::tables::{Removed, TABLES, Tables, compile_match};
@@ -355,6 +355,8 @@ impl Pipeline {
     pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
         self.invalidate();
         self.take_observed(true, 0);
+        // Another one has other cells.
+        self.meters = self.meters.copy();
         self.cache.set_fast_path(fast_path);
         self.tell_observers();
     }
@@ -438,59 +440,82 @@ impl Pipeline {
             cache,
             tables,
             groups,
+            meters,
             ports,
             ..
         } = self;
         act(cache, &mut |entry| {
-            apply_entry(tables, groups, ports, entry)
+            apply_entry((tables, groups, meters, ports), entry)
         });
     }
 }
 
 /// Counts what a cached translation has counted.
 pub(crate) fn apply_entry(
-    tables: &mut Tables,
-    groups: &mut Groups,
-    ports: &mut Ports,
+    (tables, groups, meters, ports): (&mut Tables, &mut Groups, &mut Meters, &mut Ports),
     entry: &Entry,
 ) {
-    let counts = (entry.packets, entry.bytes);
     let translation = &entry.translation;
-    if entry.packets != 0 {
-        apply_credits(tables, groups, &translation.credits, counts, entry.used);
+    if entry.counts.packets != 0 {
+        let counts = (entry.counts, entry.dropped());
+        apply_credits(tables, groups, translation, counts, entry.used);
     }
-    // Packets that came here were counted when they were dropped.
+    // Packets that came here were counted on meters and when they were dropped.
+    let in_port = entry.key.get64(weft_frame::field::IN_PORT) as u32;
+    for (pass, metered) in translation.passes.iter().zip(entry.fast_passes()) {
+        meters.count(pass.meter_id, metered.shown);
+        if translation.drop.is_none() && metered.dropped.packets != 0 {
+            ports.count_drops(in_port, DropReason::Meter, metered.dropped.packets);
+        }
+    }
     if let Some(reason) = translation.drop
         && entry.fast != 0
     {
-        let in_port = entry.key.get64(weft_frame::field::IN_PORT) as u32;
         ports.count_drops(in_port, reason, entry.fast);
     }
 }
 
-/// Counts packets on everything a translation used.
+/// Counts packets on everything a translation used, without those that meters have dropped before, by pass.
 pub(crate) fn apply_credits(
     tables: &mut Tables,
     groups: &mut Groups,
-    credits: &Credits,
-    (packets, bytes): (u64, u64),
+    translation: &Translation,
+    (all, dropped): (Counts, &[Counts]),
     used: u64,
 ) {
-    for id in &credits.flows {
-        tables.count(*id, packets, bytes, used);
+    let left = |index: usize, list: fn(&Marks) -> usize| {
+        let mut counts = all;
+        for (pass, dropped) in translation.passes.iter().zip(dropped) {
+            if (list(&pass.from)..list(&pass.to)).contains(&index) {
+                counts.packets = counts.packets.saturating_sub(dropped.packets);
+                counts.bytes = counts.bytes.saturating_sub(dropped.bytes);
+            }
+        }
+        counts
+    };
+    let credits = &translation.credits;
+    for (index, id) in credits.flows.iter().enumerate() {
+        let Counts { packets, bytes } = left(index, |marks| marks.flows);
+        if packets != 0 {
+            tables.count(*id, packets, bytes, used);
+        }
     }
-    for (table_id, matched) in &credits.tables {
+    for (index, (table_id, matched)) in credits.tables.iter().enumerate() {
+        let Counts { packets, .. } = left(index, |marks| marks.tables);
         let table = &mut tables.tables[usize::from(*table_id)];
         table.lookups += packets;
         if *matched {
             table.matched += packets;
         }
     }
-    for (group_id, bucket) in &credits.buckets {
+    for (index, (group_id, bucket)) in credits.buckets.iter().enumerate() {
+        let Counts { packets, bytes } = left(index, |marks| marks.buckets);
         groups.count(*group_id, *bucket, packets, bytes);
     }
-    for id in &credits.refreshed {
-        if let Some(flow) = tables.flows.get_mut(*id) {
+    for (index, id) in credits.refreshed.iter().enumerate() {
+        if left(index, |marks| marks.refreshed).packets != 0
+            && let Some(flow) = tables.flows.get_mut(*id)
+        {
             flow.hard_from = flow.hard_from.max(used);
             flow.last_used = flow.last_used.max(used);
         }

@@ -208,6 +208,7 @@ impl Pipeline {
 
     /// Configuration and counters of a meter or, with `OFPM_ALL`, of all.
     pub fn meters(&mut self, meter_id: u32, now: u64) -> Result<Vec<MeterView<'_>>, OfError> {
+        self.credit();
         let mut uses: HashMap<u32, u32> = HashMap::new();
         for instruction in self
             .tables

@@ -55,7 +55,8 @@ pub(crate) mod tests {
             credits: Credits::default(),
             drop: None,
             cacheable: true,
-            metered: false,
+            why_walked: None,
+            passes: Box::new([]),
         }
     }
 

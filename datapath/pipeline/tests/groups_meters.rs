@@ -397,3 +397,75 @@ fn meter_refusals() {
     bridge.meter_mod(Owner::User, &delete, 0).unwrap();
     assert_eq!(bridge.flow_count(), 0, "flows go with their meter");
 }
+
+#[test]
+fn what_a_meter_drops_counts_nowhere_behind_it() {
+    let mut bridge = bridge();
+    let flags = meter_flags::PKTPS | meter_flags::BURST;
+    let bands = vec![
+        MeterBand::Drop {
+            rate: 1,
+            burst_size: 5,
+        },
+        MeterBand::Drop {
+            rate: 2,
+            burst_size: 3,
+        },
+    ];
+    let request = meter(1, flags, bands);
+    bridge.meter_mod(Owner::User, &request, 0).unwrap();
+    bridge
+        .group_mod(
+            Owner::User,
+            &group(1, GroupType::All, vec![bucket(vec![out(2)])]),
+            0,
+        )
+        .unwrap();
+    add(
+        &mut bridge,
+        flow(
+            0,
+            1,
+            Match::any(),
+            vec![Instruction::Meter { meter_id: 1 }, goto(1)],
+        ),
+    );
+    let grouped = vec![apply(vec![Action::Group { group_id: 1 }])];
+    add(&mut bridge, flow(1, 1, Match::any(), grouped));
+    let frame = tcp_frame(&[]);
+    let left: usize = (0..10)
+        .map(|_| send(&mut bridge, 1, &frame).outputs.len())
+        .sum();
+    assert_eq!(left, 3, "the band with the lower burst");
+    let bytes = frame.len() as u64;
+    let views = bridge.meters(1, 0).unwrap();
+    assert_eq!((views[0].packets, views[0].bytes), (10, 10 * bytes));
+    // The first band is charged for the packets that the second one drops.
+    assert_eq!(views[0].band_counters, [(0, 0), (7, 7 * bytes)]);
+    let tables = bridge.table_stats();
+    assert_eq!((tables[0].matched_count, tables[1].matched_count), (10, 3));
+    assert_eq!(bridge.groups(1, 0)[0].packets, 3);
+    assert_eq!(bridge.drops().get(DropReason::Meter), 7);
+}
+
+#[test]
+fn a_meter_counts_what_goes_nowhere_anyway() {
+    let mut bridge = bridge();
+    let bands = vec![MeterBand::Drop {
+        rate: 1,
+        burst_size: 2,
+    }];
+    let flags = meter_flags::PKTPS | meter_flags::BURST;
+    bridge
+        .meter_mod(Owner::User, &meter(1, flags, bands), 0)
+        .unwrap();
+    let rule = flow(0, 1, Match::any(), vec![Instruction::Meter { meter_id: 1 }]);
+    add(&mut bridge, rule);
+    (0..5).for_each(|_| {
+        send(&mut bridge, 1, &tcp_frame(&[]));
+    });
+    let views = bridge.meters(1, 0).unwrap();
+    assert_eq!(views[0].packets, 5);
+    assert_eq!(views[0].band_counters[0].0, 3);
+    assert_eq!(bridge.drops().total(), 5, "each of them once");
+}

@@ -102,7 +102,7 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::datapath::Translation;
-    use crate::offload::{Counts, FastPath};
+    use crate::offload::{FastPath, Treated};
     use crate::shapes::tests::output;
     use weft_frame::FlowKey;
     use weft_frame::field::{ETH_SRC, IN_PORT};
@@ -120,12 +120,12 @@ mod tests {
             None
         }
 
-        fn take_counts(&mut self, _: u32) -> Counts {
-            Counts::default()
+        fn take_counts(&mut self, _: u32) -> Treated {
+            Treated::default()
         }
 
-        fn remove(&mut self, _: u32) -> Counts {
-            Counts::default()
+        fn remove(&mut self, _: u32) -> Treated {
+            Treated::default()
         }
     }
 

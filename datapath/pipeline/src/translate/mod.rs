@@ -17,7 +17,7 @@ mod nicira;
 mod output;
 
 use crate::config::Config;
-use crate::datapath::{Credits, HeaderOp, Translation, Tree};
+use crate::datapath::{Credits, HeaderOp, Marks, Pass, Translation, Tree};
 use crate::drops::DropReason;
 use crate::edits::Edits;
 use crate::group::Groups;
@@ -108,7 +108,10 @@ pub(crate) struct Walk<'a, 'w> {
     learned: Vec<FlowMod>,
     drop: Option<DropReason>,
     depth: usize,
-    meter_passes: u32,
+    why_walked: Option<&'static str>,
+    passes: Vec<Pass>,
+    /// Those that the packet at hand has passed.
+    behind: Vec<usize>,
     stack: Vec<u128>,
     exited: bool,
     /// Table and cookie of the rule at work, and whether it is a table-miss entry.
@@ -161,7 +164,9 @@ impl<'a, 'w> Walk<'a, 'w> {
             learned: Vec::new(),
             drop: None,
             depth: 0,
-            meter_passes: 0,
+            why_walked: None,
+            passes: Vec::new(),
+            behind: Vec::new(),
             stack: Vec::new(),
             exited: false,
             table_id: 0,
@@ -212,7 +217,8 @@ impl<'a, 'w> Walk<'a, 'w> {
         true
     }
 
-    fn finish(self) -> Outcome {
+    fn finish(mut self) -> Outcome {
+        self.step_out(0);
         let nothing = self.outputs == 0;
         let ttl = self.drop == Some(DropReason::TtlExpired);
         let drop = if nothing && (self.tree.is_empty() || ttl) {
@@ -240,7 +246,8 @@ impl<'a, 'w> Walk<'a, 'w> {
             credits: self.credits,
             drop,
             cacheable: self.cacheable && self.learned.is_empty(),
-            metered: self.meter_passes > 0,
+            why_walked: self.why_walked,
+            passes: self.passes.into(),
         };
         Outcome {
             translation,
@@ -414,12 +421,23 @@ impl<'a, 'w> Walk<'a, 'w> {
     fn meter(&mut self, meter_id: u32) -> Flow {
         self.log(|| Step::Meter { meter_id });
         if !self.world.meters.remarks(meter_id) && self.state.edits.ops().len() < MAX_EDITS {
-            self.meter_passes += 1;
-            let instance = self.meter_passes;
+            let from = self.credits.marks();
+            self.behind.push(self.passes.len());
+            self.passes.push(Pass {
+                meter_id,
+                why_not: self.world.meters.refusal(meter_id),
+                cell: None,
+                from,
+                to: Marks::default(),
+            });
+            let instance = self.passes.len() as u32;
             self.state.edits.add(HeaderOp::Meter { meter_id, instance });
+            self.tree.keep(self.state.edits.ops());
+            self.state.edits.commit();
             return Flow::On;
         }
         self.cacheable = false;
+        self.why_walked = self.world.meters.refusal(meter_id);
         match self
             .world
             .meters
@@ -441,6 +459,14 @@ impl<'a, 'w> Walk<'a, 'w> {
                 });
                 Flow::On
             }
+        }
+    }
+
+    /// What follows is only behind the first so many of the meters that the packet at hand has passed.
+    fn step_out(&mut self, passed: usize) {
+        let to = self.credits.marks();
+        for pass in self.behind.drain(passed..) {
+            self.passes[pass].to = to;
         }
     }
 
@@ -480,9 +506,11 @@ impl<'a, 'w> Walk<'a, 'w> {
         let revealed = self.revealed;
         // An exit ends a bucket or a clone, not what goes on after it.
         let exited = std::mem::take(&mut self.exited);
+        let passed = self.behind.len();
         self.depth += 1;
         inner(self);
         self.depth -= 1;
+        self.step_out(passed);
         self.revealed = revealed;
         self.exited = exited;
         self.state = before;

@@ -47,6 +47,8 @@ pub struct Lab {
     pub by_user: u64,
     /// Frames sent in all.
     pub sent: u64,
+    /// Packets that the kernel has sent out of ports.
+    transmitted: BTreeMap<u32, u64>,
 }
 
 /// Whether there are the rights for this; says so if not.
@@ -157,6 +159,7 @@ impl Lab {
             refused: None,
             by_user: 0,
             sent: 0,
+            transmitted: BTreeMap::new(),
         };
         lab.swallow();
         Some(lab)
@@ -204,6 +207,7 @@ impl Lab {
             stats.hits + stats.misses + stats.fast_hits
         };
         let before = treated(pipeline);
+        let by_user = self.by_user;
         let far = &mut self.ports[in_port as usize - 1].far;
         far.transmit(frame);
         far.flush();
@@ -216,14 +220,33 @@ impl Lab {
             let is_treated = treated(pipeline) > before;
             if is_treated && left.values().map(Vec::len).sum::<usize>() >= expected {
                 self.capture(&mut left);
+                if self.by_user == by_user {
+                    for (port, frames) in &left {
+                        *self.transmitted.entry(*port).or_default() += frames.len() as u64;
+                    }
+                }
                 return left;
             }
             if Instant::now() > end {
                 let found = left.values().map(Vec::len).sum::<usize>();
-                eprintln!("{found} of {expected} frames after {PATIENCE:?}; treated: {is_treated}");
+                eprintln!(
+                    "{found} of {expected} frames after {PATIENCE:?}; treated: {is_treated}; port {in_port}: {:x?}",
+                    frame.bytes()
+                );
                 return left;
             }
         }
+    }
+
+    /// Packets that have left by each port of the kernel's doing: as captured, and as counted.
+    pub fn transmitted(&self) -> [BTreeMap<u32, u64>; 2] {
+        let kernel = self.kernel();
+        let counted = self.ports.iter().zip(1..).map(|(port, number)| {
+            let counts = kernel.port_counts(port.link.ifindex);
+            (number, counts.tx_packets)
+        });
+        let counted = counted.filter(|(_, packets)| *packets > 0).collect();
+        [self.transmitted.clone(), counted]
     }
 
     fn take_punted(&mut self, pipeline: &mut Pipeline, now: u64, left: &mut Left) {

@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 use weft_frame::{Checksum, Gso, GsoKind, Offload, Packet};
 use weft_openflow::{
-    Action, FlowMod, FlowModCommand, GroupModCommand, GroupType, Instruction, Match, NxAction,
-    OxmField, OxmId, port_no,
+    Action, FlowMod, FlowModCommand, GroupModCommand, GroupType, Instruction, Match, MeterBand,
+    MeterMod, MeterModCommand, NxAction, OxmField, OxmId, meter_flags, port_no,
 };
 use weft_pipeline::{Owner, Pipeline, PortState};
 
 use crate::common::{apply, bucket, flow, frames, goto, group, ip, set, write};
-use crate::lab::PORTS;
+use crate::lab::{Left, PORTS, Sent};
 
 /// A rule, in numbers that mean something to [`field`] and [`action`].
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Rule {
     write: Vec<(u8, u8)>,
     goto: u8,
     metadata: Option<u8>,
+    /// Its meter, if there is one of that id.
+    meter: u8,
 }
 
 /// Something that happens between frames.
@@ -35,6 +37,8 @@ pub enum Change {
     Link(u32, bool),
     /// `OFPPC_*` of a port.
     Config(u32, u32),
+    /// A meter is another one.
+    Meter(u8, u8),
 }
 
 /// A frame to send.
@@ -157,9 +161,10 @@ fn rule() -> impl Strategy<Value = Rule> {
         pairs(8, 3),
         0..6u8,
         prop::option::of(any::<u8>()),
+        prop_oneof![3 => Just(0u8), 1 => 1..=METERS],
     )
         .prop_map(
-            |(table, priority, matches, apply, write, goto, metadata)| Rule {
+            |(table, priority, matches, apply, write, goto, metadata, meter)| Rule {
                 table,
                 priority,
                 matches,
@@ -167,6 +172,7 @@ fn rule() -> impl Strategy<Value = Rule> {
                 write,
                 goto,
                 metadata,
+                meter,
             },
         )
 }
@@ -188,6 +194,7 @@ pub fn change() -> impl Strategy<Value = Change> {
             // Nothing, OFPPC_NO_RECV, OFPPC_NO_FWD.
             Change::Config(port, [0, 0, 1 << 2, 1 << 5][usize::from(choice)])
         }),
+        1 => (1..=METERS, any::<u8>()).prop_map(|(id, kind)| Change::Meter(id, kind)),
     ]
 }
 
@@ -219,7 +226,71 @@ pub fn prepare(bridge: &mut Pipeline) {
     for id in 0..3 {
         regroup(bridge, GroupModCommand::Add, id, &[(0, 1), (2, 2), (9, 0)]);
     }
+    for id in 1..=METERS {
+        set_meter(bridge, MeterModCommand::Add, id, id);
+        let meter = Instruction::Meter {
+            meter_id: id.into(),
+        };
+        let draining = flow(DRAINING + id, 0, Match::any(), vec![meter]);
+        bridge.flow_mod(Owner::Program, &draining, 0).unwrap();
+        set_meter(bridge, MeterModCommand::Modify, id, id);
+    }
 }
+
+/// Makes a meter whose verdict is the same however long the frames take: its bands have all or nothing left for minutes.
+fn set_meter(bridge: &mut Pipeline, command: MeterModCommand, id: u8, kind: u8) {
+    let drop = |rate, burst_size| MeterBand::Drop { rate, burst_size };
+    let remark = |rate| MeterBand::DscpRemark {
+        rate,
+        burst_size: 1,
+        prec_level: 1,
+    };
+    let much = drop(1, u32::MAX);
+    let bands = match kind % 8 {
+        0 => vec![much],
+        1 | 2 => vec![drop(1, 1)],
+        3 => vec![drop(1, 1), drop(2, 1), much],
+        4 => vec![drop(3, u32::MAX), much, drop(1, 1), drop(1, 1)],
+        5 => vec![],
+        6 => vec![remark(1), drop(2, u32::MAX)],
+        _ => vec![much; 5],
+    };
+    let request = MeterMod {
+        command,
+        flags: meter_flags::KBPS | meter_flags::BURST,
+        meter_id: id.into(),
+        bands,
+    };
+    let now = now();
+    bridge.meter_mod(Owner::Program, &request, now).unwrap();
+    // A debt of half a megabit.
+    let drain = Action::Nicira(NxAction::ResubmitTable {
+        in_port: 0xfff8,
+        table: DRAINING + id,
+    });
+    let mut packet = Packet::from_frame(&[0x5a; 65_000]);
+    let mut left = Left::default();
+    let sent = bridge.packet_out(
+        Owner::Program,
+        &mut packet,
+        1,
+        &[drain],
+        now,
+        &mut Sent(&mut left),
+    );
+    sent.unwrap();
+    assert!(left.is_empty());
+}
+
+/// Nanoseconds of the clock that the program goes by.
+pub fn now() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// How many meters there are, and the table before those whose only rule passes one.
+const METERS: u8 = 4;
+const DRAINING: u8 = 200;
 
 fn set_port(bridge: &mut Pipeline, port: u32, config: u32, live: bool) {
     bridge.set_port(port, PortState { config, live });
@@ -261,6 +332,11 @@ impl Rule {
 
     fn send(&self, bridge: &mut Pipeline, command: FlowModCommand) {
         let mut rest = Vec::new();
+        if self.meter != 0 {
+            rest.push(Instruction::Meter {
+                meter_id: self.meter.into(),
+            });
+        }
         if self.goto > self.table && self.goto < 5 {
             rest.push(goto(self.goto));
         }
@@ -318,6 +394,7 @@ impl Change {
                 let live = bridge.ports().get(*port).is_none_or(|port| port.live);
                 set_port(bridge, *port, *config, live);
             }
+            Change::Meter(id, kind) => set_meter(bridge, MeterModCommand::Modify, *id, *kind),
         }
     }
 }
