@@ -13,6 +13,7 @@ const received = async (host: Host) =>
 
 interface Flow {
   match: string[];
+  actions: string[];
   inKernel: boolean;
   packets: number;
 }
@@ -115,6 +116,35 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
     await until('what comes in by 77 is dropped', async () => (await a.ping('10.99.0.2', 1)) === 0);
     await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'del-flows', `${lab.rundir}/br0.mgmt`, 'in_port=77');
     await a.reaches('10.99.0.2');
+  });
+
+  test('what a meter lets through arrives, and what it drops is counted where it is, whoever forwards', async () => {
+    const ofctl = (command: string, ...words: string[]) =>
+      lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', command, `${lab.rundir}/br0.mgmt`, ...words);
+    const dropped = async () =>
+      ((await lab.datapath('drops', { bridge: 'br0' })) as { meter?: number }).meter ?? 0;
+    const mac = await macOf(b);
+    await a.reaches('10.99.0.2');
+    // So many pass at once, and then one a second.
+    await ofctl('add-meter', 'meter=1,pktps,burst,bands=type=drop,rate=1,burst_size=1000');
+    await ofctl('add-flow', `priority=9,udp,dl_dst=${mac},actions=meter:1,NORMAL`);
+    const [before, droppedBefore] = [await received(b), await dropped()];
+    await send(mac, 3000);
+    const stats = await until('the meter has seen all', async () => {
+      const text = await ofctl('meter-stats', 'meter=1');
+      return text.includes('packet_in_count:3000 ') && text;
+    });
+    const lost = Number(/0: packet_count:(\d+)/.exec(stats)?.[1]);
+    expect(lost).toBeGreaterThan(1900);
+    expect(lost).toBeLessThanOrEqual(2000);
+    await until('the others arrive', async () => (await received(b)) - before >= 3000 - lost);
+    expect((await received(b)) - before).toBe(3000 - lost);
+    expect((await dropped()) - droppedBefore).toBe(lost);
+    expect(await ofctl('dump-flows', 'udp')).toContain('n_packets=3000,');
+    const flow = (await flows()).find(({ actions }) => actions.includes('meter:1'));
+    expect(flow).toMatchObject({ inKernel: isActive });
+    await ofctl('del-meter', 'meter=1');
+    expect(await ofctl('dump-flows', 'udp')).not.toContain('meter:1');
   });
 
   test('a device that is moved to another namespace is nobody’s port there; one that takes its name is', async () => {
