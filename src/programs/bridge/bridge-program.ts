@@ -349,7 +349,7 @@ function step(state: BridgeState, input: MacInput, nowMs: number): Reaction {
   const changes: FlowChange[] = [];
   const notices: Notice[] = [];
   for (const output of outputs) {
-    changes.push(...changesOf(output, state));
+    for (const change of changesOf(output, state)) changes.push(change);
     const notice = noticeOf(output, state.names);
     if (notice) notices.push(notice);
   }
@@ -370,8 +370,8 @@ function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState):
   const changes: FlowChange[] = [
     { op: 'put', flow: destinationFlow(entry) },
     { op: 'put', flow: sourceFlow(entry, ageingTimeS) },
-    ...reflections.map((flow): FlowChange => ({ op: 'put', flow })),
   ];
+  for (const flow of reflections) changes.push({ op: 'put', flow });
   if (output.movedFrom !== undefined) {
     const moved = { ...entry, port: output.movedFrom };
     changes.push(remove(sourceFlow(moved, ageingTimeS)));

@@ -13,6 +13,7 @@ interface Common {
 }
 
 const TO_ETH_DST: readonly Instruction[] = [{ type: 'GOTO_TABLE', table: 'eth_dst' }];
+const NO_FLOWS: readonly Flow[] = [];
 const commons = new Map<LogicalPortId, Common>();
 
 function commonOf(port: LogicalPortId): Common {
@@ -63,7 +64,9 @@ const ARP_FRAME_BYTES = 46;
  * station that is known elsewhere. Dropped, or it would be learned on the bond. A gratuitous ARP says that the
  * station has moved there in truth: the controller looks at ARP.
  */
-export function reflectionFlows(bonds: readonly LogicalPortId[], entry: MacEntry): Flow[] {
+export function reflectionFlows(bonds: readonly LogicalPortId[], entry: MacEntry): readonly Flow[] {
+  // Hardly ever is there such a bond, and addresses come by the thousand.
+  if (bonds.length === 0) return NO_FLOWS;
   return bonds.flatMap((bond) => (bond === entry.port ? [] : reflection(bond, entry.vlan, entry.mac)));
 }
 
