@@ -3,14 +3,19 @@
  * the receiver's own counters and clock. It is taken once the band has begun to drop, so that its burst is used up; a rate
  * of which more than the band's does not even reach the meter says nothing, and is told. `--seconds=S` (5) a rate,
  * `--rates=KBPS,…` others.
+ *
+ * Then what a meter costs: 64-byte frames of one flow without and with a meter that lets all of them pass, and beside that the
+ * kernel's own traffic control, which polices and redirects them.
  */
 import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
-import { printTable } from './measure.js';
+import { forwardedPps, macOf, printTable, spread } from './measure.js';
 
 const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000];
 /** From this rate on datagrams are large, as one process sends no more than some 200,000 of them in a second. */
 const LARGE_FROM_KBPS = 1_000_000;
 const LARGE_MTU = 65_000;
+
+type Ofctl = (command: string, ...args: string[]) => Promise<string>;
 
 /** Bytes received so far, and when that was, in seconds of the kernel's clock. */
 async function received(host: Host): Promise<[bytes: number, atS: number]> {
@@ -21,11 +26,34 @@ async function received(host: Host): Promise<[bytes: number, atS: number]> {
 }
 
 /** What a meter has been shown, and what its band has dropped of it, in bytes. */
-async function metered(ofctl: (command: string, ...args: string[]) => Promise<string>) {
+async function metered(ofctl: Ofctl) {
   const text = await ofctl('meter-stats', 'meter=1');
   const numbers = [...text.matchAll(/byte_count:(\d+)/g)].map((match) => Number(match[1]));
   const [all = 0, dropped = 0] = [/byte_in_count:(\d+)/.exec(text)?.[1], numbers[0]].map(Number);
   return { all, dropped };
+}
+
+/** Thousands of frames per second from a to b with and without a meter, and between two hosts of traffic control's. */
+async function speeds(lab: Lab, a: Host, b: Host, ofctl: Ofctl): Promise<string[][]> {
+  const [c, d] = [await lab.addHost('pc', '192.0.2.3/24'), await lab.addHost('pd', '192.0.2.4/24')];
+  const police = ['action', 'police', 'rate', '40gbit', 'burst', '100m', 'conform-exceed', 'drop/pipe'];
+  const redirect = ['action', 'mirred', 'egress', 'redirect', 'dev', 'pd'];
+  await lab.inSwitch('tc', 'qdisc', 'add', 'dev', 'pc', 'clsact');
+  await lab.inSwitch('tc', 'filter', 'add', 'dev', 'pc', 'ingress', 'matchall', ...police, ...redirect);
+  await ofctl('del-meters');
+  await ofctl('add-meter', 'meter=1,kbps,bands=type=drop,rate=40000000');
+  const kinds = [
+    { name: 'Weft', from: a, to: b, actions: 'output:2' },
+    { name: 'Weft, metered', from: a, to: b, actions: 'meter:1,output:2' },
+    { name: 'tc police, mirred', from: c, to: d, actions: null },
+  ].map((kind) => ({ ...kind, kpps: [] as number[] }));
+  for (let round = 0; round < 5; round += 1) {
+    for (const { from, to, actions, kpps } of kinds) {
+      if (actions !== null) await ofctl('add-flow', `priority=2,udp,in_port=1,actions=${actions}`);
+      kpps.push((await forwardedPps(from, to, await macOf(to), 1, 2)) / 1000);
+    }
+  }
+  return kinds.map(({ name, kpps }) => [name, spread(kpps)]);
 }
 
 export default async function run(options: string[]): Promise<void> {
@@ -83,6 +111,8 @@ export default async function run(options: string[]): Promise<void> {
       ]);
     }
     printTable(rows);
+    process.stdout.write('\n');
+    printTable([['64-byte frames, 1 flow', 'kpps'], ...(await speeds(lab, a, b, ofctl))]);
   } finally {
     await lab.close();
   }
