@@ -4,10 +4,11 @@
  * of which more than the band's does not even reach the meter says nothing, and is told. `--seconds=S` (5) a rate,
  * `--rates=KBPS,…` others.
  *
- * Then what a meter costs: 64-byte frames of one flow without and with a meter that lets all of them pass, and beside that the
- * kernel's own traffic control, which polices and redirects them.
+ * Then what a meter costs: 64-byte frames of one flow without and with a meter that lets all of them pass, beside Open
+ * vSwitch's user-space datapath.
  */
 import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
+import { OpenVSwitch } from '../system/ovs.js';
 import { forwardedPps, macOf, printTable, spread } from './measure.js';
 
 const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000];
@@ -33,27 +34,34 @@ async function metered(ofctl: Ofctl) {
   return { all, dropped };
 }
 
-/** Thousands of frames per second from a to b with and without a meter, and between two hosts of traffic control's. */
+/** Thousands of frames per second from a to b with and without a meter, and the same by Open vSwitch's user space. */
 async function speeds(lab: Lab, a: Host, b: Host, ofctl: Ofctl): Promise<string[][]> {
   const [c, d] = [await lab.addHost('pc', '192.0.2.3/24'), await lab.addHost('pd', '192.0.2.4/24')];
-  const police = ['action', 'police', 'rate', '40gbit', 'burst', '100m', 'conform-exceed', 'drop/pipe'];
-  const redirect = ['action', 'mirred', 'egress', 'redirect', 'dev', 'pd'];
-  await lab.inSwitch('tc', 'qdisc', 'add', 'dev', 'pc', 'clsact');
-  await lab.inSwitch('tc', 'filter', 'add', 'dev', 'pc', 'ingress', 'matchall', ...police, ...redirect);
-  await ofctl('del-meters');
-  await ofctl('add-meter', 'meter=1,kbps,bands=type=drop,rate=40000000');
-  const kinds = [
-    { name: 'Weft', from: a, to: b, actions: 'output:2' },
-    { name: 'Weft, metered', from: a, to: b, actions: 'meter:1,output:2' },
-    { name: 'tc police, mirred', from: c, to: d, actions: null },
-  ].map((kind) => ({ ...kind, kpps: [] as number[] }));
-  for (let round = 0; round < 5; round += 1) {
-    for (const { from, to, actions, kpps } of kinds) {
-      if (actions !== null) await ofctl('add-flow', `priority=2,udp,in_port=1,actions=${actions}`);
-      kpps.push((await forwardedPps(from, to, await macOf(to), 1, 2)) / 1000);
+  const ovs = await OpenVSwitch.start(lab);
+  try {
+    await ovs.addBridge('ovs0');
+    for (const port of ['pc', 'pd']) await ovs.vsctl('add-port', 'ovs0', port);
+    const peer: Ofctl = (command, ...args) =>
+      sh('ovs-ofctl', '-O', 'OpenFlow13', command, `unix:${ovs.rundir}/ovs0.mgmt`, ...args);
+    const kinds = [
+      { name: 'Weft', from: a, to: b, ask: ofctl },
+      { name: 'Open vSwitch, user space', from: c, to: d, ask: peer },
+    ].flatMap((kind) =>
+      ['', ', metered'].map((how) => ({ ...kind, name: `${kind.name}${how}`, how, kpps: [] as number[] })),
+    );
+    await ofctl('del-meters');
+    for (const ask of [ofctl, peer]) await ask('add-meter', 'meter=1,kbps,bands=type=drop,rate=40000000');
+    for (let round = 0; round < 5; round += 1) {
+      for (const { from, to, ask, how, kpps } of kinds) {
+        const meter = how === '' ? '' : 'meter:1,';
+        await ask('add-flow', `priority=2,udp,in_port=1,actions=${meter}output:2`);
+        kpps.push((await forwardedPps(from, to, await macOf(to), 1, 2)) / 1000);
+      }
     }
+    return kinds.map(({ name, kpps }) => [name, spread(kpps)]);
+  } finally {
+    await ovs.stop();
   }
-  return kinds.map(({ name, kpps }) => [name, spread(kpps)]);
 }
 
 export default async function run(options: string[]): Promise<void> {

@@ -2,7 +2,7 @@
 //!
 //! A BPF program (`bpf/fastpath.bpf.c`) sits at the ingress of each port and at the egress of internal interfaces. It
 //! reads a frame's headers, tries the masks in use on them, counts the flow it finds, and pushes, pops, rewrites and
-//! redirects as the flow says. Whatever it finds nothing for goes to user space whole.
+//! redirects as the flow says, and drops what exceeds a meter. Whatever it finds nothing for goes to user space whole.
 //!
 //! * [`Kernel`]: the program and its maps, one for all bridges of a process.
 //! * [`Linker`]: puts the program on devices.
