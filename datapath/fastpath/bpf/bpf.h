@@ -23,6 +23,7 @@ enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_NOEXIST = 1 };
 enum { BPF_F_INGRESS = 1, BPF_F_PSEUDO_HDR = 1 << 4, BPF_F_MARK_MANGLED_0 = 1 << 5, BPF_F_MARK_ENFORCE = 1 << 6, BPF_F_RECOMPUTE_CSUM = 1 };
 enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
+enum { PACKET_HOST = 0 };
 
 #define SEC(name) __attribute__((section(name), used))
 #define __uint(name, val) int(*name)[val]
@@ -44,6 +45,7 @@ HELPER(19, long, bpf_skb_vlan_pop, struct __sk_buff *skb);
 HELPER(23, long, bpf_redirect, u32 ifindex, u64 flags);
 HELPER(26, long, bpf_skb_load_bytes, const void *skb, u32 offset, void *to, u32 len);
 HELPER(28, s64, bpf_csum_diff, const void *from, u32 from_size, const void *to, u32 to_size, u32 seed);
+HELPER(32, long, bpf_skb_change_type, struct __sk_buff *skb, u32 type);
 HELPER(38, long, bpf_skb_change_tail, struct __sk_buff *skb, u32 len, u64 flags);
 HELPER(39, long, bpf_skb_pull_data, struct __sk_buff *skb, u32 len);
 HELPER(131, void *, bpf_ringbuf_reserve, void *ring, u64 size, u64 flags);

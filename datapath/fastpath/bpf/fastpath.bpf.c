@@ -316,8 +316,12 @@ static inline_always long pad(struct __sk_buff *skb, struct work *work, u32 coun
   return bpf_skb_change_tail(skb, skb->len + MIN_FRAME - length, 0);
 }
 
-static inline_always int redirect(const struct op *op) {
-  if (op->flags & OUT_PEER) return bpf_redirect_peer(op->word, 0);
+static inline_always int redirect(struct __sk_buff *skb, const struct op *op) {
+  if (op->flags & OUT_PEER) {
+    /* It is the receiver's own, but Linux before 6.15 would leave it what it was to the device it came in by. */
+    if (skb->pkt_type != PACKET_HOST) bpf_skb_change_type(skb, PACKET_HOST);
+    return bpf_redirect_peer(op->word, 0);
+  }
   return bpf_redirect(op->word, op->flags & OUT_INGRESS ? BPF_F_INGRESS : 0);
 }
 
@@ -327,7 +331,7 @@ static inline_always int too_long(const struct __sk_buff *skb, const struct op *
 
 /* The last output takes the frame itself. */
 static inline_always int leave(struct __sk_buff *skb, const struct op *op) {
-  if (!too_long(skb, op)) return redirect(op);
+  if (!too_long(skb, op)) return redirect(skb, op);
   note(STAT_TOO_LONG);
   return TC_ACT_SHOT;
 }

@@ -28,8 +28,9 @@ pub struct Target {
 pub enum Way {
     /// It is transmitted.
     Transmit,
-    /// It is a veth whose other end is in another network namespace: the frame can be received there at once.
-    Peer,
+    /// It is a veth whose other end is in another network namespace, with this Ethernet address: what is for that can be
+    /// received there at once. It would be taken for the receiver's own, whatever its address, so all else is transmitted.
+    Peer(u64),
     /// It is an internal interface: the host receives the frame.
     Receive,
 }
@@ -142,19 +143,21 @@ pub fn compile(
         compiled: Compiled::default(),
     };
     compiler.steps(actions, origin)?;
+    let destination = compiler.destination().filter(|_| at_ingress);
     let Compiler {
         mut compiled,
         resolve,
         ..
     } = compiler;
-    finish(&mut compiled, at_ingress, &resolve, actions);
+    finish(&mut compiled, destination, &resolve, actions);
     Ok(compiled)
 }
 
-/// The last output takes the frame itself; only there it can be received by a peer directly.
+/// The last output takes the frame itself; only there it can be received by a peer directly, if it is for the peer.
+/// `destination`: of the frame as it leaves there, where all packets of the flow have the same and the kernel can do it.
 fn finish(
     compiled: &mut Compiled,
-    at_ingress: bool,
+    destination: Option<u64>,
     resolve: &impl Fn(u32) -> Option<Target>,
     actions: &[DpAction],
 ) {
@@ -176,12 +179,16 @@ fn finish(
     }
     let op = &mut compiled.ops[last];
     op.flags |= op_flags::LAST;
+    let Some(destination) = destination else {
+        return;
+    };
     let is_peer = |action: &DpAction| match action {
-        DpAction::Output { port_no, .. } => resolve(*port_no)
-            .is_some_and(|target| target.ifindex == op.word && target.way == Way::Peer),
+        DpAction::Output { port_no, .. } => resolve(*port_no).is_some_and(|target| {
+            target.ifindex == op.word && target.way == Way::Peer(destination)
+        }),
         _ => false,
     };
-    if at_ingress && actions.iter().any(is_peer) {
+    if actions.iter().any(is_peer) {
         op.flags |= op_flags::PEER;
     }
 }
@@ -259,6 +266,15 @@ impl<R: Fn(u32) -> Option<Target>> Compiler<'_, R> {
         let mut needed = FlowMask::ZERO;
         needed.need(field);
         self.mask.covers(&needed)
+    }
+
+    /// Where the frame as it is now is sent to, if that is the same for all packets of the flow.
+    fn destination(&self) -> Option<u64> {
+        let came = || {
+            self.sees(field::ETH_DST)
+                .then(|| self.key.get64(field::ETH_DST))
+        };
+        self.present.eth_dst.or_else(came)
     }
 
     /// What an edit makes of the frame.

@@ -25,7 +25,7 @@ pub use closer::wait_until_closed;
 pub use counters::Counters;
 pub use device::Device;
 pub use ethtool::{LinkSpeed, disable_lro, link_speed};
-pub use link::{LinkEvent, LinkInfo, LinkMonitor, Rtnl};
+pub use link::{LinkEvent, LinkInfo, LinkMonitor, PeerElsewhere, Rtnl};
 pub use patch::open_patch;
 pub use punt::PuntDevice;
 pub use receive::{RX_BATCH, RxBatch};

@@ -21,14 +21,21 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
+const RTM_NEWQDISC: u16 = 36;
+const RTM_DELQDISC: u16 = 37;
 const RTNLGRP_LINK: u32 = 1;
+const RTNLGRP_TC: u32 = 4;
 /// `struct ifinfomsg`
 const IFINFO_LEN: usize = 16;
+/// `TC_H_ROOT`: what a device sends passes this queueing discipline.
+const ROOT: u32 = u32::MAX;
 const ARPHRD_ETHER: u16 = 1;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_QDISC: u16 = 6;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
@@ -60,10 +67,23 @@ pub struct LinkInfo {
     pub kind: Option<String>,
     /// Interface index of the bridge, bond or VRF this device belongs to.
     pub master: Option<u32>,
-    /// The other end (of a veth) is in another network namespace.
-    pub peer_elsewhere: bool,
+    /// The other end of a pair, if it is in another network namespace.
+    pub peer_elsewhere: Option<PeerElsewhere>,
+    /// What is sent passes a queueing discipline.
+    pub queued: bool,
+    /// `IFF_PROMISC`: somebody has made it promiscuous by name; sockets that want it so do not show here.
+    pub promiscuous: bool,
     /// What `ip link` shows as its alias.
     pub alias: Option<String>,
+}
+
+/// The other end of a pair of devices (veth, netkit), as seen from this end's namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerElsewhere {
+    /// What this namespace calls that one.
+    pub netns_id: i32,
+    /// Its interface index there.
+    pub ifindex: u32,
 }
 
 impl LinkInfo {
@@ -85,9 +105,12 @@ impl LinkInfo {
             ethernet: u16::from_ne_bytes([header[2], header[3]]) == ARPHRD_ETHER,
             kind: None,
             master: None,
-            peer_elsewhere: false,
+            peer_elsewhere: None,
+            queued: false,
+            promiscuous: flags & libc::IFF_PROMISC as u32 != 0,
             alias: None,
         };
+        let (mut related, mut netns_id) = (None, None);
         for nla in NlasIterator::new(&body[IFINFO_LEN..]) {
             let Ok(nla) = nla else { break };
             let value = nla.value();
@@ -100,7 +123,9 @@ impl LinkInfo {
                 IFLA_IFNAME => info.name = c_string(value),
                 IFLA_MTU => info.mtu = ne_u32(value)?,
                 IFLA_IFALIAS => info.alias = Some(c_string(value)),
-                IFLA_LINK_NETNSID => info.peer_elsewhere = true,
+                IFLA_LINK => related = ne_u32(value),
+                IFLA_LINK_NETNSID => netns_id = ne_u32(value).map(u32::cast_signed),
+                IFLA_QDISC => info.queued = c_string(value) != "noqueue",
                 IFLA_MASTER => info.master = ne_u32(value),
                 IFLA_LINKINFO => {
                     info.kind = NlasIterator::new(value)
@@ -110,6 +135,12 @@ impl LinkInfo {
                 }
                 _ => {}
             }
+        }
+        // What a macvlan, a VLAN or a tunnel is related to is the device below.
+        if matches!(info.kind.as_deref(), Some("veth" | "netkit")) {
+            info.peer_elsewhere = netns_id
+                .zip(related)
+                .map(|(netns_id, ifindex)| PeerElsewhere { netns_id, ifindex });
         }
         (!info.name.is_empty()).then_some(info)
     }
@@ -211,6 +242,28 @@ impl Rtnl {
         message
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
+        self.get(message)
+    }
+
+    /// The device of that index, or `None` if there is none.
+    pub fn link_at(&mut self, ifindex: u32) -> io::Result<Option<LinkInfo>> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        self.get(message)
+    }
+
+    /// The other end of a pair, in its namespace.
+    pub fn peer(&mut self, peer: PeerElsewhere) -> io::Result<Option<LinkInfo>> {
+        let mut message = LinkMessage::default();
+        message.header.index = peer.ifindex;
+        // `IFLA_TARGET_NETNSID`, as it is called since Linux 4.20.
+        message
+            .attributes
+            .push(LinkAttribute::IfNetnsId(peer.netns_id));
+        self.get(message)
+    }
+
+    fn get(&mut self, message: LinkMessage) -> io::Result<Option<LinkInfo>> {
         let mut found = None;
         let answer = self.request(RouteNetlinkMessage::GetLink(message), 0, |kind, body| {
             if kind == RTM_NEWLINK {
@@ -263,11 +316,20 @@ impl Rtnl {
 
     /// Sets `IFF_UP`.
     pub fn set_admin_up(&mut self, ifindex: u32, up: bool) -> io::Result<()> {
+        self.set_flag(ifindex, LinkFlags::Up, up)
+    }
+
+    /// Sets `IFF_PROMISC`, which stays when the process ends.
+    pub fn set_promiscuous(&mut self, ifindex: u32, on: bool) -> io::Result<()> {
+        self.set_flag(ifindex, LinkFlags::Promisc, on)
+    }
+
+    fn set_flag(&mut self, ifindex: u32, flag: LinkFlags, on: bool) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = ifindex;
-        message.header.change_mask = LinkFlags::Up;
-        if up {
-            message.header.flags = LinkFlags::Up;
+        message.header.change_mask = flag;
+        if on {
+            message.header.flags = flag;
         }
         self.request(RouteNetlinkMessage::SetLink(message), 0, |_, _| {})
     }
@@ -320,8 +382,30 @@ pub enum LinkEvent {
         /// Its name when it left.
         name: String,
     },
+    /// What a device's frames are queued by on their way out has changed, or may have.
+    Requeued {
+        /// The device.
+        ifindex: u32,
+    },
     /// The kernel had more to say than the socket could hold; compare with [`Rtnl::links`].
     Lost,
+}
+
+fn event_of(kind: u16, body: &[u8]) -> Option<LinkEvent> {
+    match kind {
+        RTM_NEWLINK => LinkInfo::parse(body).map(LinkEvent::Changed),
+        RTM_DELLINK => LinkInfo::parse(body).map(|info| LinkEvent::Removed {
+            ifindex: info.ifindex,
+            name: info.name,
+        }),
+        // `struct tcmsg`: family, index, handle, parent.
+        RTM_NEWQDISC | RTM_DELQDISC => {
+            let ifindex = ne_u32(body.get(4..8)?)?;
+            let parent = ne_u32(body.get(12..16)?)?;
+            (parent == ROOT).then_some(LinkEvent::Requeued { ifindex })
+        }
+        _ => None,
+    }
 }
 
 /// Notifications of the namespace's devices.
@@ -337,6 +421,8 @@ impl LinkMonitor {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.add_membership(RTNLGRP_LINK)?;
+        // Such a change is not one of the device to the kernel.
+        socket.add_membership(RTNLGRP_TC)?;
         socket.set_non_blocking(true)?;
         // Thousands of devices may come or go at once; best effort, as loss is reported anyway.
         if let Err(error) = socket.set_rx_buf_sz(4u32 << 20) {
@@ -354,15 +440,8 @@ impl LinkMonitor {
             self.buffer.clear();
             match self.socket.recv(&mut self.buffer, 0) {
                 Ok(_) => for_each_message(&self.buffer, |kind, body| {
-                    match (kind, LinkInfo::parse(body)) {
-                        (RTM_NEWLINK, Some(info)) => each(LinkEvent::Changed(info)),
-                        (RTM_DELLINK, Some(info)) => {
-                            each(LinkEvent::Removed {
-                                ifindex: info.ifindex,
-                                name: info.name,
-                            });
-                        }
-                        _ => {}
+                    if let Some(event) = event_of(kind, body) {
+                        each(event);
                     }
                 }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

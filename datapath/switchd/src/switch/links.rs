@@ -20,6 +20,7 @@ impl Switch {
         for event in events {
             match event {
                 LinkEvent::Changed(link) => self.link_changed(link),
+                LinkEvent::Requeued { ifindex } => self.look_again(ifindex),
                 LinkEvent::Removed { ifindex, .. } => self.link_removed(ifindex, "No such device"),
                 LinkEvent::Lost => self.compare_links(),
             }
@@ -51,7 +52,7 @@ impl Switch {
         };
         match &port.attached {
             Some(attached) if attached.link.ifindex == link.ifindex => {
-                port.link_changed(link);
+                port.link_changed(link, &mut self.rtnl);
                 self.retarget(index, slot);
                 self.refresh(index, slot);
             }
@@ -63,6 +64,19 @@ impl Switch {
             // One of our own that appears is us at work, or not ours to take.
             None if !port.spec.device_type.is_own() => self.attach(index, slot),
             None => {}
+        }
+    }
+
+    /// Something about a device has changed of which the kernel has not said how it is now.
+    fn look_again(&mut self, ifindex: u32) {
+        if self.port_of_device(ifindex).is_none() {
+            return;
+        }
+        match self.rtnl.link_at(ifindex) {
+            Ok(Some(link)) => self.link_changed(link),
+            // That it has gone is said, too.
+            Ok(None) => {}
+            Err(error) => tracing::error!(ifindex, %error, "rtnetlink"),
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Attached {
     pub device: Device,
     /// What the kernel says of it.
     pub link: LinkInfo,
+    /// Ethernet address of its other end, if that is in another network namespace.
+    far_mac: Option<[u8; 6]>,
     speed: Option<LinkSpeed>,
     shield: Option<Shield>,
 }
@@ -56,9 +58,11 @@ impl Attached {
     fn target(&self, device_type: DeviceType, policed: bool, shaped: bool) -> Target {
         let way = match device_type {
             DeviceType::Internal => Way::Receive,
-            // What is received by the peer at once sees no queue.
-            _ if self.link.peer_elsewhere && !shaped => Way::Peer,
-            _ => Way::Transmit,
+            // What is received by the peer at once sees no queue, be it ours or another's.
+            _ if shaped || self.link.queued => Way::Transmit,
+            _ => self.far_mac.map_or(Way::Transmit, |mac| {
+                Way::Peer(mac.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+            }),
         };
         // As for the Linux bridge: an Ethernet header and a tag beside what the MTU speaks of.
         let max_len = self.link.mtu.saturating_add(18);
@@ -203,10 +207,13 @@ impl Port {
     }
 
     /// The kernel said something of the device.
-    pub fn link_changed(&mut self, link: LinkInfo) {
-        if let Some(attached) = &mut self.attached
-            && attached.link != link
-        {
+    pub fn link_changed(&mut self, link: LinkInfo, rtnl: &mut Rtnl) {
+        let Some(attached) = &mut self.attached else {
+            return;
+        };
+        // Of the other end itself nothing is said here, but it seldom changes alone.
+        attached.far_mac = far_mac(&link, rtnl);
+        if attached.link != link {
             attached.speed = link_speed(&link.name).ok();
             attached.link = link;
         }
@@ -429,12 +436,25 @@ fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Resu
     Ok((
         Attached {
             device,
+            far_mac: far_mac(&link, rtnl),
             link,
             speed,
             shield,
         },
         warning,
     ))
+}
+
+/// Ethernet address of the other end of a device, if there is one and it is in another network namespace.
+fn far_mac(link: &LinkInfo, rtnl: &mut Rtnl) -> Option<[u8; 6]> {
+    match rtnl.peer(link.peer_elsewhere?) {
+        Ok(peer) => Some(peer?.mac),
+        Err(error) => {
+            // A namespace that is not ours to ask about, or on its way out.
+            tracing::debug!(port = link.name, %error, "address of the other end not known");
+            None
+        }
+    }
 }
 
 fn open_patch(spec: &PortSpec, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Result<Opened> {
@@ -471,6 +491,7 @@ fn open_internal(
         Attached {
             device: Device::from_tap(tap),
             link,
+            far_mac: None,
             speed,
             shield: None,
         },

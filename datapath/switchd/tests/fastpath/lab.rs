@@ -140,7 +140,8 @@ impl Lab {
             kernel.hook(ifindex, link, internal).unwrap();
             let way = match number {
                 INTERNAL => Way::Receive,
-                3 | 4 => Way::Peer,
+                // Addresses that many of the frames are for.
+                3 | 4 => Way::Peer(0x0200_0000_00d1 + u64::from(number)),
                 _ => Way::Transmit,
             };
             let target = Target {

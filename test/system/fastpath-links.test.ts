@@ -1,0 +1,117 @@
+/** The kernel's short cut into another namespace, and devices for which it is none. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Host, Lab, sh, until } from './lab.js';
+
+let lab: Lab;
+let a: Host, b: Host;
+let isActive = false;
+
+const NOBODY = '02:00:00:00:00:99';
+
+interface Flow {
+  match: string[];
+  inKernel: boolean;
+  packets: number;
+}
+
+const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
+
+/** Packets that the kernel has forwarded to an address of the data link layer; without a fast path, anybody. */
+async function forwarded(mac: string): Promise<number> {
+  const field = `eth_dst=0x${BigInt(`0x${mac.replaceAll(':', '')}`).toString(16)}`;
+  const flows = (await lab.datapath('fastpath.flows', { bridge: 'br0' })) as Flow[];
+  const these = flows.filter(({ match, inKernel }) => (inKernel || !isActive) && match.includes(field));
+  return these.reduce((sum, { packets }) => sum + packets, 0);
+}
+
+/** Frames that have been transmitted by a device of the switch; what takes the short cut is not. */
+const transmitted = async (device: string) =>
+  Number(await lab.inSwitch('cat', `/sys/class/net/${device}/statistics/tx_packets`));
+
+/** Pings until the kernel forwards all of them; what `count` has risen by meanwhile. */
+async function whileForwarded(address: string, mac: string, count: () => Promise<number>): Promise<number> {
+  return until('the kernel forwards', async () => {
+    await a.ping(address, 1);
+    const [before, begin] = [await forwarded(mac), await count()];
+    if ((await a.ping(address, 20, 0.01)) < 20) return false;
+    return (await forwarded(mac)) - before >= 20 && (await count()) - begin;
+  });
+}
+
+beforeAll(async () => {
+  lab = await Lab.create();
+  a = await lab.addHost('pa', '10.99.0.1/24');
+  b = await lab.addHost('pb', '10.99.0.2/24');
+  await lab.addHost('pc', '10.99.0.3/24');
+  await lab.startWeft();
+  await lab.must('POST', '/v1/bridges', { name: 'br0' });
+  for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
+  await a.reaches('10.99.0.2');
+  ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
+  if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
+});
+
+afterAll(() => lab?.close());
+
+test('what is for a host’s address is received there at once, and so again once a new address is noticed', async () => {
+  const sent = () => transmitted('pb');
+  const takesShortCut = async (mac: string) => (await whileForwarded('10.99.0.2', mac, sent)) < 20;
+  const old = await macOf(b);
+  if (isActive) await until('the short cut is taken', () => takesShortCut(old));
+  await b.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:42');
+  await a.run('ip', 'neigh', 'flush', 'dev', 'eth0');
+  expect(await whileForwarded('10.99.0.2', '02:00:00:00:00:42', sent)).toBeGreaterThanOrEqual(20);
+  await lab.inSwitch('ip', 'link', 'set', 'pb', 'alias', 'noticed');
+  if (isActive) await until('the short cut is taken', () => takesShortCut('02:00:00:00:00:42'));
+});
+
+test('what is for nobody’s address is no host’s, whoever forwards it', async () => {
+  await a.reaches('10.99.0.3');
+  await a.run('ip', 'neigh', 'replace', '10.99.0.3', 'lladdr', NOBODY, 'dev', 'eth0', 'nud', 'permanent');
+  let answers = 0;
+  await until('it is flooded', async () => {
+    answers += await a.ping('10.99.0.3', 5, 0.01);
+    return (await forwarded(NOBODY)) > 4;
+  });
+  expect(answers).toBe(0);
+  await a.run('ip', 'neigh', 'del', '10.99.0.3', 'dev', 'eth0');
+  await a.reaches('10.99.0.3');
+});
+
+test('what is sent passes the queueing discipline that an administrator gives a port, from then on', async () => {
+  const mac = await macOf(b);
+  const queued = async () => {
+    const text = await lab.inSwitch('tc', '-s', 'qdisc', 'show', 'dev', 'pb', 'root');
+    return Number(/Sent \d+ bytes (\d+) pkt/.exec(text)?.[1] ?? 0);
+  };
+  await whileForwarded('10.99.0.2', mac, queued);
+  await lab.inSwitch('tc', 'qdisc', 'add', 'dev', 'pb', 'root', 'pfifo');
+  await until('all are queued', async () => (await whileForwarded('10.99.0.2', mac, queued)) >= 20);
+  await lab.inSwitch('tc', 'qdisc', 'del', 'dev', 'pb', 'root');
+  const sent = () => transmitted('pb');
+  if (isActive) {
+    await until(
+      'the short cut is taken again',
+      async () => (await whileForwarded('10.99.0.2', mac, sent)) < 20,
+    );
+  }
+});
+
+test('a macvlan of a device in another namespace forwards as any port', async () => {
+  const [below, beyond] = [`${lab.switchNamespace}b`, `${lab.switchNamespace}h`];
+  await lab.addNamespace(below);
+  await lab.addNamespace(beyond);
+  const host = new Host(beyond, 'mv');
+  await sh('ip', '-n', below, 'link', 'add', 'e0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', beyond);
+  await sh('ip', '-n', below, 'link', 'set', 'e0', 'up');
+  await sh('ip', '-n', beyond, 'link', 'set', 'eth0', 'up');
+  await sh('ip', '-n', beyond, 'addr', 'add', '10.99.0.4/24', 'dev', 'eth0');
+  const kind = ['type', 'macvlan', 'mode', 'passthru'];
+  await sh('ip', '-n', below, 'link', 'add', 'link', 'e0', 'name', 'mv', 'netns', lab.switchNamespace, ...kind);
+  await lab.inSwitch('ip', 'link', 'set', 'mv', 'up');
+  await lab.must('POST', '/v1/bridges/br0/ports', { name: 'mv' });
+  await a.reaches('10.99.0.4');
+  expect(
+    await whileForwarded('10.99.0.4', await macOf(host), () => transmitted('mv')),
+  ).toBeGreaterThanOrEqual(20);
+});
