@@ -12,6 +12,7 @@ use weft_pipeline::{MeterCell, SharedCell};
 
 use crate::kernel::{Error, shared};
 use crate::layout::{Dropped, MAX_METERS, MAX_PASSES, Op, op_code};
+use crate::masks::GRACE;
 use crate::records::Records;
 use crate::shared::{Part, Shared};
 
@@ -157,7 +158,9 @@ impl Metering {
     pub fn adopted(&mut self, passings: impl Iterator<Item = Passing>, now: Instant) {
         let places: std::collections::HashSet<u32> = passings.map(|each| each.place).collect();
         let adopted = &self.adopted;
-        self.numbers = Records::adopt(MAX_METERS, |number| adopted.contains_key(&number), now);
+        // Other cells need no rest: a program that is still at one takes a single packet for another meter's.
+        let rested = now.checked_sub(GRACE).unwrap_or(now);
+        self.numbers = Records::adopt(MAX_METERS, |number| adopted.contains_key(&number), rested);
         self.places = Records::adopt(MAX_PASSES, |place| places.contains(&place), now);
     }
 
