@@ -1,6 +1,7 @@
 /** The kernel's short cut into another namespace, and devices for which it is none. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Host, Lab, sh, until } from './lab.js';
+import { readFileSync, readdirSync } from 'node:fs';
+import { datapathBinary, Host, Lab, sh, until } from './lab.js';
 
 let lab: Lab;
 let a: Host, b: Host;
@@ -107,7 +108,20 @@ test('a macvlan of a device in another namespace forwards as any port', async ()
   await sh('ip', '-n', beyond, 'link', 'set', 'eth0', 'up');
   await sh('ip', '-n', beyond, 'addr', 'add', '10.99.0.4/24', 'dev', 'eth0');
   const kind = ['type', 'macvlan', 'mode', 'passthru'];
-  await sh('ip', '-n', below, 'link', 'add', 'link', 'e0', 'name', 'mv', 'netns', lab.switchNamespace, ...kind);
+  await sh(
+    'ip',
+    '-n',
+    below,
+    'link',
+    'add',
+    'link',
+    'e0',
+    'name',
+    'mv',
+    'netns',
+    lab.switchNamespace,
+    ...kind,
+  );
   await lab.inSwitch('ip', 'link', 'set', 'mv', 'up');
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'mv' });
   await a.reaches('10.99.0.4');
@@ -115,3 +129,78 @@ test('a macvlan of a device in another namespace forwards as any port', async ()
     await whileForwarded('10.99.0.4', await macOf(host), () => transmitted('mv')),
   ).toBeGreaterThanOrEqual(20);
 });
+
+/** Whether a device of the switch has been made promiscuous by name, and by how many in all. */
+async function promiscuity(device: string): Promise<{ byName: boolean; count: number }> {
+  const text = await lab.inSwitch('ip', '-d', 'link', 'show', device);
+  return { byName: /<[^>]*PROMISC/.test(text), count: Number(/promiscuity (\d+)/.exec(text)?.[1]) };
+}
+
+/** Kills weft-datapath and does something before its supervisor starts another one. */
+async function whileDead(
+  act: (there: (...words: string[]) => Promise<string>) => Promise<void>,
+): Promise<void> {
+  const daemon = await until('weft-datapath runs', () => lab.pidOf('weft-datapath'));
+  const supervisor = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon}/status`, 'utf8'))?.[1]);
+  process.kill(supervisor, 'SIGSTOP');
+  try {
+    process.kill(daemon, 'SIGKILL');
+    const hasEnded = () => /^State:\s+Z/m.test(readFileSync(`/proc/${daemon}/status`, 'utf8'));
+    await until('it has ended', () => hasEnded() && readdirSync(`/proc/${daemon}/task`).length === 1);
+    // What it has mounted is where the pins are.
+    await act((...words) => sh('nsenter', '-t', String(supervisor), '-m', '-n', ...words));
+  } finally {
+    process.kill(supervisor, 'SIGCONT');
+  }
+  await until('another one runs', async () => {
+    const pid = await lab.pidOf('weft-datapath');
+    return pid !== null && pid !== daemon;
+  });
+  await until('all is in order', () => lab.isHealthy(), 60_000);
+}
+
+test('a device that the kernel forwards for stays promiscuous without us, and only so long', async () => {
+  await lab.inSwitch('ip', 'link', 'add', 'below', 'type', 'veth', 'peer', 'name', 'other');
+  for (const name of ['ours', 'theirs']) {
+    await lab.inSwitch(
+      'ip',
+      'link',
+      'add',
+      'link',
+      'below',
+      'name',
+      name,
+      'type',
+      'macvlan',
+      'mode',
+      'bridge',
+    );
+    await lab.inSwitch('ip', 'link', 'set', name, 'up', 'promisc', name === 'theirs' ? 'on' : 'off');
+    await lab.must('POST', '/v1/bridges/br0/ports', { name });
+  }
+  const isHeld = async () => (await promiscuity('ours')).byName;
+  if (isActive) await until('the kernel has it', isHeld);
+  // Once more for the socket.
+  expect((await promiscuity('theirs')).count).toBe(2);
+  await whileDead(async () => {
+    if (isActive) expect(await promiscuity('ours')).toEqual({ byName: true, count: 1 });
+    expect(await promiscuity('theirs')).toEqual({ byName: true, count: 1 });
+  });
+  for (const name of ['ours', 'theirs']) await lab.must('DELETE', `/v1/bridges/br0/ports/${name}`);
+  await until('the socket is closed', async () => (await promiscuity('ours')).count === 0);
+  expect(await promiscuity('ours')).toEqual({ byName: false, count: 0 });
+  await until('the socket is closed', async () => (await promiscuity('theirs')).count === 1);
+  expect(await promiscuity('theirs')).toEqual({ byName: true, count: 1 });
+
+  for (const name of ['ours', 'theirs']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
+  if (isActive) await until('the kernel has it again', isHeld);
+  await whileDead(async (there) => {
+    await there(datapathBinary, '--flush', '--rundir', lab.rundir);
+    expect(await promiscuity('ours')).toEqual({ byName: false, count: 0 });
+    expect(await promiscuity('theirs')).toEqual({ byName: true, count: 1 });
+  });
+  if (isActive) await until('the next process has it', isHeld);
+  await lab.stopWeft();
+  expect(await promiscuity('ours')).toEqual({ byName: false, count: 0 });
+  expect(await promiscuity('theirs')).toEqual({ byName: true, count: 1 });
+}, 120_000);

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use aya::programs::links::{FdLink, PinnedLink};
 
+use crate::promiscuous;
+
 /// Where the BPF file system belongs.
 const BPFFS: &str = "/sys/fs/bpf";
 /// `BPF_FS_MAGIC`
@@ -21,13 +23,18 @@ pub struct Pins {
     folder: PathBuf,
 }
 
+/// The folder of the switch of that name, with one for each version of the program.
+pub(crate) fn folder_of(name: &str) -> PathBuf {
+    Path::new(BPFFS).join("weft").join(name)
+}
+
 impl Pins {
     /// The folder for a switch of that name and a program of that version; the file system is mounted if need be.
     pub fn open(name: &str, version: &str) -> io::Result<Pins> {
         if !is_bpffs(Path::new(BPFFS))? {
             mount(BPFFS)?;
         }
-        let folder = Path::new(BPFFS).join("weft").join(name).join(version);
+        let folder = folder_of(name).join(version);
         std::fs::create_dir_all(&folder)?;
         Ok(Pins { folder })
     }
@@ -118,7 +125,9 @@ impl Pins {
             return 0;
         };
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-        let others = entries.filter(|entry| entry.path() != self.folder);
+        let others = entries.filter(|entry| {
+            entry.path() != self.folder && entry.file_name() != promiscuous::FOLDER
+        });
         others
             .inspect(|entry| filters.extend(filters_in(&entry.path())))
             .filter(|entry| std::fs::remove_dir_all(entry.path()).is_ok())
@@ -140,7 +149,7 @@ impl Pins {
 
     /// Removes everything of the switch of that name, but for its filters, which it gives; `None`: there was nothing.
     pub fn flush(name: &str) -> io::Result<Option<Vec<(u32, bool)>>> {
-        let folder = Path::new(BPFFS).join("weft").join(name);
+        let folder = folder_of(name);
         let versions = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         let filters = versions.flat_map(|version| filters_in(&version.path()));
         let filters = filters.collect();

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_fastpath::{BridgePath, Hooking, Kernel, Target};
-use weft_netdev::{Counters, PuntDevice, Rtnl, priority_of};
+use weft_netdev::{Counters, LinkInfo, PuntDevice, Rtnl, priority_of};
 
 use super::Switch;
 use super::bridge::Bridge;
 use super::linking::{self, Linked, Task};
+use super::port::Attached;
+use super::promiscuity::Promiscuity;
 use super::punting::Punting;
 
 /// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
@@ -60,6 +62,7 @@ pub struct Fast {
 pub struct FastPath {
     kernel: Arc<Mutex<Kernel>>,
     tasks: Sender<Task>,
+    promiscuity: Promiscuity,
 }
 
 impl FastPath {
@@ -76,12 +79,17 @@ impl FastPath {
     }
 
     /// Goes on with a device that a process before us had in the kernel; whether there was one.
-    pub fn adopt(&self, ifindex: u32, name: &str, is_internal: bool) -> bool {
+    pub fn adopt(&self, device: &LinkInfo, is_internal: bool, rtnl: &mut Rtnl) -> bool {
+        let ifindex = device.ifindex;
         let mut kernel = self.kernel();
-        let Some(link) = kernel.adopt_link(ifindex, name, is_internal) else {
+        let Some(link) = kernel.adopt_link(ifindex, &device.name, is_internal) else {
             return false;
         };
-        kernel.hook(ifindex, link, is_internal).is_ok()
+        let hooked = kernel.hook(ifindex, link, is_internal).is_ok();
+        if hooked {
+            self.promiscuity.hold(rtnl, device);
+        }
+        hooked
     }
 
     /// Asks for the program on a device: see [`Switch::take_links`].
@@ -100,9 +108,10 @@ impl FastPath {
     }
 
     /// Takes the program off a device. What it counted is added to the port's counters.
-    pub fn detach(&self, ifindex: u32, counters: &mut Counters) {
+    pub fn detach(&self, ifindex: u32, counters: &mut Counters, rtnl: &mut Rtnl) {
         let mut kernel = self.kernel();
         kernel.unhook(ifindex);
+        self.promiscuity.release(rtnl, ifindex);
         add(kernel.take_port_counts(ifindex), counters);
     }
 
@@ -153,6 +162,7 @@ impl Fast {
                     path: FastPath {
                         kernel: Arc::new(Mutex::new(kernel)),
                         tasks,
+                        promiscuity: Promiscuity::of(&name),
                     },
                     punt,
                     samples,
@@ -165,6 +175,7 @@ impl Fast {
                 }),
                 Err(error) => {
                     let _ = punt.remove(rtnl);
+                    Promiscuity::of(&name).release_all(rtnl, |_| false);
                     Err(error)
                 }
             }
@@ -206,6 +217,9 @@ impl Fast {
 
     /// Ends it; if `keep`, the kernel goes on with the flows it has.
     pub fn stop(self, rtnl: &mut Rtnl, keep: bool) {
+        if !keep {
+            self.path.promiscuity.release_all(rtnl, |_| false);
+        }
         self.path.kernel().stop(keep);
         if !keep && let Err(error) = self.punt.remove(rtnl) {
             tracing::warn!(%error, "the punt device stays");
@@ -224,8 +238,9 @@ fn name_of(rundir: &Path) -> String {
 /// `--flush`: removes the fast path that a process has left in the kernel; whether there was one.
 pub fn flush(rundir: &Path) -> std::io::Result<bool> {
     let name = name_of(rundir);
-    let pins = Kernel::flush(&name)?;
     let mut rtnl = Rtnl::new()?;
+    Promiscuity::of(&name).release_all(&mut rtnl, |_| false);
+    let pins = Kernel::flush(&name)?;
     let device = PuntDevice::remove_left(&mut rtnl, &name)?;
     Ok(pins || device)
 }
@@ -323,7 +338,10 @@ impl Switch {
             && fast.orphans_at.is_some_and(|at| at <= Instant::now())
         {
             fast.orphans_at = None;
-            let (flows, devices) = fast.path.kernel().settle(None);
+            let mut kernel = fast.path.kernel();
+            let (flows, devices) = kernel.settle(None);
+            let promiscuity = &fast.path.promiscuity;
+            promiscuity.release_all(&mut self.rtnl, |ifindex| kernel.is_hooked(ifindex));
             if flows + devices > 0 {
                 tracing::warn!(
                     flows,
@@ -351,10 +369,21 @@ impl Switch {
                 let port = bridge.io.port(place?.1)?;
                 let attached = port.attached.as_ref()?;
                 let here = attached.link.ifindex == ifindex;
-                here.then_some((&mut bridge.agent, port.ofport, &attached.device))
+                here.then_some((&mut bridge.agent, port.ofport, attached))
             });
             let mut kernel = fast.path.kernel();
-            let (link, (agent, ofport, device)) = match (result, port) {
+            let (
+                link,
+                (
+                    agent,
+                    ofport,
+                    Attached {
+                        device,
+                        link: about,
+                        ..
+                    },
+                ),
+            ) = match (result, port) {
                 (Ok(link), Some(port)) if kernel.has_room() => (link, port),
                 (Ok(link), _) => {
                     // The port has gone meanwhile, or there are too many.
@@ -379,6 +408,7 @@ impl Switch {
                 tracing::error!(ifindex, %error, "no fast path for the port");
                 continue;
             }
+            fast.path.promiscuity.hold(&mut self.rtnl, about);
             match device.stop_receiving(ifindex) {
                 Ok(stopped) => stopped
                     .into_iter()

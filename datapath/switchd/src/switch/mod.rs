@@ -13,6 +13,7 @@ mod links;
 mod policer;
 mod port;
 mod priority;
+mod promiscuity;
 mod punting;
 mod requests;
 mod restore;

@@ -150,7 +150,7 @@ impl Port {
             attached.device.flush();
             self.counters = attached.device.counters();
             if let Some(fast) = fast {
-                fast.detach(attached.link.ifindex, &mut self.counters);
+                fast.detach(attached.link.ifindex, &mut self.counters, rtnl);
             }
             if let Some(Err(error)) = attached.shield.map(|shield| shield.remove(rtnl)) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "the host's stack stays off the device");
@@ -178,7 +178,7 @@ impl Port {
         if self.spec.device_type == DeviceType::Internal && !keep_interface {
             let attached = self.attached.take();
             if let (Some(fast), Some(attached)) = (fast, &attached) {
-                fast.detach(attached.link.ifindex, &mut self.counters);
+                fast.detach(attached.link.ifindex, &mut self.counters, rtnl);
             }
             if let Some(Err(error)) = attached.map(|attached| attached.device.remove()) {
                 tracing::warn!(bridge, port = self.spec.name, %error, "internal interface cannot be removed");
@@ -415,7 +415,7 @@ fn open_system(name: &str, rtnl: &mut Rtnl, fast: Option<&FastPath>) -> io::Resu
         tracing::debug!(port = name, %error, "large receive offload not changed");
     }
     let speed = link_speed(name).ok();
-    let adopted = fast.is_some_and(|fast| fast.adopt(link.ifindex, name, false));
+    let adopted = fast.is_some_and(|fast| fast.adopt(&link, false, rtnl));
     let device = if adopted {
         Device::attach_for_sending(link.ifindex)?
     } else {
@@ -482,7 +482,7 @@ fn open_internal(
     let link = rtnl.link(&spec.name)?.ok_or_else(gone)?;
     let speed = link_speed(&spec.name).ok();
     if let Some(fast) = fast
-        && !fast.adopt(link.ifindex, &spec.name, true)
+        && !fast.adopt(&link, true, rtnl)
     {
         // Without the program all of it comes by the tap.
         fast.ask_for(link.ifindex, &spec.name, true);
