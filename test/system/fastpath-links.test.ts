@@ -79,6 +79,30 @@ test('what is for nobody’s address is no host’s, whoever forwards it', async
   await a.reaches('10.99.0.3');
 });
 
+test('a rule that does not look at addresses leaves it to the host which frames are its own', async () => {
+  const ofctl = (command: string, ...words: string[]) =>
+    lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', command, `${lab.rundir}/br0.mgmt`, ...words);
+  const ports = (await lab.datapath('port.list', { bridge: 'br0' })) as { name: string; ofport: number }[];
+  const ofport = ports.find(({ name }) => name === 'pc')?.ofport;
+  await ofctl('add-flow', `priority=9,ip,nw_dst=10.99.0.3,actions=output:${ofport}`);
+  await until('the rule’s flow is in the kernel', async () => {
+    const replies = await a.ping('10.99.0.3', 5, 0.01);
+    const flows = (await lab.datapath('fastpath.flows', { bridge: 'br0' })) as (Flow & {
+      actions: string[];
+    })[];
+    const isRule = ({ match, actions }: (typeof flows)[number]) =>
+      actions.join() === `output:${ofport}` && !match.some((field) => field.startsWith('eth_dst'));
+    return (
+      replies === 5 && flows.some((flow) => isRule(flow) && flow.inKernel === isActive && flow.packets > 4)
+    );
+  });
+  await a.run('ip', 'neigh', 'replace', '10.99.0.3', 'lladdr', NOBODY, 'dev', 'eth0', 'nud', 'permanent');
+  expect(await a.ping('10.99.0.3', 5, 0.01)).toBe(0);
+  await a.run('ip', 'neigh', 'del', '10.99.0.3', 'dev', 'eth0');
+  await ofctl('del-flows', 'ip,nw_dst=10.99.0.3');
+  await a.reaches('10.99.0.3');
+});
+
 test('what is sent passes the queueing discipline that an administrator gives a port, from then on', async () => {
   const mac = await macOf(b);
   const queued = async () => {
