@@ -394,8 +394,8 @@ impl Agent {
     }
 
     /// Forgets all cached flows, as when a port's device is another one.
-    pub fn forget_translations(&mut self) {
-        self.pipeline.forget_translations();
+    pub fn forget_port_translations(&mut self, port_no: u32) {
+        self.pipeline.forget_port_translations(port_no);
     }
 
     /// Forgets the cached flows of a port, as when the fast path has come to know it.

@@ -159,6 +159,13 @@ impl Classifier {
         None
     }
 
+    /// Some rule of the mask with the fewest of them; of several such masks the one that [`Classifier::lookup_any`] comes to last.
+    pub fn sparsest(&self) -> Option<RuleId> {
+        let subtables = self.order.iter().rev();
+        let subtables = subtables.map(|index| &self.subtables[*index as usize]);
+        subtables.min_by_key(|subtable| subtable.len())?.any()
+    }
+
     /// Calls `visit` with the number of each rule that is as specific as (`mask`, `key`) or more so: it has all
     /// bits of `mask`, with the values in `key`. These are the rules that a non-strict flow-mod with that
     /// match speaks of (OF 1.3.5 §6.4).

@@ -57,6 +57,16 @@ impl Subtable {
         self.priorities.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Some rule.
+    pub fn any(&self) -> Option<RuleId> {
+        let head = self.heads.iter().next()?;
+        Some(self.slots[*head as usize].id)
+    }
+
     pub fn max_priority(&self) -> u16 {
         self.max_priority
     }

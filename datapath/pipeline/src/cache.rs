@@ -16,7 +16,7 @@ pub use self::view::{CachedFlow, CachedFlowQuery};
 
 use self::sweep::Sweep;
 use crate::concern::{Concerns, Subject};
-use crate::datapath::Translation;
+use crate::datapath::{DpAction, Translation};
 use crate::fields::Compiled;
 use crate::offload::{Counts, FastPath, Metered, Observed, Treated};
 use crate::shapes::Shapes;
@@ -98,6 +98,17 @@ impl Entry {
                 let certain = rule.mask.0[w] & translation.mask.0[w] & !translation.edited.0[w];
                 (rule.key.0[w] ^ self.key.0[w]) & certain == 0
             })
+    }
+
+    /// Whether its packets come in or go out by a port.
+    fn uses_port(&self, port: u32) -> bool {
+        let leaves = |action: &DpAction| match *action {
+            DpAction::Output { port_no, .. } | DpAction::Truncated { port_no, .. } => {
+                port_no == port
+            }
+            _ => false,
+        };
+        self.key.get64(IN_PORT) == u64::from(port) || self.translation.actions.iter().any(leaves)
     }
 
     fn uses_flow(&self, id: FlowId) -> bool {
@@ -241,7 +252,13 @@ impl Cache {
     ) {
         while self.entries.len() >= limit || self.index.masks() > MAX_MASKS {
             self.stats.overflows += 1;
-            let Some(victim) = self.victim() else {
+            // Where masks are too many, those with the fewest translations go: sprayed headers make such.
+            let victim = if self.entries.len() >= limit {
+                self.victim()
+            } else {
+                self.index.sparsest()
+            };
+            let Some(victim) = victim else {
                 return;
             };
             self.forget(victim, &mut credit);
@@ -404,6 +421,19 @@ impl Cache {
             all || used.any(|id| ids.binary_search(id).is_ok())
         };
         self.forget_those(concerned, credit);
+    }
+
+    /// Forgets what comes in or goes out by a port.
+    pub fn forget_port(&mut self, port_no: u32, credit: impl FnMut(&Entry)) {
+        self.forget_those(|entry| entry.uses_port(port_no), credit);
+    }
+
+    /// Forgets what has passed a group: which bucket it took may have hung on what is live.
+    pub fn forget_grouped(&mut self, credit: impl FnMut(&Entry)) {
+        self.forget_those(
+            |entry| !entry.translation.credits.buckets.is_empty(),
+            credit,
+        );
     }
 
     /// Forgets what came in by a port.

@@ -89,15 +89,26 @@ impl Pipeline {
 
     /// Adds a port or changes its state.
     pub fn set_port(&mut self, port_no: u32, state: PortState) {
-        if self.ports.get(port_no) != Some(state) {
-            self.invalidate();
-            self.ports.set(port_no, state);
+        match self.ports.get(port_no) {
+            Some(before) if before == state => return,
+            // Only groups look at that, so a link that comes and goes, be it a tenant's who plays with it, disturbs no others.
+            Some(before) if before.config == state.config => {
+                self.on_cache(|cache, credit| cache.forget_grouped(credit));
+            }
+            _ => self.invalidate(),
         }
+        self.ports.set(port_no, state);
     }
 
     /// Removes a port.
     pub fn remove_port(&mut self, port_no: u32) {
-        self.invalidate();
+        // Who would have gone out by a port that is down is not to be told from others.
+        if self.ports.get(port_no).is_some_and(|port| port.config == 0) {
+            self.forget_port_translations(port_no);
+            self.on_cache(|cache, credit| cache.forget_grouped(credit));
+        } else {
+            self.invalidate();
+        }
         self.ports.remove(port_no);
     }
 
@@ -398,6 +409,11 @@ impl Pipeline {
     /// Forgets all cached translations, as when a port's device is another one.
     pub fn forget_translations(&mut self) {
         self.invalidate();
+    }
+
+    /// Forgets the cached translations of packets that come in or go out by a port, as when its device is another one.
+    pub fn forget_port_translations(&mut self, port_no: u32) {
+        self.on_cache(|cache, credit| cache.forget_port(port_no, credit));
     }
 
     /// Forgets the cached translations of packets that came in by a port, as when the fast path has come to know the port.

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use weft_frame::Packet;
 use weft_openflow::{
     Action, FlowModCommand, GroupType, Instruction, Match, NxAction, OxmField, OxmId, group_no,
-    port_no,
+    port_config, port_no,
 };
-use weft_pipeline::{FlowCursor, FlowFilter, Owner, Pipeline};
+use weft_pipeline::{FlowCursor, FlowFilter, Owner, Pipeline, PortState};
 
 fn field(choice: u8, value: u8) -> Match {
     let v = u128::from(value & 3);
@@ -131,6 +131,15 @@ fn matching(rule: &Rule) -> Match {
     matching
 }
 
+/// Rules of one priority that overlap have one mask: of others OpenFlow leaves open which one is it (§5.3).
+fn priority(rule: &Rule) -> u16 {
+    let fields = rule
+        .matches
+        .iter()
+        .fold(0, |bits, (choice, _)| bits | 1 << choice.min(&13));
+    rule.priority << 14 | fields
+}
+
 fn install(bridge: &mut Pipeline, rule: &Rule) {
     let matching = matching(rule);
     let mut rest = Vec::new();
@@ -144,7 +153,7 @@ fn install(bridge: &mut Pipeline, rule: &Rule) {
         });
     }
     // What the match does not allow is refused; of the actions those are kept that are not.
-    let mut request = flow(rule.table, rule.priority, matching, Vec::new());
+    let mut request = flow(rule.table, priority(rule), matching, Vec::new());
     let (mut applied, mut written) = (Vec::new(), Vec::new());
     let mut try_with = |applied: &[Action], written: &[Action]| {
         request.instructions = rest.clone();
@@ -269,11 +278,38 @@ fn change() -> impl Strategy<Value = Change> {
     (rule(), command).prop_map(|(rule, command)| Change { rule, command })
 }
 
+/// What happens to a port: its link comes or goes, an administrator sets it up or down, it goes, it comes.
+fn change_port(bridge: &mut Pipeline, (port_no, change): (u32, u8)) {
+    let before = bridge.ports().get(port_no);
+    let state = before.unwrap_or(PortState {
+        config: 0,
+        live: true,
+    });
+    match (change, before) {
+        (0, Some(_)) => bridge.remove_port(port_no),
+        (1, Some(_)) => bridge.set_port(
+            port_no,
+            PortState {
+                config: state.config ^ port_config::PORT_DOWN,
+                ..state
+            },
+        ),
+        (_, Some(_)) => bridge.set_port(
+            port_no,
+            PortState {
+                live: !state.live,
+                ..state
+            },
+        ),
+        (_, None) => bridge.set_port(port_no, state),
+    }
+}
+
 fn carry_out(bridge: &mut Pipeline, Change { rule, command }: &Change) {
     let Some(command) = command else {
         return install(bridge, rule);
     };
-    let mut request = flow(rule.table, rule.priority, matching(rule), Vec::new());
+    let mut request = flow(rule.table, priority(rule), matching(rule), Vec::new());
     request.command = *command;
     // A match that contradicts itself is refused, by both bridges.
     let _ = bridge.flow_mod(Owner::Program, &request, 0);
@@ -314,16 +350,25 @@ proptest! {
     fn cached_equals_uncached_after_changes(
         rules in prop::collection::vec(rule(), 4..16),
         rounds in prop::collection::vec(
-            (prop::collection::vec(frame_choice(), 1..60), prop::collection::vec(change(), 1..8), any::<bool>()),
+            (
+                prop::collection::vec(frame_choice(), 1..60),
+                prop::collection::vec(change(), 0..8),
+                prop::collection::vec((1..=4u32, 0..8u8), 0..3),
+                any::<bool>(),
+            ),
             1..8,
         ),
     ) {
         let mut cached = bridge();
         let mut plain = bridge();
         for bridge in [&mut cached, &mut plain] {
+            let buckets: Vec<_> = (2..5).map(|port| watching(port, vec![Action::output(port)])).collect();
+            let request = group(1, GroupType::FastFailover, buckets.clone());
+            bridge.group_mod(Owner::Program, &request, 0).unwrap();
+            bridge.group_mod(Owner::Program, &group(2, GroupType::FastFailover, buckets), 0).unwrap();
             rules.iter().for_each(|rule| install(bridge, rule));
         }
-        for (frames, changes, bundled) in &rounds {
+        for (frames, changes, ports, bundled) in &rounds {
             // Twice, as what a change has spared has to be found again.
             for choice in frames.iter().chain(frames) {
                 let (found, expected) = send_to_both(&mut cached, &mut plain, choice);
@@ -337,6 +382,7 @@ proptest! {
                 if *bundled {
                     bridge.commit();
                 }
+                ports.iter().for_each(|change| change_port(bridge, *change));
             }
         }
         prop_assert_eq!(counters(&mut cached), counters(&mut plain));

@@ -32,13 +32,6 @@ fn weighted(weight: u16, port: u32) -> Bucket {
     }
 }
 
-fn watching(port: u32, actions: Vec<Action>) -> Bucket {
-    Bucket {
-        watch_port: port,
-        ..bucket(actions)
-    }
-}
-
 #[test]
 fn all_copies_and_counts_each_bucket() {
     let mut bridge = bridge();

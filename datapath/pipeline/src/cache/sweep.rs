@@ -7,6 +7,8 @@ use crate::offload::CROWDED;
 const IDLE: u64 = 10_000_000_000;
 /// The same while the fast path lacks room: who goes on using it notices nothing.
 const CROWDED_IDLE: u64 = 2_000_000_000;
+/// Who was used within that time, in nanoseconds, is in use.
+const IN_USE: u64 = 1_500_000_000;
 /// So many idle ones are forgotten at a stretch: packets wait meanwhile.
 const SWEPT_AT_ONCE: usize = 512;
 
@@ -71,20 +73,24 @@ impl Cache {
         false
     }
 
-    /// Offers the fast path what it had no room for.
+    /// Offers the fast path what it had no room for and was in use since the last sweep.
     fn offer_again(&mut self) {
         let Cache {
             entries,
             fast_path: Some(fast_path),
             stats,
             refused,
+            now,
             ..
         } = self
         else {
             return;
         };
-        for entry in entries.values_mut() {
-            if entry.handle == Err(CROWDED) {
+        let in_use = |entry: &&mut Entry| {
+            entry.handle == Err(CROWDED) && now.saturating_sub(entry.used) < IN_USE
+        };
+        for entry in entries.values_mut().filter(in_use).take(SWEPT_AT_ONCE) {
+            {
                 entry.handle = fast_path.install(&entry.key, &entry.translation);
                 stats.fast_entries += usize::from(entry.handle.is_ok());
                 if let Some(count) = refused.get_mut(CROWDED) {

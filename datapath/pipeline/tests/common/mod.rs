@@ -109,6 +109,13 @@ pub fn bucket(actions: Vec<Action>) -> Bucket {
 }
 
 /// Sends a frame through the pipeline.
+pub fn watching(port: u32, actions: Vec<Action>) -> Bucket {
+    Bucket {
+        watch_port: port,
+        ..bucket(actions)
+    }
+}
+
 pub fn send(pipeline: &mut Pipeline, in_port: u32, frame: &[u8]) -> Recorder {
     send_at(pipeline, in_port, frame, 0)
 }

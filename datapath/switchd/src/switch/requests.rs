@@ -348,7 +348,7 @@ impl Switch {
         );
         let fast = self.fast.as_ref().map(|fast| &fast.path);
         if fast.is_some_and(|fast| fast.set_target(bridge.io.id, port.ofport, None)) {
-            bridge.agent.forget_translations();
+            bridge.agent.forget_port_translations(port.ofport);
         }
         port.unwatch(&self.epoll);
         port.remove(&mut self.rtnl, fast, &bridge.spec.name, keep_interface);
