@@ -356,7 +356,9 @@ __attribute__((noinline)) int write_header(struct __sk_buff *skb, u32 l3, u32 ho
     to &= 0xffff;
   }
   if (from == to) return 0;
-  int summed = code >= OP_WRITE_IPV4 || flags & WRITE_TRANSPORT;
+  /* What is written and the checksum that covers it cancel out in the sum of the whole frame (CHECKSUM_COMPLETE). The helper
+   * does not know that of addresses that have no other checksum, IPv6's. */
+  int summed = code >= OP_WRITE_IPV4 || (flags & WRITE_TRANSPORT && !(flags & WRITE_PSEUDO));
   if (size == 2) {
     if (bpf_skb_store_bytes(skb, start, &to, 4, summed ? 0 : BPF_F_RECOMPUTE_CSUM)) return -1;
   } else {

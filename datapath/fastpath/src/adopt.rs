@@ -16,7 +16,10 @@ use crate::records::Records;
 impl Kernel {
     /// Takes stock of the maps.
     pub(crate) fn adopt(&mut self) {
-        let found = self.keys.numbers();
+        let mut found = self.keys.numbers();
+        // A process that died while it moved an entry has left it twice.
+        found.sort_unstable();
+        found.dedup();
         for slot in self
             .ports
             .iter()
@@ -137,7 +140,10 @@ impl Kernel {
             for ifindex in pins.links().into_iter().chain(filters) {
                 if !self.hooks.contains_key(&ifindex) {
                     pins.remove_link(ifindex);
-                    let _ = self.ports.remove(&ifindex);
+                    if let Ok(slot) = self.ports.get(&ifindex, 0) {
+                        let _ = self.ports.remove(&ifindex);
+                        self.slots.push(slot);
+                    }
                     orphans += 1;
                 }
             }

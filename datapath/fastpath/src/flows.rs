@@ -83,11 +83,12 @@ impl Kernel {
         }
         *watch = Some(self.observing.watch(bridge, &translation.sights)?);
         let now = Instant::now();
-        let number = self.records.take(now).ok_or(NO_RECORD)?;
         let mask_words = keys::words(&translation.mask, kind);
-        let Some(mask) = self.add_mask(kind, &mask_words, now) else {
-            self.records.free(number, now);
-            return Err(TOO_MANY_MASKS);
+        let mask = self.add_mask(kind, &mask_words, now);
+        let mask = mask.ok_or(TOO_MANY_MASKS)?;
+        let Some(number) = self.records.take(now) else {
+            self.drop_mask(kind, mask, now);
+            return Err(NO_RECORD);
         };
         let passings = match self.metering.begin(&mut compiled.ops, now) {
             Ok(passings) => passings,
@@ -212,7 +213,8 @@ impl Kernel {
             installed.long = Some(long);
             flow.program = long as u16;
         }
-        flow.key[..FULL_WORDS].copy_from_slice(&installed.key);
+        // The program may know the number from elsewhere, so the record is of no flow until all of it is there.
+        flow.key[1..FULL_WORDS].copy_from_slice(&installed.key[1..]);
         self.flows.set(number as usize, flow);
         let key = &installed.key;
         let flows = &self.flows;
@@ -224,7 +226,10 @@ impl Kernel {
         let result = self
             .keys
             .insert(&key[..installed.kind.words()], number, same);
-        result.map_err(|_| NO_PLACE)
+        result.map_err(|_| NO_PLACE)?;
+        self.flows
+            .set_part(number as usize, offset_of!(Flow, key), key[0]);
+        Ok(())
     }
 
     fn add_mask(&mut self, kind: Kind, words: &Words, now: Instant) -> Option<u32> {

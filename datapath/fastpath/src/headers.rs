@@ -157,9 +157,13 @@ impl<'a> Headers<'a> {
             HeaderOp::DecIpTtl => {
                 let (pieces, _) = self.place(field::IP_TTL).ok_or("header edit")?;
                 let ttl = match wanted.get(&pieces[0]) {
-                    Some(bits) => u64::from(bits.value),
+                    Some(bits) if bits.mask & 0xff == 0xff => u64::from(bits.value),
+                    Some(bits) if self.sees(field::IP_TTL) => {
+                        let original = self.key.get64(field::IP_TTL) as u32;
+                        u64::from(bits.value & bits.mask | original & !bits.mask & 0xff)
+                    }
                     None if self.sees(field::IP_TTL) => self.key.get64(field::IP_TTL),
-                    None => return Err("headers not looked at"),
+                    _ => return Err("headers not looked at"),
                 };
                 let ttl = ttl.checked_sub(1).ok_or("header edit")?;
                 self.write(field::IP_TTL, ttl.into(), u128::MAX, wanted)

@@ -434,6 +434,11 @@ impl Kernel {
         self.observing.wakes()
     }
 
+    /// Whether there are more samples than were fetched last.
+    pub fn has_samples(&self) -> bool {
+        self.observing.has_samples()
+    }
+
     /// The most flows and masks there can be.
     pub fn limits(&self) -> (usize, usize) {
         (MAX_FLOWS as usize, MAX_SHORT_MASKS + MAX_FULL_MASKS)

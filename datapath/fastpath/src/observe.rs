@@ -23,6 +23,8 @@ use crate::layout::{
 use crate::records::Records;
 use crate::shared::{Shared, drain};
 
+/// Samples fetched at once.
+const MOST_SAMPLES: usize = 4096;
 /// Times a processor is looked at before accounts are left for later: a program's work takes less than a microsecond.
 const PATIENCE: u32 = 1 << 20;
 /// Bytes of `struct sample` before the frame.
@@ -64,6 +66,7 @@ pub(crate) struct Observing {
     /// Watches without flows, and how often accounts have been fetched since.
     retired: Vec<(u32, u8)>,
     pending: HashMap<u32, Vec<Observed>>,
+    has_samples: bool,
 }
 
 impl std::fmt::Debug for Observing {
@@ -103,6 +106,7 @@ impl Observing {
             sights: Vec::new(),
             retired: Vec::new(),
             pending: HashMap::new(),
+            has_samples: false,
         };
         // What a process before us has left there is nobody's.
         (0..MAX_WATCHES as usize).for_each(|n| observing.watches.set(n, Watch::default()));
@@ -236,9 +240,20 @@ impl Observing {
         }
     }
 
-    /// Fetches samples; with `all`, accounts and counters too.
+    /// Whether the last fetch has left samples.
+    pub fn has_samples(&self) -> bool {
+        self.has_samples
+    }
+
+    /// Fetches samples, but not more than there is room for at once: new ones may come as fast. With `all`, accounts and
+    /// counters too.
     pub fn fetch(&mut self, all: bool) {
-        while let Some(item) = self.samples.next() {
+        self.has_samples = true;
+        for _ in 0..MOST_SAMPLES {
+            let Some(item) = self.samples.next() else {
+                self.has_samples = false;
+                break;
+            };
             if let Some(sample) = Sample::read(&item)
                 && let Some((bridge, sights)) = known(&self.sights, sample.watch)
                 && let Some(sight) = sights.get(sample.place)

@@ -103,7 +103,12 @@ impl Kernel {
             is_internal,
             _link: link.0,
         };
-        self.hooks.insert(ifindex, hook);
+        if let Some(replaced) = self.hooks.insert(ifindex, hook)
+            && self.hooking == Hooking::Clsact
+        {
+            // Both are the same filter, and the end of one would be that of the other.
+            std::mem::forget(replaced);
+        }
         Ok(())
     }
 
@@ -123,6 +128,13 @@ impl Kernel {
 
     /// Removes a link. The pin goes last: then the kernel does it by and by, and nobody waits.
     pub fn drop_link(&self, ifindex: u32, link: Option<Link>) {
+        if self.is_hooked(ifindex) {
+            // Somebody else's by now: the pin, and where it is a filter the filter.
+            return match self.hooking {
+                Hooking::Clsact => std::mem::forget(link),
+                Hooking::Tcx => drop(link),
+            };
+        }
         drop(link);
         self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
     }

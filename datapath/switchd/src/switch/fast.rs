@@ -261,6 +261,13 @@ pub struct Adoption {
     settle_at: Option<u64>,
 }
 
+impl Adoption {
+    /// Whether the bridge's tables are not yet what they should be.
+    pub fn is_pending(&self) -> bool {
+        self.pending
+    }
+}
+
 impl Switch {
     /// A bridge is there again.
     pub(super) fn begin_adoption(&self, bridge: &mut Bridge, now: u64) {
@@ -505,6 +512,9 @@ impl Switch {
         let Some(fast) = &mut self.fast else {
             return;
         };
+        if sampled && fast.path.kernel().has_samples() {
+            fast.sampled();
+        }
         if fast.sweep_on_at.is_some_and(|at| at <= Instant::now()) {
             let mut more = false;
             for bridge in self.bridges.iter_mut().flatten() {

@@ -136,6 +136,7 @@ impl Switch {
             return;
         };
         let name = bridge.spec.name.clone();
+        let is_settled = !bridge.io.adoption.is_pending();
         let Some(port) = bridge.io.port(slot) else {
             return;
         };
@@ -144,6 +145,10 @@ impl Switch {
         port.apply_qos(&mut self.rtnl, now);
         if let Some(attached) = &port.attached {
             self.devices.insert(attached.link.ifindex, (index, slot));
+            if let Some(fast) = fast.filter(|_| is_settled) {
+                // The bridge's tables are what they should be already.
+                fast.kernel().settle(Some(&[attached.link.ifindex]));
+            }
             let watched = epoll::add(
                 &self.epoll,
                 &attached.device,
@@ -179,7 +184,7 @@ impl Switch {
             }
             let fast = self.fast.as_ref().map(|fast| &fast.path);
             if fast.is_some_and(|fast| fast.set_target(id, port.ofport, None)) {
-                bridge.agent.forget_translations();
+                bridge.agent.forget_port_translations(port.ofport);
             }
             port.unwatch(&self.epoll);
             port.detach(&mut self.rtnl, fast, &bridge.spec.name, why);
@@ -196,8 +201,9 @@ impl Switch {
         let Some(port) = bridge.io.port(slot) else {
             return;
         };
-        if fast.path.set_target(id, port.ofport, port.target()) {
-            bridge.agent.forget_translations();
+        let ofport = port.ofport;
+        if fast.path.set_target(id, ofport, port.target()) {
+            bridge.agent.forget_port_translations(ofport);
         }
     }
 

@@ -148,13 +148,14 @@ impl Switch {
         if wanted == fast.punting.watched {
             return;
         }
-        let events = if wanted {
-            epoll::EventFlags::IN
+        // Without any events asked for there would still be those of errors, again and again.
+        let changed = if wanted {
+            let token = epoll::EventData::new_u64(PUNT);
+            epoll::add(&self.epoll, &fast.punt, token, epoll::EventFlags::IN)
         } else {
-            epoll::EventFlags::empty()
+            epoll::delete(&self.epoll, &fast.punt)
         };
-        let token = epoll::EventData::new_u64(PUNT);
-        match epoll::modify(&self.epoll, &fast.punt, token, events) {
+        match changed {
             Ok(()) => fast.punting.watched = wanted,
             Err(error) => tracing::error!(%error, "the punt device is not watched as it should be"),
         }
