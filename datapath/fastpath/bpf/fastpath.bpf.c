@@ -484,7 +484,7 @@ static inline_always int punt(struct __sk_buff *skb, const struct config *config
 }
 
 /* What a packet socket takes of a device: all, until the device is a port here. As the program looks at the same map, the
- * change from one to the other neither loses a frame nor shows it twice. */
+ * change from one to the other loses no frame; both see one that is just between them then. */
 SEC("socket") int gate(struct __sk_buff *skb) {
   u32 ifindex = skb->ifindex;
   return bpf_map_lookup_elem(&PORTS, &ifindex) ? 0 : -1;
