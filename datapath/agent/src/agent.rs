@@ -393,7 +393,7 @@ impl Agent {
         self.pipeline.set_fast_path(fast_path);
     }
 
-    /// Forgets all cached flows, as when a port's device is another one.
+    /// Forgets the cached flows that come in or go out by a port, as when its device is another one.
     pub fn forget_port_translations(&mut self, port_no: u32) {
         self.pipeline.forget_port_translations(port_no);
     }

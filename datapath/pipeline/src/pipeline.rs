@@ -406,11 +406,6 @@ impl Pipeline {
         self.cache.refused()
     }
 
-    /// Forgets all cached translations, as when a port's device is another one.
-    pub fn forget_translations(&mut self) {
-        self.invalidate();
-    }
-
     /// Forgets the cached translations of packets that come in or go out by a port, as when its device is another one.
     pub fn forget_port_translations(&mut self, port_no: u32) {
         self.on_cache(|cache, credit| cache.forget_port(port_no, credit));

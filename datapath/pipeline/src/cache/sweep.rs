@@ -90,15 +90,13 @@ impl Cache {
             entry.handle == Err(CROWDED) && now.saturating_sub(entry.used) < IN_USE
         };
         for entry in entries.values_mut().filter(in_use).take(SWEPT_AT_ONCE) {
-            {
-                entry.handle = fast_path.install(&entry.key, &entry.translation);
-                stats.fast_entries += usize::from(entry.handle.is_ok());
-                if let Some(count) = refused.get_mut(CROWDED) {
-                    *count -= 1;
-                }
-                if let Err(why) = entry.handle {
-                    *refused.entry(why).or_default() += 1;
-                }
+            entry.handle = fast_path.install(&entry.key, &entry.translation);
+            stats.fast_entries += usize::from(entry.handle.is_ok());
+            if let Some(count) = refused.get_mut(CROWDED) {
+                *count -= 1;
+            }
+            if let Err(why) = entry.handle {
+                *refused.entry(why).or_default() += 1;
             }
         }
     }
