@@ -1,7 +1,8 @@
 /** The kernel's short cut into another namespace, and devices for which it is none. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readFileSync, readdirSync } from 'node:fs';
-import { datapathBinary, Host, Lab, sh, until } from './lab.js';
+import { ethDst, macOf, startFastPathLab } from './fastpath-lab.js';
+import { datapathBinary, Host, type Lab, sh, until } from './lab.js';
 
 let lab: Lab;
 let a: Host, b: Host;
@@ -15,11 +16,9 @@ interface Flow {
   packets: number;
 }
 
-const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
-
 /** Packets that the kernel has forwarded to an address of the data link layer; without a fast path, anybody. */
 async function forwarded(mac: string): Promise<number> {
-  const field = `eth_dst=0x${BigInt(`0x${mac.replaceAll(':', '')}`).toString(16)}`;
+  const field = ethDst(mac);
   const flows = (await lab.datapath('fastpath.flows', { bridge: 'br0' })) as Flow[];
   const these = flows.filter(({ match, inKernel }) => (inKernel || !isActive) && match.includes(field));
   return these.reduce((sum, { packets }) => sum + packets, 0);
@@ -40,16 +39,7 @@ async function whileForwarded(address: string, mac: string, count: () => Promise
 }
 
 beforeAll(async () => {
-  lab = await Lab.create();
-  a = await lab.addHost('pa', '10.99.0.1/24');
-  b = await lab.addHost('pb', '10.99.0.2/24');
-  await lab.addHost('pc', '10.99.0.3/24');
-  await lab.startWeft();
-  await lab.must('POST', '/v1/bridges', { name: 'br0' });
-  for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
-  await a.reaches('10.99.0.2');
-  ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
-  if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
+  ({ a, b, isActive } = await startFastPathLab((made) => (lab = made)));
 });
 
 afterAll(() => lab?.close());

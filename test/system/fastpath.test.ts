@@ -1,13 +1,13 @@
 /** The fast path where the ground shifts under it: ports that go, come back elsewhere, fall silent; and its removal. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFileSync, readdirSync } from 'node:fs';
-import { datapathBinary, Lab, projectRoot, sh, until, type Host } from './lab.js';
+import { ethDst, macOf, startFastPathLab } from './fastpath-lab.js';
+import { datapathBinary, type Lab, projectRoot, sh, until, type Host } from './lab.js';
 
 let lab: Lab;
 let a: Host, b: Host;
 let isActive = false;
 
-const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
 const received = async (host: Host) =>
   Number(await host.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
 
@@ -30,7 +30,7 @@ const flows = () => lab.datapath('fastpath.flows', { bridge: 'br0' }) as Promise
 
 /** From a to a host's address until the kernel alone forwards it. */
 async function warmUp(address: string, mac: string): Promise<void> {
-  const field = `eth_dst=0x${BigInt(`0x${mac.replaceAll(':', '')}`).toString(16)}`;
+  const field = ethDst(mac);
   await until('the kernel has the flow', async () => {
     await a.ping(address, 3, 0.01);
     return (await flows()).some((flow) => flow.inKernel && flow.packets > 2 && flow.match.includes(field));
@@ -51,16 +51,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
 
   beforeAll(async () => {
     if (hooking === 'clsact' && asked !== 'off') process.env['WEFT_FASTPATH'] = hooking;
-    lab = await Lab.create();
-    a = await lab.addHost('pa', '10.99.0.1/24');
-    b = await lab.addHost('pb', '10.99.0.2/24');
-    await lab.addHost('pc', '10.99.0.3/24');
-    await lab.startWeft();
-    await lab.must('POST', '/v1/bridges', { name: 'br0' });
-    for (const name of ['pa', 'pb', 'pc']) await lab.must('POST', '/v1/bridges/br0/ports', { name });
-    await a.reaches('10.99.0.2');
-    ({ active: isActive } = (await lab.datapath('fastpath.show', {})) as { active: boolean });
-    if (!isActive) process.stderr.write('no fast path on this machine: user space is tested instead\n');
+    ({ a, b, isActive } = await startFastPathLab((made) => (lab = made)));
   });
 
   afterAll(() => {
