@@ -240,7 +240,7 @@ async function main(options: Options, log: Logger): Promise<void> {
   const events = new EventHub({
     capacity: KEPT_EVENTS,
     run: Date.now().toString(36),
-    now: () => new Date(),
+    nowMs: Date.now,
   });
   const feed = new EventFeed(events);
   const orchestrator = new Orchestrator({

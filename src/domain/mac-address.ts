@@ -23,28 +23,46 @@ const COLON = 0x3a;
 
 /** The address in the six bytes at `offset`; the caller has checked that they are there. */
 export function macAddressAt(bytes: Uint8Array, offset: number): MacAddress {
-  const high = (i: number): number => DIGITS[(bytes[offset + i] ?? 0) >> 4] ?? 0;
-  const low = (i: number): number => DIGITS[(bytes[offset + i] ?? 0) & 15] ?? 0;
+  const byte = (i: number): number => bytes[offset + i] ?? 0;
+  return macAddressOf((byte(0) << 8) | byte(1), (byte(2) << 24) | (byte(3) << 16) | (byte(4) << 8) | byte(5));
+}
+
+/** The address whose first 16 bits are `high` and whose other 32 are `low`. */
+export function macAddressOf(high: number, low: number): MacAddress {
+  const digit = (number: number, shift: number): number => DIGITS[(number >>> shift) & 15] ?? 0;
   // In one piece: of text that is put together from parts, the parts are kept until somebody looks into it.
   return String.fromCharCode(
-    high(0),
-    low(0),
+    digit(high, 12),
+    digit(high, 8),
     COLON,
-    high(1),
-    low(1),
+    digit(high, 4),
+    digit(high, 0),
     COLON,
-    high(2),
-    low(2),
+    digit(low, 28),
+    digit(low, 24),
     COLON,
-    high(3),
-    low(3),
+    digit(low, 20),
+    digit(low, 16),
     COLON,
-    high(4),
-    low(4),
+    digit(low, 12),
+    digit(low, 8),
     COLON,
-    high(5),
-    low(5),
+    digit(low, 4),
+    digit(low, 0),
   ) as MacAddress;
+}
+
+/** The first 16 bits of an address and the other 32, unsigned. */
+export function macNumbers(mac: MacAddress): { high: number; low: number } {
+  const digit = (at: number): number => {
+    const code = mac.charCodeAt(at);
+    return code > 0x39 ? code - 0x57 : code - 0x30;
+  };
+  const byte = (i: number): number => (digit(3 * i) << 4) | digit(3 * i + 1);
+  return {
+    high: (byte(0) << 8) | byte(1),
+    low: ((byte(2) << 24) | (byte(3) << 16) | (byte(4) << 8) | byte(5)) >>> 0,
+  };
 }
 
 /** Whether the I/G bit is set (IEEE 802 §8.2.2): multicast and broadcast addresses. */

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { EventHub } from './events.js';
 import type { Event } from './events.js';
 
-const hub = (capacity = 4) => new EventHub({ capacity, run: 'run', now: () => new Date(0) });
+const hub = (capacity = 4) => new EventHub({ capacity, run: 'run', nowMs: () => 0 });
 const learn = (bridge: string | null, n: number) => ({ kind: 'learn' as const, bridge, data: { n } });
 const numbers = (events: readonly Event[]) => events.map(({ data }) => data['n']);
 

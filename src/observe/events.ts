@@ -41,14 +41,22 @@ export interface EventHubOptions {
   readonly capacity: number;
   /** Something that differs between runs of weftd, without a dash. */
   readonly run: string;
-  readonly now: () => Date;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
 }
 
-/** An event as it is kept: thousands may come a second, and hardly one of them is read. */
+/** Makes the event of what happened. */
+export type Wording<T> = (what: T) => Pick<NewEvent, 'kind' | 'data'>;
+
+/** An event as it is kept: thousands may come a second, and hardly one of them is read, so it is worded when it is. */
 interface Kept {
-  readonly event: NewEvent;
-  readonly atMs: number;
+  what: unknown;
+  wording: Wording<never>;
+  bridge: string | null;
+  atMs: number;
 }
+
+const AS_IT_IS: Wording<NewEvent> = (event) => event;
 
 export class EventHub {
   readonly #ring: Kept[] = [];
@@ -63,14 +71,28 @@ export class EventHub {
   }
 
   publish(event: NewEvent): void {
-    const kept = { event, atMs: this.options.now().getTime() };
-    this.#ring[++this.#next % this.options.capacity] = kept;
+    this.publishAs(event.bridge, event, AS_IT_IS);
+  }
+
+  /** Publishes what `wording` makes of `what`, which nobody may change from now on. */
+  publishAs<T>(bridge: string | null, what: T, wording: Wording<T>): void {
+    const atMs = this.options.nowMs();
+    const slot = ++this.#next % this.options.capacity;
+    const kept = this.#ring[slot];
+    if (kept === undefined) this.#ring[slot] = { what, wording, bridge, atMs };
+    else {
+      kept.what = what;
+      kept.wording = wording;
+      kept.bridge = bridge;
+      kept.atMs = atMs;
+    }
     if (this.#listeners.size === 0) return;
-    const told = this.#told(this.#next, kept);
+    const told = this.#told(this.#next, { what, wording, bridge, atMs });
     for (const { filter, listener } of this.#listeners) if (passes(told, filter)) listener(told);
   }
 
-  #told(number: number, { event: { kind, bridge, data }, atMs }: Kept): Event {
+  #told(number: number, { what, wording, bridge, atMs }: Kept): Event {
+    const { kind, data } = wording(what as never);
     return { id: `${this.options.run}-${number}`, at: new Date(atMs).toISOString(), kind, bridge, data };
   }
 

@@ -9,14 +9,13 @@ import type { EventHub, NewEvent } from './events.js';
 export class EventFeed {
   #bridges: readonly Bridge[] | null = null;
 
-  constructor(private readonly hub: Pick<EventHub, 'publish'>) {}
+  constructor(private readonly hub: Pick<EventHub, 'publish' | 'publishAs'>) {}
 
   /** An event of a bridge's switch. */
   ofSwitch({ name, connection }: Pick<Bridge, 'name' | 'connection'>, event: SwitchEvent): void {
     // Of the ports of our own switch the datapath tells more.
     if (event.kind === 'port' && connection.kind === 'weft') return;
-    const { kind, data } = switchEvent(event);
-    this.hub.publish({ kind, bridge: name, data });
+    this.hub.publishAs(name, event, switchEvent);
   }
 
   ofDatapath(event: DatapathEvent): void {
@@ -93,7 +92,7 @@ function ordered(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 
-function switchEvent(event: SwitchEvent): Omit<NewEvent, 'bridge'> {
+function switchEvent(event: SwitchEvent): Pick<NewEvent, 'kind' | 'data'> {
   switch (event.kind) {
     case 'learned': {
       const { vlan, mac, port } = event;

@@ -4,6 +4,7 @@
  * Work that takes several round trips (a full comparison after connecting or after an error, a change of the
  * configuration) is done one at a time by `#work`. Packet-ins and timeouts are answered at once, in between.
  */
+import { randomInt } from 'node:crypto';
 import {
   keepConnected,
   Meter,
@@ -136,7 +137,7 @@ export class OpenFlowDriver implements SwitchDriver {
       bridge.connection.kind === 'openflow'
         ? bridge.connection.target
         : `unix:${rundir}/${bridge.name}.program`;
-    const settings: Record<string, number> = {};
+    const settings: Record<string, number> = { hashSeed: randomInt(2 ** 32) };
     if (options.learnRatePerS !== undefined) settings['learnRatePerS'] = options.learnRatePerS;
     if (options.learnBurst !== undefined) settings['learnBurst'] = options.learnBurst;
     const programs = [...(options.programs ?? []), bridgeProgram as Program];

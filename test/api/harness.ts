@@ -161,7 +161,7 @@ export class Harness {
     idleIntervalMs: () => 60_000,
   });
 
-  readonly events = new EventHub({ capacity: 8, run: 'test', now: () => new Date(0) });
+  readonly events = new EventHub({ capacity: 8, run: 'test', nowMs: () => 0 });
 
   private constructor(
     readonly folder: string,

@@ -67,6 +67,12 @@ interface Waiter {
 /** Joining small messages costs less than a vectored write of many. */
 const JOIN_BYTES = 64 * 1024;
 
+/**
+ * Answers to what came in together leave in one write; but when there is so much of them, before the rest is worked on. Not
+ * sooner: to wake up a peer that waits costs us as much as to make some ten answers.
+ */
+const EAGER_BYTES = 16 * 1024;
+
 /** Parts of one multipart answer that may wait for their consumer. */
 const MAX_WAITING_PARTS = 8;
 
@@ -80,6 +86,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Infinity;
   #isFlushScheduled = false;
+  /** Whoever sends now need not have it flushed. */
+  #isTelling = false;
   #isPaused = false;
   /** Consumers of multipart answers that lag behind. */
   #laggards = 0;
@@ -323,17 +331,26 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #pump(): void {
     this.session.transportQueued(this.#socket.writableLength);
     this.#flush();
-    for (const event of this.session.takeEvents()) {
-      if (this.#held === undefined) this.#tell(event);
-      else this.#held.push(event);
+    // Telling may make us send, and sending makes room, which is told too.
+    for (let events = this.session.takeEvents(); events.length > 0; events = this.session.takeEvents()) {
+      this.#isTelling = true;
+      try {
+        for (const event of events) {
+          if (this.#held === undefined) this.#tell(event);
+          else this.#held.push(event);
+          if (this.session.unsentBytes >= EAGER_BYTES) this.#flush();
+        }
+      } finally {
+        this.#isTelling = false;
+      }
+      this.#flush();
     }
-    this.#flush();
     this.#updateReading();
     this.#armTimer();
   }
 
   #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return;
+    if (this.#isFlushScheduled || this.#isTelling) return;
     this.#isFlushScheduled = true;
     setImmediate(() => {
       this.#isFlushScheduled = false;

@@ -1,12 +1,24 @@
 /** What waits to leave a session, with high and low water (see {@link Outbox.isCongested}). */
 
+/**
+ * Messages that the encoder has written one right behind the other leave in one piece, without having been copied.
+ */
 export class Outbox {
-  #queue: Uint8Array[] = [];
+  #pieces: Uint8Array[] = [];
+  /** The piece that is still growing: from where to where in which memory. */
+  #memory: ArrayBufferLike | undefined;
+  #start = 0;
+  #end = 0;
   #queuedBytes = 0;
   #transportBytes = 0;
   #isCongested = false;
 
   constructor(private readonly marks: { highWaterBytes: number; lowWaterBytes: number }) {}
+
+  /** Bytes that wait here. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
 
   /** Bytes that wait here, and in the transport as far as it has told. */
   get bytes(): number {
@@ -19,18 +31,31 @@ export class Outbox {
   }
 
   push(bytes: Uint8Array): void {
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
+    const { buffer, byteOffset, length } = bytes;
+    if (buffer !== this.#memory || byteOffset !== this.#end) {
+      this.#finishPiece();
+      this.#memory = buffer;
+      this.#start = byteOffset;
+    }
+    this.#end = byteOffset + length;
+    this.#queuedBytes += length;
     if (this.bytes > this.marks.highWaterBytes) this.#isCongested = true;
   }
 
   /** Everything in order; counts as the transport's from now on. */
   take(): Uint8Array[] {
-    const queue = this.#queue;
+    this.#finishPiece();
+    const pieces = this.#pieces;
     this.#transportBytes += this.#queuedBytes;
     this.#queuedBytes = 0;
-    this.#queue = [];
-    return queue;
+    this.#pieces = [];
+    return pieces;
+  }
+
+  #finishPiece(): void {
+    if (this.#memory === undefined) return;
+    this.#pieces.push(Buffer.from(this.#memory as ArrayBuffer, this.#start, this.#end - this.#start));
+    this.#memory = undefined;
   }
 
   /** How much the transport still holds. Returns true when congestion ends by it. */

@@ -114,6 +114,11 @@ export class Session {
     return this.#outbox.bytes;
   }
 
+  /** Bytes that {@link takeOutput} would give. */
+  get unsentBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
   /** How many messages of each type have been sent so far, the session's own included. */
   get sent(): ReadonlyMap<string, number> {
     return this.#sent;

@@ -95,7 +95,7 @@ export const bridgeProgram = defineProgram<BridgeState>({
     return {
       bonds,
       reflecting: reflectingBonds(context.bridge, bonds),
-      macs: new MacTable(macTableConfig(context)),
+      macs: new MacTable(macTableConfig(context), context.settings['hashSeed']),
       ageingTimeS: context.bridge.macAgeingTimeS,
       ...indexPorts(context.bridge),
     };

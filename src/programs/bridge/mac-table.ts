@@ -91,7 +91,7 @@ export function macKey(vlan: Vid, mac: MacAddress): string {
 
 export class MacTable {
   #config: MacTableConfig;
-  readonly #entries = new MacEntries();
+  readonly #entries: MacEntries;
   readonly #buckets = new Map<LogicalPortId, TokenBucket>();
 
   /** Totals since the table was made. */
@@ -112,8 +112,10 @@ export class MacTable {
     } satisfies Record<Refusal, number>,
   };
 
-  constructor(config: MacTableConfig) {
+  /** @param seed of the hash by which entries are found: a secret, as whoever knows it could make up addresses that all have the same */
+  constructor(config: MacTableConfig, seed = 0) {
     this.#config = config;
+    this.#entries = new MacEntries(seed);
   }
 
   get size(): number {
