@@ -51,6 +51,7 @@ export {
   sizeOf,
   type Header,
 } from './openflow.js';
+export { MessageTemplate } from './template.js';
 export {
   toJson,
   toJsonText,

@@ -45,7 +45,7 @@ export function decode(bytes: Uint8Array): Message {
 }
 
 /** One writer serves all encoding: encoding never yields, and never starts another. */
-const writer = new Writer();
+export const writer = new Writer();
 
 /**
  * Encodes one message. Lengths, padding and defaults are filled in.

@@ -134,6 +134,15 @@ export interface Flow {
   readonly notifyRemoved?: boolean;
   /** Why the rule is there, for people who read a dump. */
   readonly reason: string;
+  readonly pattern?: FlowPattern;
+}
+
+/**
+ * What flows have in common that come by the thousand and are the same but for the value of one match field, and `reason`:
+ * what the first of them has been worked out to is used for the others. Flows are of one pattern if they have the same object here.
+ */
+export interface FlowPattern {
+  readonly varies: string;
 }
 
 export interface Bucket {
@@ -192,6 +201,13 @@ export interface ResolvedFlow {
   readonly idleTimeout: number;
   readonly hardTimeout: number;
   readonly flags: readonly (string | number)[];
+  readonly pattern?: ResolvedPattern;
+}
+
+/** A flow that others are like but for the value of the match field `varies`; of all of them the same object. */
+export interface ResolvedPattern {
+  readonly varies: string;
+  readonly flow: ResolvedFlow;
 }
 
 export interface ResolvedGroup {

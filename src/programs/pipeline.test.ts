@@ -9,6 +9,7 @@ import {
   Pipeline,
   unpackCookie,
   unusedTables,
+  type Flow,
   type FlowSet,
   type Program,
 } from './index.js';
@@ -264,5 +265,62 @@ describe('layout on a small switch', () => {
     expect([...unused]).toEqual(['bridge/observe', 'bridge/customer', 'bridge/mirror', 'bridge/bond']);
     const pipeline = new Pipeline([bridgeProgram], { firstTable: 0, tableCount: 6, unused });
     expect(pipeline.tableId(bridgeProgram as Program, 'egress')).toBe(5);
+  });
+});
+
+describe('flows of one pattern', () => {
+  const program = sample('p', 20);
+  const learned = (eth_dst: string, others: Partial<Flow> = {}): Flow => ({
+    ...allow,
+    table: 'last',
+    match: { eth_dst },
+    instructions: [],
+    ...others,
+  });
+
+  it('resolve as they do alone, and to one model', () => {
+    const pattern = { varies: 'eth_dst' };
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
+    const resolve = (flow: Flow) => pipeline.resolve(program, flow, NO_NUMBERS);
+    const instructions: Flow['instructions'] = [];
+    const others = { instructions, detail: 7, idleTimeoutS: 60, notifyRemoved: true };
+    const [first, second] = ['02:00:00:00:00:01', '02:00:00:00:00:02'].map((mac) => {
+      const { pattern: model, ...resolved } = resolve(learned(mac, { ...others, pattern }));
+      expect(resolved).toEqual(resolve(learned(mac, others)));
+      return model;
+    });
+    expect(first).toBeDefined();
+    expect(second).toBe(first);
+  });
+
+  it('are looked at anew where they differ in more than they say', () => {
+    const pattern = { varies: 'eth_dst' };
+    const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
+    const resolve = (flow: Flow) => pipeline.resolve(program, flow, NO_NUMBERS);
+    const instructions: Flow['instructions'] = [];
+    const base = learned('02:00:00:00:00:01', { instructions, pattern });
+    const { pattern: model } = resolve(base);
+    for (const other of [
+      { priority: 11 },
+      { detail: 1 },
+      { idleTimeoutS: 1 },
+      { hardTimeoutS: 1 },
+      { notifyRemoved: true },
+      { instructions: [{ type: 'GOTO_TABLE', table: NEXT_PROGRAM } as const] },
+    ]) {
+      const { pattern: _, ...alone } = { ...base, ...other };
+      const { pattern: another, ...resolved } = resolve({ ...base, ...other });
+      expect(resolved).toEqual(resolve(alone));
+      expect(another).not.toBe(model);
+      expect(another?.flow).toEqual(resolved);
+    }
+    expect(resolve({ ...base, match: {} })).toEqual(
+      resolve({ ...allow, table: 'last', match: {}, instructions }),
+    );
+    const masked = { eth_dst: { value: '02:00:00:00:00:00', mask: '02:00:00:00:00:00' } };
+    expect(() => resolve({ ...base, match: masked })).toThrow(/exactly, not masked/);
+    expect(() => resolve({ ...base, match: { ...base.match, eth_src: '02:00:00:00:00:01' } })).toThrow(
+      /does not match eth_src/,
+    );
   });
 });

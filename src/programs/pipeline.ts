@@ -6,11 +6,13 @@ import { MISS_KIND, packCookie, unpackCookie } from './cookie.js';
 import type {
   Action,
   Flow,
+  FlowPattern,
   FlowSet,
   Instruction,
   ResolvedAction,
   ResolvedFlow,
   ResolvedInstruction,
+  ResolvedPattern,
 } from './flow.js';
 import { NEXT_PROGRAM } from './flow.js';
 import type { Program, TableDeclaration } from './program.js';
@@ -42,6 +44,7 @@ interface Slot {
   readonly next: ReadonlySet<string>;
   /** Instructions that lead to tables only, by the list they were made from. */
   readonly resolved: WeakMap<readonly Instruction[], readonly ResolvedInstruction[]>;
+  readonly patterns: WeakMap<FlowPattern, { readonly model: Flow; readonly resolved: ResolvedPattern }>;
 }
 
 const slotKey = (program: Program, table: string): string => `${program.name}/${table}`;
@@ -91,7 +94,7 @@ export class Pipeline {
     for (const [i, { program, declaration }] of placed.entries()) {
       const tableId = options.firstTable + i;
       const next = new Set(declaration.next);
-      const slot = { program, declaration, tableId, next, resolved: new WeakMap() };
+      const slot = { program, declaration, tableId, next, resolved: new WeakMap(), patterns: new WeakMap() };
       this.#slots.get(program)?.set(declaration.name, slot);
       this.#byId.set(slot.tableId, slot);
     }
@@ -157,6 +160,34 @@ export class Pipeline {
     const slot = this.#slots.get(program)?.get(flow.table);
     if (slot === undefined)
       throw new ProgramError(`${program.name}: no table ${flow.table} in this pipeline`);
+    const { pattern } = flow;
+    if (pattern === undefined || !hasPlain(flow, pattern.varies))
+      return this.#resolveAlone(program, slot, flow, numbers);
+    const known = slot.patterns.get(pattern);
+    if (known !== undefined && isLike(known.model, flow, pattern.varies)) {
+      const { tableId, priority, instructions, cookie, idleTimeout, hardTimeout, flags } =
+        known.resolved.flow;
+      const { resolved } = known;
+      return {
+        tableId,
+        priority,
+        match: flow.match,
+        instructions,
+        cookie,
+        idleTimeout,
+        hardTimeout,
+        flags,
+        pattern: resolved,
+      };
+    }
+    const resolved = { varies: pattern.varies, flow: this.#resolveAlone(program, slot, flow, numbers) };
+    // What names groups or meters may be something else for the next.
+    if (!slot.resolved.has(flow.instructions)) return resolved.flow;
+    slot.patterns.set(pattern, { model: flow, resolved });
+    return { ...resolved.flow, pattern: resolved };
+  }
+
+  #resolveAlone(program: Program, slot: Slot, flow: Flow, numbers: Numbers): ResolvedFlow {
     const kind = this.#kinds.get(program)?.get(flow.kind);
     if (kind === undefined) throw new ProgramError(`${program.name}: undeclared kind of rule ${flow.kind}`);
     for (const name in flow.match) {
@@ -268,6 +299,31 @@ export function unusedTables(wanted: readonly { program: Program; set: FlowSet }
       return idle.map(({ name }) => slotKey(program, name));
     }),
   );
+}
+
+/** Whether it matches that field, and exactly. */
+function hasPlain({ match }: Flow, field: string): boolean {
+  return match[field] !== undefined && typeof match[field] !== 'object';
+}
+
+/** Whether flows of one pattern, which have a plain value of that field, are so: a program's mistake in this must not go unseen. */
+function isLike(model: Flow, flow: Flow, varies: string): boolean {
+  const isSame =
+    model.kind === flow.kind &&
+    model.detail === flow.detail &&
+    model.priority === flow.priority &&
+    model.instructions === flow.instructions &&
+    model.idleTimeoutS === flow.idleTimeoutS &&
+    model.hardTimeoutS === flow.hardTimeoutS &&
+    model.notifyRemoved === flow.notifyRemoved;
+  if (!isSame) return false;
+  let more = 0;
+  for (const name in flow.match) {
+    if (name !== varies && flow.match[name] !== model.match[name]) return false;
+    more++;
+  }
+  for (const _ in model.match) more--;
+  return more === 0;
 }
 
 export interface OwnedFlow {

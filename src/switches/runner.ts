@@ -448,15 +448,23 @@ export class ProgramRunner {
       const { priority, match } = change.flow;
       return { op: 'flow-delete', flow: { tableId, priority, match, cookie: 0n } };
     });
-    const packetOuts = (reaction.packetOuts ?? []).map(({ actions, data }) => ({
+    const packetOuts = reaction.packetOuts?.map(({ actions, data }) => ({
       actions: resolveActions(actions, NO_NUMBERS, (table) => this.#pipeline.entryOf(program, table)),
       data,
     }));
-    const counts = reaction.countRules === undefined ? [] : [{ program, kind: reaction.countRules }];
-    return { commands, notices: reaction.notices, packetOuts, isStale: reaction.isStale === true, counts };
+    const counts = reaction.countRules === undefined ? NO_COUNTS : [{ program, kind: reaction.countRules }];
+    return {
+      commands,
+      notices: reaction.notices,
+      packetOuts: packetOuts ?? NO_PACKET_OUTS,
+      isStale: reaction.isStale === true,
+      counts,
+    };
   }
 }
 
+const NO_COUNTS: Consequence['counts'] = [];
+const NO_PACKET_OUTS: Consequence['packetOuts'] = [];
 const NOTHING: Consequence = { commands: [], notices: [], packetOuts: [], isStale: false, counts: [] };
 
 /** A flow with its counters. */

@@ -69,7 +69,17 @@ import { Observers, type ObservationListener, type ObserverStatus } from './obse
 import { resolvePorts, samePorts } from './ports.js';
 import { ProgramRunner, type Consequence } from './runner.js';
 import { StateFile } from './state-file.js';
-import { flowOf, flowRequest, groupOf, messageOf, meterOf, packetOutOf, portOf, preamble } from './wire.js';
+import {
+  flowOf,
+  flowRequest,
+  groupOf,
+  messageOf,
+  meterOf,
+  packetOutOf,
+  portOf,
+  preamble,
+  sendCommand,
+} from './wire.js';
 
 /** First table of the programs on our own datapath (ARCHITECTURE.md, "NORMAL is a program"). */
 const OWN_FIRST_TABLE = 64;
@@ -632,7 +642,7 @@ export class OpenFlowDriver implements SwitchDriver {
     if (connection !== undefined && connection.closeReason === undefined) {
       this.#count(commands);
       try {
-        for (const command of commands) connection.send(messageOf(command) satisfies MessageInput);
+        for (const command of commands) sendCommand(connection, command);
         for (const packetOut of packetOuts) connection.send(packetOutOf(packetOut));
       } catch (error) {
         if (!(error instanceof OpenFlowEncodeError)) throw error;

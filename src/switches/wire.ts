@@ -1,16 +1,26 @@
 /** Between the reconciler's commands and node-openflow's messages. The values have the same shapes already. */
 import {
   Group,
+  MessageTemplate,
   Port,
   Table,
+  type Connection,
   type FlowStats,
   type GroupDesc,
   type MessageInput,
   type MeterConfig,
+  type OxmFieldName,
+  type OxmValue,
   type PortDesc,
 } from 'node-openflow';
 import type { MacAddress } from '../domain/index.js';
-import type { ResolvedBucket, ResolvedFlow, ResolvedGroup, ResolvedMeter } from '../programs/index.js';
+import type {
+  ResolvedBucket,
+  ResolvedFlow,
+  ResolvedGroup,
+  ResolvedMeter,
+  ResolvedPattern,
+} from '../programs/index.js';
 import type { Command } from '../reconcile/index.js';
 import type { SwitchPort } from './driver.js';
 import type { ResolvedPacketOut } from './runner.js';
@@ -39,6 +49,24 @@ export function messageOf(command: Command): MessageInput {
     case 'meter-delete':
       return { type: 'METER_MOD', command: 'DELETE', meterId: command.meterId };
   }
+}
+
+/** What messages of one pattern are copied from. */
+const templates = new WeakMap<ResolvedPattern, MessageTemplate>();
+
+/** Sends a command; flows of one pattern are not encoded one by one. @throws OpenFlowEncodeError */
+export function sendCommand(connection: Pick<Connection, 'send' | 'sendLike'>, command: Command): void {
+  const pattern = command.op === 'flow-add' ? command.flow.pattern : undefined;
+  if (command.op !== 'flow-add' || pattern === undefined) {
+    connection.send(messageOf(command));
+    return;
+  }
+  let template = templates.get(pattern);
+  if (template === undefined) {
+    template = new MessageTemplate(flowMod('ADD', pattern.flow), pattern.varies as OxmFieldName);
+    templates.set(pattern, template);
+  }
+  connection.sendLike(template, command.flow.match[pattern.varies] as OxmValue);
 }
 
 function flowMod(command: 'ADD' | 'MODIFY_STRICT', flow: ResolvedFlow): MessageInput {

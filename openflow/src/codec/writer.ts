@@ -18,6 +18,9 @@ export class Writer {
   /** Where the message starts, and where it must end. */
   #start = 0;
   #limit = MAX_MESSAGE_BYTES;
+  /** The match field whose values' places are wanted (see {@link placesOf}). */
+  sought: string | undefined;
+  #places: number[] = [];
 
   u8(v: number): void {
     if ((v & 0xff) !== v) throw outOfRange(v, 8);
@@ -62,6 +65,23 @@ export class Writer {
   /** Bytes written since {@link begin}. */
   get length(): number {
     return this.pos - this.#start;
+  }
+
+  /** Where in the message `write` writes values of that match field, in bytes from {@link begin}. */
+  placesOf(field: string, write: () => void): readonly number[] {
+    this.sought = field;
+    this.#places = [];
+    try {
+      write();
+    } finally {
+      this.sought = undefined;
+    }
+    return this.#places;
+  }
+
+  /** A value of the sought field follows. */
+  found(): void {
+    this.#places.push(this.length);
   }
 
   /** Starts a message. What was written and not taken is forgotten. */

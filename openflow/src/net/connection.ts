@@ -9,6 +9,8 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { Session } from '../session/session.js';
+import type { OxmFieldName, OxmValue } from '../oxm/fields.js';
+import type { MessageTemplate } from '../template.js';
 import type { CloseReason, RequestFailure, SessionConfig, SessionEvent } from '../session/events.js';
 import type {
   ErrorMessage,
@@ -154,6 +156,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   /** Sends a message and returns its xid. @throws OpenFlowEncodeError */
   send(message: MessageInput): number {
     const xid = this.session.send(message);
+    this.#scheduleFlush();
+    return xid;
+  }
+
+  /** Sends a copy of the template's message with that value. Returns its xid. @throws OpenFlowEncodeError */
+  sendLike<K extends OxmFieldName>(template: MessageTemplate<K>, value: OxmValue<K>): number {
+    const xid = this.session.sendLike(template, value);
     this.#scheduleFlush();
     return xid;
   }

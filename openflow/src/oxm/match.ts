@@ -99,6 +99,7 @@ function writeOxm(w: Writer, name: string, given: unknown): void {
   } else {
     w.u32(headerOf(field, false));
     if (field.experimenter !== undefined) w.u32(field.experimenter);
+    if (w.sought !== undefined && w.sought === name) w.found();
     field.codec.write(w, given);
   }
 }

@@ -20,6 +20,8 @@ import { MultipartJoin, entriesOf, hasMore } from './multipart.js';
 import { Keepalive } from './keepalive.js';
 import { Outbox } from './outbox.js';
 import { PendingTable } from './pending.js';
+import type { OxmFieldName, OxmValue } from '../oxm/fields.js';
+import type { MessageTemplate } from '../template.js';
 import {
   ANSWER_NAMES,
   ANSWER_TYPES,
@@ -30,7 +32,7 @@ import {
   encodeUnder,
   errorMessage,
   mayAnswer,
-  typeNameOf,
+  typeName,
   xidOf,
 } from './wire.js';
 import type {
@@ -78,7 +80,8 @@ export class Session {
   readonly #framer: Framer;
   #state: 'new' | 'negotiating' | 'identifying' | 'ready' | 'closed' = 'new';
   readonly #outbox: Outbox;
-  readonly #sent = new Map<string, number>();
+  /** Messages sent, by type number. */
+  readonly #sent = new Float64Array(256);
   #events: SessionEvent[] = [];
   #nextXid: number;
   readonly #pending = new PendingTable<Pending>();
@@ -121,7 +124,10 @@ export class Session {
 
   /** How many messages of each type have been sent so far, the session's own included. */
   get sent(): ReadonlyMap<string, number> {
-    return this.#sent;
+    const counts = [...this.#sent].flatMap((count, type) =>
+      count === 0 ? [] : [[typeName(type), count] as const],
+    );
+    return new Map(counts);
   }
 
   /** False from the high-water mark until the low-water mark: hold back messages until the `drained` event. */
@@ -228,6 +234,15 @@ export class Session {
   send(message: MessageInput): number {
     const xid = message.xid === undefined || message.xid === 0 ? this.#takeXid() : message.xid;
     this.#write(encodeUnder(message, xid));
+    return xid;
+  }
+
+  /** Sends a copy of the template's message with that value. Returns its xid. @throws OpenFlowEncodeError */
+  sendLike<K extends OxmFieldName>(template: MessageTemplate<K>, value: OxmValue<K>): number {
+    const bytes = template.encode(value);
+    const xid = this.#takeXid();
+    bytes.writeUInt32BE(xid, 4);
+    this.#write(bytes);
     return xid;
   }
 
@@ -561,8 +576,8 @@ export class Session {
 
   #write(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
-    const type = typeNameOf(bytes);
-    this.#sent.set(type, (this.#sent.get(type) ?? 0) + 1);
+    const type = bytes[1] ?? 0;
+    this.#sent[type] = (this.#sent[type] ?? 0) + 1;
     this.#outbox.push(bytes);
   }
 

@@ -51,9 +51,9 @@ const TYPE_NAMES = [
   ...['GET_ASYNC_REQUEST', 'GET_ASYNC_REPLY', 'SET_ASYNC', 'METER_MOD'],
 ];
 
-/** The name of the type in the header of a whole message. */
-export function typeNameOf(bytes: Uint8Array): string {
-  return TYPE_NAMES[bytes[1] ?? 0] ?? String(bytes[1]);
+/** The name of a type, or its number where it has none. */
+export function typeName(type: number): string {
+  return TYPE_NAMES[type] ?? String(type);
 }
 
 /** The xid in the header of a whole message. */

@@ -1,6 +1,6 @@
 /** Learning: the flows of learned, static and own addresses. */
-import { VlanSet, type Bridge, type MacAddress, type MaskedVid } from '../../domain/index.js';
-import type { Flow, Instruction, MatchField } from '../flow.js';
+import { VlanSet, type Bridge, type MacAddress, type MaskedVid, type Vid } from '../../domain/index.js';
+import type { Flow, FlowPattern, Instruction, MatchField } from '../flow.js';
 import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
 import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
 import { mirrorVlans } from './mirrors.js';
@@ -10,7 +10,17 @@ import { matchVids, PRESENT, type PortView } from './ports.js';
 interface Common {
   readonly metadata: MatchField;
   readonly out: readonly Instruction[];
+  /** By VLAN. */
+  readonly patterns: Map<Vid, Patterns>;
 }
+
+interface Patterns {
+  readonly source: FlowPattern;
+  readonly destination: FlowPattern;
+}
+/** Of more ports and VLANs, all are forgotten. */
+const MOST_PATTERNS = 4096;
+let patternsMade = 0;
 
 const TO_ETH_DST: readonly Instruction[] = [{ type: 'GOTO_TABLE', table: 'eth_dst' }];
 const NO_FLOWS: readonly Flow[] = [];
@@ -20,35 +30,52 @@ function commonOf(port: LogicalPortId): Common {
   let common = commons.get(port);
   if (common === undefined) {
     const out: Instruction[] = [writeOut(port), { type: 'GOTO_TABLE', table: 'egress' }];
-    commons.set(port, (common = { metadata: matchIn(port), out }));
+    commons.set(port, (common = { metadata: matchIn(port), out, patterns: new Map<Vid, Patterns>() }));
   }
   return common;
 }
 
+function patternsOf({ patterns }: Common, vlan: Vid): Patterns {
+  let known = patterns.get(vlan);
+  if (known === undefined) {
+    if (++patternsMade > MOST_PATTERNS) {
+      for (const common of commons.values()) common.patterns.clear();
+      patternsMade = 1;
+    }
+    known = { source: { varies: 'eth_src' }, destination: { varies: 'eth_dst' } };
+    patterns.set(vlan, known);
+  }
+  return known;
+}
+
 /** Says that the address is known on this port. Idle for the ageing time, it goes, and the switch tells. */
 export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
+  const common = commonOf(entry.port);
   return {
     table: 'eth_src',
     priority: 200,
-    match: { metadata: commonOf(entry.port).metadata, vlan_vid: PRESENT | entry.vlan, eth_src: entry.mac },
+    match: { metadata: common.metadata, vlan_vid: PRESENT | entry.vlan, eth_src: entry.mac },
     instructions: TO_ETH_DST,
     kind: 'learned-source',
     detail: entry.port,
     idleTimeoutS: ageingTimeS,
     notifyRemoved: true,
+    pattern: patternsOf(common, entry.vlan).source,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
   };
 }
 
 /** Says where the address is. Goes with the source rule. */
 export function destinationFlow(entry: MacEntry): Flow {
+  const common = commonOf(entry.port);
   return {
     table: 'eth_dst',
     priority: 200,
     match: { vlan_vid: PRESENT | entry.vlan, eth_dst: entry.mac },
-    instructions: commonOf(entry.port).out,
+    instructions: common.out,
     kind: 'learned-destination',
     detail: entry.port,
+    pattern: patternsOf(common, entry.vlan).destination,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
   };
 }
