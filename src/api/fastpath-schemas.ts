@@ -35,6 +35,11 @@ export const BridgeFastPath = Type.Object({
     minimum: 0,
     description: 'Translations that had to make room for others',
   }),
+  turnedAway: Type.Integer({
+    minimum: 0,
+    description:
+      'Translations not kept, as room or time was short and nobody had asked for them before: flows of one packet',
+  }),
   notOffloaded: Type.Array(Type.Intersect([Refusal, Type.Object({ flows: Count })]), {
     description: 'Megaflows that are not in the kernel, by reason; most frequent first',
   }),

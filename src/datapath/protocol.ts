@@ -161,6 +161,8 @@ export interface BridgeCache {
   readonly kernelHits: number;
   readonly misses: number;
   readonly evictions: number;
+  /** Flows of one packet that were not kept. Absent: a datapath of before this was told. */
+  readonly turnedAway?: number;
   /** Flows that are not in the kernel, by reason. Absent, like `punts`: a datapath of before this was told. */
   readonly refused?: Readonly<Record<string, number>>;
   /** Frames that the kernel has sent to user space, by port; of ports that it has. */

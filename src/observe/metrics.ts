@@ -304,6 +304,12 @@ export class Metrics {
       ['bridge'],
       (set) => ofCaches(({ evictions }, bridge) => set(evictions, { bridge })),
     );
+    this.#counter(
+      'weft_megaflows_turned_away_total',
+      'Megaflows not kept, as room or time was short and nobody had asked for them before.',
+      ['bridge'],
+      (set) => ofCaches(({ turnedAway = 0 }, bridge) => set(turnedAway, { bridge })),
+    );
     this.#gauge(
       'weft_megaflows_not_offloaded',
       'Megaflows that the kernel has not, by reason.',

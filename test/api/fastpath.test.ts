@@ -37,6 +37,7 @@ const info = (hits: number): FastPathInfo => ({
         kernelHits: hits,
         misses: 6,
         evictions: 0,
+        turnedAway: 8,
       },
       refused: { 'packet-in': 1 },
       punts: [{ port: 'p1', ofport: 1, sent: 6, dropped: 1, waiting: 0 }],
@@ -62,6 +63,7 @@ test('what the kernel has and what it does, with rates', async () => {
           bridge: 'br0',
           flows: { total: 4, kernel: 3 },
           hits: { kernel: { packets: 10, perS: null }, userSpace: { packets: 5 } },
+          turnedAway: 8,
           notOffloaded: [{ reason: 'packet-in', flows: 1, sentence: expect.any(String) as string }],
           punts: [{ port: 'p1', sent: { packets: 6 }, dropped: { packets: 1 }, waiting: 0 }],
         },
@@ -81,6 +83,7 @@ test('what the kernel has and what it does, with rates', async () => {
     'weft_megaflows{bridge="br0",by="kernel"} 3',
     'weft_megaflow_hits_total{bridge="br0",by="kernel"} 1010',
     'weft_megaflow_misses_total{bridge="br0"} 6',
+    'weft_megaflows_turned_away_total{bridge="br0"} 8',
     'weft_megaflows_not_offloaded{bridge="br0",reason="packet-in"} 1',
     'weft_port_punt_drops_total{bridge="br0",port="p1"} 1',
   ])

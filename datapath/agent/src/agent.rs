@@ -413,6 +413,11 @@ impl Agent {
         self.pipeline.cache_stats()
     }
 
+    /// Says whether packets come faster than they can be translated: see [`Pipeline::set_hurried`].
+    pub fn set_hurried(&mut self, is_hurried: bool) {
+        self.pipeline.set_hurried(is_hurried);
+    }
+
     /// How many cached flows the fast path has not, by reason.
     pub fn refused_flows(&self) -> impl Iterator<Item = (&'static str, usize)> {
         self.pipeline.refused_flows()

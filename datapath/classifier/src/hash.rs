@@ -20,7 +20,7 @@ static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(K0));
 
 /// Hash of a sequence of words, another one in each process.
 #[inline]
-pub(crate) fn hash_seeded(words: impl IntoIterator<Item = u64>) -> u64 {
+pub fn hash_secretly(words: impl IntoIterator<Item = u64>) -> u64 {
     hash_from(*SEED, words)
 }
 

@@ -18,7 +18,7 @@
 mod hash;
 mod subtable;
 
-pub use hash::hash_words;
+pub use hash::{hash_secretly, hash_words};
 use hashbrown::HashTable;
 use subtable::Subtable;
 use weft_frame::{FlowKey, FlowMask};

@@ -1,7 +1,7 @@
 //! Rules that share one mask.
 
 use crate::RuleId;
-use crate::hash::hash_seeded;
+use crate::hash::hash_secretly;
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 use weft_frame::{FlowKey, FlowMask, WORDS};
@@ -80,7 +80,7 @@ impl Subtable {
 
     #[inline]
     fn hash(&self, key: &FlowKey) -> u64 {
-        hash_seeded(
+        hash_secretly(
             self.parts
                 .iter()
                 .map(|(word, mask)| key.0[usize::from(*word)] & mask),
@@ -280,5 +280,5 @@ impl Subtable {
 }
 
 fn hash_slot(arena: &[u64], width: usize, slot: u32) -> u64 {
-    hash_seeded(arena[slot as usize * width..][..width].iter().copied())
+    hash_secretly(arena[slot as usize * width..][..width].iter().copied())
 }

@@ -9,11 +9,13 @@
 //! in both masks and that no action has changed on the way: then the rule can match none of its packets. A rule that goes
 //! concerns the translations that matched it. So learning one address leaves the traffic of all others alone.
 
+mod doorkeeper;
 mod sweep;
 mod view;
 
 pub use self::view::{CachedFlow, CachedFlowQuery};
 
+use self::doorkeeper::Doorkeeper;
 use self::sweep::Sweep;
 use crate::concern::{Concerns, Subject};
 use crate::datapath::{DpAction, Translation};
@@ -175,6 +177,8 @@ pub struct CacheStats {
     pub masks: usize,
     /// How often a translation had to make room for another.
     pub overflows: u64,
+    /// How often one was not kept, as room or time was short and nobody had asked for it before.
+    pub turned_away: u64,
     /// Packets that a fast path has treated.
     pub fast_hits: u64,
     /// Translations that a fast path has.
@@ -189,6 +193,9 @@ pub(crate) struct Cache {
     concerns: Concerns,
     fast_path: Option<Box<dyn FastPath>>,
     hand: u32,
+    doorkeeper: Doorkeeper,
+    /// Packets come faster than they can be translated.
+    is_hurried: bool,
     sweep: Option<Sweep>,
     /// The latest time we were told.
     now: u64,
@@ -203,6 +210,11 @@ impl Cache {
     /// Tells the time.
     pub fn at(&mut self, now: u64) {
         self.now = self.now.max(now);
+    }
+
+    /// Tells whether packets come faster than they can be translated: then what is needed but once is not kept.
+    pub fn set_hurried(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
     }
 
     /// The entry for a packet.
@@ -239,6 +251,16 @@ impl Cache {
     /// What treats packets instead of us.
     pub fn fast_path(&mut self) -> Option<&mut dyn FastPath> {
         self.fast_path.as_deref_mut().map(|path| path as _)
+    }
+
+    /// Whether a translation is to be kept.
+    pub fn wants(&mut self, key: &FlowKey, translation: &Translation, limit: usize) -> bool {
+        let is_full = self.entries.len() >= limit || self.index.masks() > MAX_MASKS;
+        let wants = !(is_full || self.is_hurried) || self.doorkeeper.knows(&translation.mask, key);
+        if !wants {
+            self.stats.turned_away += 1;
+        }
+        wants
     }
 
     /// Adds a translation made from a packet with this key. If there is no room, an entry that was not used lately goes;

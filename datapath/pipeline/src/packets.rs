@@ -268,6 +268,9 @@ impl Pipeline {
                 meters,
                 ..
             } = self;
+            if !cache.wants(key, &translation, config.cache_limit) {
+                return;
+            }
             if let Some(fast_path) = cache.fast_path() {
                 for pass in &mut translation.passes {
                     pass.cell = meters.share(pass.meter_id, fast_path);

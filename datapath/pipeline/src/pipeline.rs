@@ -362,6 +362,11 @@ impl Pipeline {
         self.cache.stats()
     }
 
+    /// See [`Cache::set_hurried`].
+    pub fn set_hurried(&mut self, is_hurried: bool) {
+        self.cache.set_hurried(is_hurried);
+    }
+
     /// Lets something treat the packets of cached translations instead of us, or ends that.
     pub fn set_fast_path(&mut self, fast_path: Option<Box<dyn FastPath>>) {
         self.invalidate();

@@ -152,6 +152,7 @@ function bridgeView(bridge: string, window: RateWindow): BridgeFastPath {
     hits: { kernel: of(({ kernelHits }) => kernelHits), userSpace: of(({ hits }) => hits) },
     misses: of(({ misses }) => misses),
     evictions: cache.evictions,
+    turnedAway: cache.turnedAway ?? 0,
     notOffloaded: refused.map(([reason, flows]) => ({ ...refusal(reason), flows })),
     punts: (cache.punts ?? []).map(({ port, ofport, waiting }) => {
       const punts = (found: BridgeCache) => found.punts?.find((each) => each.port === port);

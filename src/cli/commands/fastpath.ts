@@ -88,12 +88,23 @@ function firstPacketsOf(style: Style, told: Kernel['firstPackets'] | undefined):
 export async function stats(context: Context, bridge: string | undefined): Promise<Result> {
   const view = await read(context, bridge);
   const { style } = context;
-  const rows = view.bridges.map(({ bridge: name, hits, misses, evictions }) => [
+  const rows = view.bridges.map(({ bridge: name, hits, misses, evictions, turnedAway }) => [
     name,
     ...[hits.kernel, hits.userSpace, misses].flatMap(({ packets, perS }) => [String(packets), short(perS)]),
     String(evictions),
+    String(turnedAway),
   ]);
-  const titles = ['BRIDGE', 'KERNEL>', '/S>', 'USER SPACE>', '/S>', 'MISSES>', '/S>', 'EVICTED>'];
+  const titles = [
+    'BRIDGE',
+    'KERNEL>',
+    '/S>',
+    'USER SPACE>',
+    '/S>',
+    'MISSES>',
+    '/S>',
+    'EVICTED>',
+    'TURNED AWAY>',
+  ];
   const punts = view.bridges.flatMap(({ bridge: name, punts: ports }) =>
     ports.map(({ port, sent, dropped, waiting }) => [
       name,

@@ -465,6 +465,7 @@ impl Switch {
                 "kernelHits": stats.fast_hits,
                 "misses": stats.misses,
                 "evictions": stats.overflows,
+                "turnedAway": stats.turned_away,
                 "refused": refused,
                 "punts": punts.collect::<Vec<_>>(),
             })

@@ -8,11 +8,14 @@ use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 use weft_netdev::RX_BATCH;
 
+use super::fast::Fast;
 use super::share::{Change, Refused, Share, Spent, spare_time};
 use super::{PUNT, Switch};
 
 /// Batches taken from the punt device in one round.
 const BATCHES: usize = 4;
+/// How long there is a hurry after a round that has left frames behind.
+const HURRY: u64 = 20_000_000;
 
 /// What the switch keeps for it.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub struct Punting {
     processors: u64,
     /// What the kernel had forwarded when we were last told, and when that was.
     forwarded: (u64, u64),
+    /// When a round last left frames behind.
+    behind_at: Option<u64>,
+    /// Whether there is a hurry.
+    hurried: bool,
     /// The punt device wakes us.
     watched: bool,
     /// What was under way to us before a batch, and what the batch had: kept for their memory.
@@ -36,6 +43,8 @@ impl Default for Punting {
             refused: Refused::default(),
             forwarded: (0, 0),
             processors: available_parallelism().map_or(1, NonZero::get) as u64,
+            behind_at: None,
+            hurried: false,
             watched: true,
             marks: Vec::new(),
             taken: Vec::new(),
@@ -77,7 +86,9 @@ impl Switch {
             return;
         };
         if fast.punting.share.is_open(now) {
-            self.take_punted(now);
+            self.set_hurried(false, now);
+            let behind = self.take_punted(now);
+            self.set_hurried(behind, now);
             self.flush();
             let spent = self.spent() - before;
             if let Some(fast) = &mut self.fast {
@@ -91,6 +102,7 @@ impl Switch {
 
     /// Looks after the share, and for frames that nobody has told us of: those that had to wait, and those that were lost.
     pub(super) fn review_punting(&mut self, now: u64) {
+        self.set_hurried(false, now);
         let Some(fast) = &mut self.fast else {
             return;
         };
@@ -161,17 +173,35 @@ impl Switch {
         }
     }
 
-    fn take_punted(&mut self, now: u64) {
+    /// Says to the pipelines whether frames come faster than they are taken; `behind`: so it is right now.
+    fn set_hurried(&mut self, behind: bool, now: u64) {
+        let Some(Fast { punting, .. }) = &mut self.fast else {
+            return;
+        };
+        if behind {
+            punting.behind_at = Some(now);
+        }
+        let is_recent = |at| now.saturating_sub(at) < HURRY;
+        let hurried = punting.behind_at.is_some_and(is_recent);
+        if std::mem::replace(&mut punting.hurried, hurried) != hurried {
+            for bridge in self.bridges.iter_mut().flatten() {
+                bridge.agent.set_hurried(hurried);
+            }
+        }
+    }
+
+    /// Takes some frames; whether more wait.
+    fn take_punted(&mut self, now: u64) -> bool {
         for _ in 0..BATCHES {
             let Some(fast) = &mut self.fast else {
-                return;
+                return false;
             };
             fast.path.kernel().punt_marks(&mut fast.punting.marks);
             let received = match fast.punt.receive(&mut self.batch) {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::debug!(%error, "the punt device does not receive");
-                    return;
+                    return false;
                 }
             };
             fast.punting.taken.clear();
@@ -206,8 +236,9 @@ impl Switch {
             }
             if received < RX_BATCH {
                 kernel.drained(&fast.punting.marks);
-                return;
+                return false;
             }
         }
+        true
     }
 }
