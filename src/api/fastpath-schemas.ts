@@ -74,7 +74,8 @@ export const FastPathView = Type.Object({
         events: Type.Record(Type.String(), counted('Frames'), {
           description:
             'What the program counted: misses (no flow), deep (headers that it does not read to the end), punt_drops, ' +
-            'too_long (for the port they leave by), errors',
+            'too_long (for the port they leave by), unseen (no room for what observers are to see), behind (kept in order behind ' +
+            'earlier packets of their flow that are in user space), errors',
         }),
         puntsLost: Type.Integer({ minimum: 0, description: 'Frames lost between kernel and user space' }),
         firstPackets: Type.Object(

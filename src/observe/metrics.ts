@@ -256,7 +256,7 @@ export class Metrics {
     });
     this.#counter(
       'weft_fastpath_events_total',
-      'What the program in the kernel counted, in frames: misses, deep, punt_drops, too_long, errors; punts_lost.',
+      'What the program in the kernel counted, in frames: misses, deep, punt_drops, too_long, unseen, behind, errors; punts_lost.',
       ['event'],
       (set) => {
         const { statistics = {}, puntsLost } = ofKernel() ?? {};

@@ -37,6 +37,34 @@ async function warmUp(address: string, mac: string): Promise<void> {
   });
 }
 
+/** Sends numbered datagrams, 200 of each of 50 flows, as fast as it can. */
+const NUMBERED = `
+import socket
+for port in range(20000, 20050):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(('10.99.0.1', port))
+    for n in range(200): s.sendto(n.to_bytes(4, 'big'), ('10.99.0.2', 9))
+`;
+/** Prints how many of them have come, and how many behind one that was sent later. */
+const IN_ORDER = `
+import socket
+SO_RCVBUFFORCE = 33
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+s.bind(('10.99.0.2', 9))
+s.settimeout(10)
+got, late, newest = 0, 0, {}
+try:
+    while got < 10000:
+        data, (_, port) = s.recvfrom(64)
+        n = int.from_bytes(data, 'big')
+        got += 1
+        late += n < newest.get(port, 0)
+        newest[port] = max(n, newest.get(port, 0))
+except TimeoutError: pass
+print(got, late)
+`;
+
 /** Frames from a to an address of the data link layer, whoever has it. */
 async function send(mac: string, count: number, rate = 5000): Promise<void> {
   await a.run(
@@ -98,6 +126,29 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
       // The one that is between the two at that instant may come by both.
       expect((await receivedIp(b)) - before).toBeLessThanOrEqual(6001);
     }
+  });
+
+  test('a flow’s packets keep their order while the kernel takes it over from user space', async () => {
+    await a.reaches('10.99.0.2');
+    if (isActive) await warmUp('10.99.0.2', await macOf(b));
+    // It makes every source port a flow of its own.
+    const [bridge, rule] = [`${lab.rundir}/br0.mgmt`, 'priority=100,udp,tp_src=1,actions=drop'];
+    await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', bridge, rule);
+    const taken = b.run('python3', '-c', IN_ORDER);
+    await until('somebody listens', async () => (await b.run('ss', '-uln')).includes(':9 '));
+    await a.run('python3', '-c', NUMBERED);
+    expect((await taken).trim()).toBe('10000 0');
+    const udp = (await flows()).filter(({ match }) => match.includes('ip_proto=0x11'));
+    if (isActive) expect(udp.filter(({ inKernel }) => inKernel).length).toBeGreaterThan(25);
+    await lab.inSwitch(
+      'ovs-ofctl',
+      '-O',
+      'OpenFlow13',
+      '--strict',
+      'del-flows',
+      bridge,
+      'priority=100,udp,tp_src=1',
+    );
   });
 
   test('a port with another number is the same to the traffic, and another to the rules', async () => {

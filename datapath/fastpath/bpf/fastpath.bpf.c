@@ -483,6 +483,19 @@ static inline_always int punt(struct __sk_buff *skb, const struct config *config
   return bpf_redirect(config->punt_ifindex, 0);
 }
 
+/* Where what a device has under way to user space is counted. */
+static inline_always struct port *port_of(struct __sk_buff *skb) {
+  u32 ifindex = skb->ifindex;
+  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
+  return slot ? bpf_map_lookup_elem(&PUNTS, slot) : 0;
+}
+
+/* Whether earlier packets of a new flow may still be on their way through user space: then this one goes after them. Not if half
+ * of what a port may have there is: user space can hardly keep up then. */
+static inline_always int is_behind(const struct config *config, const struct port *port, u64 behind) {
+  return (s64)((port->taken - behind) << (64 - BEHIND_BITS)) < 0 && 2 * (s64)(port->sent - port->taken) <= (s64)config->punt_limit;
+}
+
 /* What a packet socket takes of a device: all, until the device is a port here. As the program looks at the same map, the
  * change from one to the other loses no frame; both see one that is just between them then. */
 SEC("socket") int gate(struct __sk_buff *skb) {
@@ -505,8 +518,19 @@ SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   if (found < 0) return punt(skb, config, STAT_MISS);
   u32 number = found, counter = bpf_get_smp_processor_id() * config->flows + number;
   struct count *count = bpf_map_lookup_elem(&COUNTS, &counter);
-  const struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
+  struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
   if (!count || !flow) return TC_ACT_SHOT;
+  u64 behind = flow->behind;
+  if (behind) {
+    struct port *port = port_of(skb);
+    if (port && is_behind(config, port, behind)) {
+      int verdict = punt(skb, config, STAT_BEHIND);
+      u64 left = (behind >> BEHIND_BITS) - 1;
+      flow->behind = left ? left << BEHIND_BITS | (port->sent & ((1ull << BEHIND_BITS) - 1)) : 0;
+      return verdict;
+    }
+    flow->behind = 0;
+  }
   if (flow->watch && observe(skb, &frame, flow->watch)) return punt(skb, config, STAT_UNSEEN);
   /* Each CPU has its own, and the program is never interrupted by itself. */
   count->packets += 1;

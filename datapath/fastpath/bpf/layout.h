@@ -59,12 +59,15 @@ struct op { u8 code, flags; u16 small; u32 word; };
 /* A flow's record. What leads to its number is only a guess, so the key is compared here, in a record that user space leaves
  * alone until no program can be at it any more; it takes the interface out of the key to end the flow. */
 #define INLINE_OPS 3
+#define BEHIND_BITS 48
 struct flow {
   u16 n_ops;
   u16 program; /* with more than INLINE_OPS: where they are */
   u32 watch;   /* who is shown its packets; 0: nobody */
   struct op op[INLINE_OPS];
-  u64 key[FULL_WORDS + 1];
+  u64 key[FULL_WORDS];
+  u64 behind;  /* while packets of it may be under way through user space: the port's load sent up to the last of them, and
+                  above that how many more may follow; or 0 */
 };
 
 #define MAX_OPS 128
@@ -88,11 +91,11 @@ struct meter {
 struct dropped { u64 packets, bytes; };
 
 /* A port. What is on its way to user space is counted as load, so that frames of any size take about the memory it says;
- * those of an internal interface go there by themselves. The first is all ports together. */
+ * those of an internal interface go there by themselves. What was taken has left again. The first is all ports together. */
 #define PUNT_LOAD(bytes) (1 + (bytes) / 512)
 struct port { u64 sent, dropped, taken, internal; };
 
-enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STAT_UNSEEN, STATS = 16 };
+enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STAT_UNSEEN, STAT_BEHIND, STATS = 16 };
 
 /* What is done with packets for the observers that a flow shows them to; those that account come first. */
 #define MAX_WATCHES 8192

@@ -204,6 +204,7 @@ impl Kernel {
         let mut flow = Flow {
             n_ops: ops.len() as u16,
             watch: installed.watch,
+            behind: self.behind(installed.in_ifindex),
             ..Flow::default()
         };
         if ops.len() <= INLINE_OPS {

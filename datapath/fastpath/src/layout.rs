@@ -16,6 +16,10 @@ pub const BUCKET_ENTRIES: usize = 8;
 pub const NUMBER_BITS: u32 = 18;
 /// Operations in a flow's record itself.
 pub const INLINE_OPS: usize = 3;
+/// Bits of a flow's `behind` that are the port's load; above is how many packets may follow by user space.
+pub const BEHIND_BITS: u32 = 48;
+/// That, for a new flow: order is not worth more, as who sends without a pause would never get off that way.
+pub const BEHIND: u64 = 512;
 /// Operations of a longer program.
 pub const MAX_OPS: usize = 128;
 
@@ -91,7 +95,8 @@ pub struct Flow {
     pub program: u16,
     pub watch: u32,
     pub op: [Op; INLINE_OPS],
-    pub key: [u64; FULL_WORDS + 1],
+    pub key: [u64; FULL_WORDS],
+    pub behind: u64,
 }
 
 /// `struct program`
@@ -196,13 +201,14 @@ pub const ACCOUNT_KEY_WORDS: usize = 8;
 pub const ACCOUNT_WORDS: usize = 7;
 
 /// `enum stat`
-pub const STATISTICS: [&str; 6] = [
+pub const STATISTICS: [&str; 7] = [
     "misses",
     "deep",
     "errors",
     "too_long",
     "punt_drops",
     "unseen",
+    "behind",
 ];
 /// `STAT_PUNT_DROP`
 pub const PUNT_DROP: usize = 4;

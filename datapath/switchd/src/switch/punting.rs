@@ -14,6 +14,9 @@ use super::{PUNT, Switch};
 
 /// Batches taken from the punt device in one round.
 const BATCHES: usize = 4;
+/// So long, in nanoseconds, frames may be on their way from the program to the punt device: those that it has counted wait yet for
+/// the kernel to go on with them.
+const ON_THE_WAY: u64 = 5_000_000;
 /// How long there is a hurry after a round that has left frames behind.
 const HURRY: u64 = 20_000_000;
 
@@ -33,6 +36,8 @@ pub struct Punting {
     watched: bool,
     /// What was under way to us before a batch, and what the batch had: kept for their memory.
     marks: Vec<(usize, u64)>,
+    /// The same of a while before, when the device was empty, and when that was.
+    earlier: (u64, Vec<(usize, u64)>),
     taken: Vec<(u32, usize)>,
 }
 
@@ -47,6 +52,7 @@ impl Default for Punting {
             hurried: false,
             watched: true,
             marks: Vec::new(),
+            earlier: (0, Vec::new()),
             taken: Vec::new(),
         }
     }
@@ -90,6 +96,7 @@ impl Switch {
             let behind = self.take_punted(now);
             self.set_hurried(behind, now);
             self.flush();
+            self.account_for_taken(!behind, now);
             let spent = self.spent() - before;
             if let Some(fast) = &mut self.fast {
                 fast.punting.share.spend(spent);
@@ -190,6 +197,23 @@ impl Switch {
         }
     }
 
+    /// Says to the kernel which frames have left again, and so whose flows it may go on with; `all`: there were no more.
+    fn account_for_taken(&mut self, all: bool, now: u64) {
+        let Some(Fast { path, punting, .. }) = &mut self.fast else {
+            return;
+        };
+        let mut kernel = path.kernel();
+        for (ifindex, bytes) in punting.taken.drain(..) {
+            kernel.punted(ifindex, bytes);
+        }
+        let (at, earlier) = &mut punting.earlier;
+        if all && now.saturating_sub(*at) >= ON_THE_WAY {
+            kernel.drained(earlier);
+            *at = now;
+            std::mem::swap(earlier, &mut punting.marks);
+        }
+    }
+
     /// Takes some frames; whether more wait.
     fn take_punted(&mut self, now: u64) -> bool {
         for _ in 0..BATCHES {
@@ -201,10 +225,11 @@ impl Switch {
                 Ok(received) => received,
                 Err(error) => {
                     tracing::debug!(%error, "the punt device does not receive");
+                    // Nobody knows whether there are more.
+                    fast.punting.marks.clear();
                     return false;
                 }
             };
-            fast.punting.taken.clear();
             for (packet, ifindex) in self.batch.marked() {
                 fast.punting.taken.push((ifindex, packet.len()));
                 let Some(&(index, slot)) = self.devices.get(&ifindex) else {
@@ -230,12 +255,7 @@ impl Switch {
                 bridge.io.in_port = ofport;
                 bridge.agent.packet(ofport, packet, now, &mut bridge.io);
             }
-            let mut kernel = fast.path.kernel();
-            for (ifindex, bytes) in &fast.punting.taken {
-                kernel.punted(*ifindex, *bytes);
-            }
             if received < RX_BATCH {
-                kernel.drained(&fast.punting.marks);
                 return false;
             }
         }
