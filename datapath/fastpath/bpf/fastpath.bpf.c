@@ -460,13 +460,18 @@ __attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n,
   return run(skb, program->op, n, MAX_OPS, work);
 }
 
+/* Where what a device has under way to user space is counted; 0: it is no port. */
+static inline_always struct port *port_of(struct __sk_buff *skb) {
+  u32 ifindex = skb->ifindex;
+  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
+  return slot ? bpf_map_lookup_elem(&PUNTS, slot) : 0;
+}
+
 /* To user space, unless too much of this port is on its way there: no port may fill the queue of all. What comes by a device
  * that is no port (not yet, or not any more) is not ours. */
 static inline_always int punt(struct __sk_buff *skb, const struct config *config, u32 why) {
-  u32 ifindex = skb->ifindex, zero = 0;
-  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
-  if (!slot) return TC_ACT_UNSPEC;
-  struct port *port = bpf_map_lookup_elem(&PUNTS, slot), *all = bpf_map_lookup_elem(&PUNTS, &zero);
+  u32 zero = 0;
+  struct port *port = port_of(skb), *all = bpf_map_lookup_elem(&PUNTS, &zero);
   if (!port || !all) return TC_ACT_UNSPEC;
   note(why);
   if (port->internal) return TC_ACT_UNSPEC;
@@ -479,19 +484,12 @@ static inline_always int punt(struct __sk_buff *skb, const struct config *config
   u64 load = PUNT_LOAD(length_of(skb));
   __sync_fetch_and_add(&port->sent, load);
   __sync_fetch_and_add(&all->sent, load);
-  skb->mark = ifindex;
+  skb->mark = skb->ifindex;
   return bpf_redirect(config->punt_ifindex, 0);
 }
 
-/* Where what a device has under way to user space is counted. */
-static inline_always struct port *port_of(struct __sk_buff *skb) {
-  u32 ifindex = skb->ifindex;
-  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
-  return slot ? bpf_map_lookup_elem(&PUNTS, slot) : 0;
-}
-
-/* Whether earlier packets of a new flow may still be on their way through user space: then this one goes after them. Not if half
- * of what a port may have there is: user space can hardly keep up then. */
+/* Whether what a flow follows has not been taken yet. Not asked for if half of what a port may have under way is: user space can
+ * hardly keep up then. */
 static inline_always int is_behind(const struct config *config, const struct port *port, u64 behind) {
   return (s64)((port->taken - behind) << (64 - BEHIND_BITS)) < 0 && 2 * (s64)(port->sent - port->taken) <= (s64)config->punt_limit;
 }

@@ -255,12 +255,16 @@ impl Cache {
 
     /// Whether a translation is to be kept.
     pub fn wants(&mut self, key: &FlowKey, translation: &Translation, limit: usize) -> bool {
-        let is_full = self.entries.len() >= limit || self.index.masks() > MAX_MASKS;
-        let wants = !(is_full || self.is_hurried) || self.doorkeeper.knows(&translation.mask, key);
+        let wants = !(self.is_full(limit) || self.is_hurried)
+            || self.doorkeeper.knows(&translation.mask, key);
         if !wants {
             self.stats.turned_away += 1;
         }
         wants
+    }
+
+    fn is_full(&self, limit: usize) -> bool {
+        self.entries.len() >= limit || self.index.masks() > MAX_MASKS
     }
 
     /// Adds a translation made from a packet with this key. If there is no room, an entry that was not used lately goes;
@@ -272,7 +276,7 @@ impl Cache {
         limit: usize,
         mut credit: impl FnMut(&Entry),
     ) {
-        while self.entries.len() >= limit || self.index.masks() > MAX_MASKS {
+        while self.is_full(limit) {
             self.stats.overflows += 1;
             // Where masks are too many, those with the fewest translations go: sprayed headers make such.
             let victim = if self.entries.len() >= limit {
