@@ -295,6 +295,16 @@ __attribute__((noinline)) s64 find_full(const struct frame *frame) {
   return -1;
 }
 
+/* The record of a frame's flow; -1: there is none, -2: the frame is left to user space. */
+static inline_always s64 find(struct __sk_buff *skb, const struct config *config, struct frame *frame) {
+  s64 found = find_short(frame);
+  if (found >= 0 || !config->n_full) return found;
+  if (!frame->is_read && read_network(skb, frame)) return -2;
+  return find_full(frame);
+}
+
+static inline_always u32 changes_of(const struct config *config) { return *(const volatile u32 *)&config->changes; }
+
 struct work {
   u32 bytes;       /* of the frame as it came in */
   u32 first_tci;   /* of its outermost tag */
@@ -494,6 +504,23 @@ static inline_always int is_behind(const struct config *config, const struct por
   return (s64)((port->taken - behind) << (64 - BEHIND_BITS)) < 0 && 2 * (s64)(port->sent - port->taken) <= (s64)config->punt_limit;
 }
 
+/* Sends a packet after those of its flow that may still be on their way through user space. Returns the verdict, or -1: there are
+ * none any more. What they are is found here and not when the record is made: a packet that came meanwhile would be left out. */
+static inline_always int follow(struct __sk_buff *skb, const struct config *config, struct flow *flow) {
+  struct port *port = port_of(skb);
+  u64 behind = flow->behind, load = (1ull << BEHIND_BITS) - 1;
+  if (port && flow->follows == FOLLOWS_ALL) behind = (behind & ~load) | (port->sent & load);
+  if (!port || !is_behind(config, port, behind)) {
+    flow->follows = FOLLOWS_NONE;
+    return -1;
+  }
+  int verdict = punt(skb, config, STAT_BEHIND);
+  u64 left = (behind >> BEHIND_BITS) - 1;
+  flow->behind = left << BEHIND_BITS | (port->sent & load);
+  flow->follows = left ? FOLLOWS_OWN : FOLLOWS_NONE;
+  return verdict;
+}
+
 /* What a packet socket takes of a device: all, until the device is a port here. As the program looks at the same map, the
  * change from one to the other loses no frame; both see one that is just between them then. */
 SEC("socket") int gate(struct __sk_buff *skb) {
@@ -508,26 +535,18 @@ SEC("classifier/weft") int weft(struct __sk_buff *skb) {
   struct frame frame = {};
   if (read_ethernet(skb, &frame)) return punt(skb, config, STAT_DEEP);
   frame.word[0] = (u64)skb->ifindex << 32;
-  s64 found = find_short(&frame);
-  if (found < 0 && config->n_full) {
-    if (read_network(skb, &frame)) return punt(skb, config, STAT_DEEP);
-    found = find_full(&frame);
-  }
-  if (found < 0) return punt(skb, config, STAT_MISS);
+  u32 changes = changes_of(config);
+  s64 found = find(skb, config, &frame);
+  /* A packet that misses its flow by a change beside it would be overtaken by those after it. */
+  if (found == -1 && (changes & 1 || changes_of(config) != changes)) found = find(skb, config, &frame);
+  if (found < 0) return punt(skb, config, found == -1 ? STAT_MISS : STAT_DEEP);
   u32 number = found, counter = bpf_get_smp_processor_id() * config->flows + number;
   struct count *count = bpf_map_lookup_elem(&COUNTS, &counter);
   struct flow *flow = bpf_map_lookup_elem(&FLOWS, &number);
   if (!count || !flow) return TC_ACT_SHOT;
-  u64 behind = flow->behind;
-  if (behind) {
-    struct port *port = port_of(skb);
-    if (port && is_behind(config, port, behind)) {
-      int verdict = punt(skb, config, STAT_BEHIND);
-      u64 left = (behind >> BEHIND_BITS) - 1;
-      flow->behind = left ? left << BEHIND_BITS | (port->sent & ((1ull << BEHIND_BITS) - 1)) : 0;
-      return verdict;
-    }
-    flow->behind = 0;
+  if (flow->follows) {
+    int verdict = follow(skb, config, flow);
+    if (verdict >= 0) return verdict;
   }
   if (flow->watch && observe(skb, &frame, flow->watch)) return punt(skb, config, STAT_UNSEEN);
   /* Each CPU has its own, and the program is never interrupted by itself. */

@@ -29,6 +29,8 @@ struct config {
   u32 flows;         /* counters per CPU */
   u32 n_short, n_full;
   u32 punt_room;     /* load of all ports: each may have half of what is left of it */
+  u32 changes;       /* odd while user space moves something that is to be found all the time, and then one more */
+  u32 reserved;
   u64 seed[FULL_WORDS]; /* of the hash: nobody outside may know which keys meet in a bucket */
   u64 full_union[FULL_WORDS]; /* bits of all full masks in use */
   u32 short_order[MAX_SHORT_MASKS]; /* most used first; ids less those of the kind's first */
@@ -60,14 +62,20 @@ struct op { u8 code, flags; u16 small; u32 word; };
  * alone until no program can be at it any more; it takes the interface out of the key to end the flow. */
 #define INLINE_OPS 3
 #define BEHIND_BITS 48
+/* Which of what a port has sent through user space a flow's packets go after. */
+enum follows {
+  FOLLOWS_NONE,
+  FOLLOWS_ALL, /* all: none has met the record yet, so packets of its own may be among those */
+  FOLLOWS_OWN, /* what the port had sent up to the flow's last one */
+};
 struct flow {
-  u16 n_ops;
+  u8 n_ops;
+  u8 follows;  /* enum follows */
   u16 program; /* with more than INLINE_OPS: where they are */
   u32 watch;   /* who is shown its packets; 0: nobody */
   struct op op[INLINE_OPS];
   u64 key[FULL_WORDS];
-  u64 behind;  /* while packets of it may be under way through user space: the port's load sent up to the last of them, and
-                  above that how many more may follow; or 0 */
+  u64 behind;  /* the port's load up to what it follows, and above that how many more packets may go that way */
 };
 
 #define MAX_OPS 128

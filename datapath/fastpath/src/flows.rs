@@ -9,7 +9,8 @@ use weft_pipeline::{CROWDED, Counts, Metered, Translation, Treated};
 use crate::kernel::{Installed, Kernel, MAX_FLOWS, RECORDS};
 use crate::keys::{self, Kind, Words};
 use crate::layout::{
-    Config, Count, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program, SHORT_WORDS,
+    BEHIND, Config, Count, FOLLOWS_ALL, FULL_WORDS, Flow, INLINE_OPS, MAX_OPS, Op, Program,
+    SHORT_WORDS,
 };
 use crate::masks::Added;
 use crate::meters::TOO_MANY_PASSES;
@@ -202,9 +203,10 @@ impl Kernel {
     ) -> Result<(), &'static str> {
         let ops = &installed.compiled.ops;
         let mut flow = Flow {
-            n_ops: ops.len() as u16,
+            n_ops: ops.len() as u8,
+            follows: FOLLOWS_ALL,
             watch: installed.watch,
-            behind: self.behind(installed.in_ifindex),
+            behind: BEHIND,
             ..Flow::default()
         };
         if ops.len() <= INLINE_OPS {
@@ -268,8 +270,25 @@ impl Kernel {
         }
     }
 
+    /// Moves what programs look through: a search beside it may miss something, and is repeated.
+    fn rearrange(&mut self, change: impl FnOnce(&mut Kernel)) {
+        self.count_change();
+        change(self);
+        self.count_change();
+    }
+
+    fn count_change(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+        self.config
+            .set_part(0, offset_of!(Config, changes), self.changes);
+    }
+
     /// Tells the program which masks to try, in which order.
     pub(crate) fn publish_masks(&mut self, kind: Kind) {
+        self.rearrange(|kernel| kernel.write_masks(kind));
+    }
+
+    fn write_masks(&mut self, kind: Kind) {
         let config = &mut self.config;
         match kind {
             Kind::Short => {
@@ -348,7 +367,8 @@ impl Kernel {
     /// Takes a flow away from the program.
     pub(crate) fn end(&mut self, number: u32, installed: &Installed) {
         let words = installed.kind.words();
-        self.keys.remove(&installed.key[..words], number);
+        let key = &installed.key[..words];
+        self.rearrange(|kernel| kernel.keys.remove(key, number));
         // A program may know the number from elsewhere: no frame comes in by interface 0.
         self.flows
             .set_part(number as usize, offset_of!(Flow, key), 0u64);

@@ -183,6 +183,8 @@ pub struct Kernel {
     /// The program, where it is pinned: to go on with links of an earlier life.
     pub(crate) program: Option<SchedClassifier>,
     pub(crate) config: Shared<Config>,
+    /// What the configuration says of changes: odd during one.
+    pub(crate) changes: u32,
     pub(crate) flows: Shared<Flow>,
     pub(crate) counts: Shared<Count>,
     pub(crate) punts: Shared<Port>,
@@ -297,14 +299,19 @@ impl Kernel {
         };
         let from_pin = || program.as_ref().map(SchedClassifier::from_pin).transpose();
         let mut config: Shared<Config> = shared(&mut bpf, "CONFIG", 1)?;
-        let left = config.get(0).map(|config| config.seed);
+        let left = config.get(0);
+        // One that was killed may have been at a change.
+        let changes = left.map_or(0, |config| config.changes.wrapping_add(1) & !1);
+        config.set_part(0, offset_of!(Config, changes), changes);
         // What a process before us has put into the table is found by its seed.
         let seed = left
+            .map(|config| config.seed)
             .filter(|seed| *seed != [0; FULL_WORDS])
             .unwrap_or_else(random);
         config.set_part(0, offset_of!(Config, seed), seed);
         let mut kernel = Kernel {
             config,
+            changes,
             flows: shared(&mut bpf, "FLOWS", RECORDS)?,
             counts: shared(&mut bpf, "COUNTS", RECORDS * cpus)?,
             punts: shared(&mut bpf, "PUNTS", MAX_PORTS)?,

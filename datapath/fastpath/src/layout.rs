@@ -16,10 +16,11 @@ pub const BUCKET_ENTRIES: usize = 8;
 pub const NUMBER_BITS: u32 = 18;
 /// Operations in a flow's record itself.
 pub const INLINE_OPS: usize = 3;
-/// Bits of a flow's `behind` that are the port's load; above is how many packets may follow by user space.
-pub const BEHIND_BITS: u32 = 48;
-/// That, for a new flow: order is not worth more, as who sends without a pause would never get off that way.
-pub const BEHIND: u64 = 512;
+/// `FOLLOWS_ALL`: none of the flow's packets has met its record yet.
+pub const FOLLOWS_ALL: u8 = 1;
+/// A new flow's `behind`: so many packets may go by user space after others. Order is not worth more, as who sends without a pause
+/// would never get off that way.
+pub const BEHIND: u64 = 512 << 48;
 /// Operations of a longer program.
 pub const MAX_OPS: usize = 128;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub n_short: u32,
     pub n_full: u32,
     pub punt_room: u32,
+    pub changes: u32,
+    pub reserved: u32,
     pub seed: [u64; FULL_WORDS],
     pub full_union: [u64; FULL_WORDS],
     pub short_order: [u32; MAX_SHORT_MASKS],
@@ -91,7 +94,8 @@ pub struct Op {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flow {
-    pub n_ops: u16,
+    pub n_ops: u8,
+    pub follows: u8,
     pub program: u16,
     pub watch: u32,
     pub op: [Op; INLINE_OPS],
@@ -234,7 +238,7 @@ mod tests {
         let masks = MAX_SHORT_MASKS * SHORT_WORDS * 8 + MAX_FULL_MASKS * FULL_WORDS * 8;
         assert_eq!(
             size_of::<Config>(),
-            24 + 2 * FULL_WORDS * 8 + (MAX_SHORT_MASKS + MAX_FULL_MASKS) * 4 + masks
+            32 + 2 * FULL_WORDS * 8 + (MAX_SHORT_MASKS + MAX_FULL_MASKS) * 4 + masks
         );
     }
 }

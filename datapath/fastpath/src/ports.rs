@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use aya::programs::tc::SchedClassifierLink;
 
 use crate::kernel::{Error, Hook, Kernel, PortCounts, Punts};
-use crate::layout::{BEHIND, BEHIND_BITS, Port, punt_load};
+use crate::layout::{Port, punt_load};
 use crate::linker::{Hooking, Link, remove_filter, take_filter};
 use crate::pins::name_of;
 
@@ -158,16 +158,6 @@ impl Kernel {
         self.hooks.contains_key(&ifindex)
     }
 
-    /// What packets of a new flow have to wait for, if some that came by a device before are still under way through user space;
-    /// else 0.
-    pub(crate) fn behind(&self, ifindex: u32) -> u64 {
-        let hook = self.hooks.get(&ifindex);
-        let port = hook.and_then(|hook| self.punts.get(hook.slot as usize));
-        let port = port.filter(|port| port.sent != port.taken);
-        let mask = (1 << BEHIND_BITS) - 1;
-        port.map_or(0, |port| BEHIND << BEHIND_BITS | port.sent & mask)
-    }
-
     /// A frame of a device that user space has taken from the punt device, and sent where it was to go.
     pub fn punted(&mut self, ifindex: u32, bytes: usize) {
         let slot = self.hooks.get(&ifindex).map(|hook| hook.slot as usize);
@@ -201,8 +191,11 @@ impl Kernel {
     /// The punt device was empty a good while after those marks were taken: what was sent before and has not arrived is lost.
     pub fn drained(&mut self, marks: &[(usize, u64)]) {
         for (slot, sent) in marks {
-            let taken = self.punts.get(*slot).map_or(u64::MAX, |punt| punt.taken);
-            if taken < *sent {
+            let Some(punt) = self.punts.get(*slot) else {
+                continue;
+            };
+            // A mark beyond what was sent is of a port that had the slot before.
+            if punt.taken < *sent && *sent <= punt.sent {
                 self.punts.set_part(*slot, offset_of!(Port, taken), *sent);
             }
         }

@@ -21,7 +21,7 @@ use super::punting::Punting;
 
 /// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
 /// and ports that have all they may under way send no more.
-const LOST: Duration = Duration::from_millis(5);
+pub(super) const LOST: Duration = Duration::from_millis(5);
 /// How long samples wait for company: waking for each of them would cost the traffic more than taking it. The kernel has room
 /// for 200,000 of them a second.
 const SAMPLES_WAIT: Duration = Duration::from_millis(10);

@@ -8,15 +8,12 @@ use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 use weft_netdev::RX_BATCH;
 
-use super::fast::Fast;
+use super::fast::{Fast, LOST};
 use super::share::{Change, Refused, Share, Spent, spare_time};
 use super::{PUNT, Switch};
 
 /// Batches taken from the punt device in one round.
 const BATCHES: usize = 4;
-/// So long, in nanoseconds, frames may be on their way from the program to the punt device: those that it has counted wait yet for
-/// the kernel to go on with them.
-const ON_THE_WAY: u64 = 5_000_000;
 /// How long there is a hurry after a round that has left frames behind.
 const HURRY: u64 = 20_000_000;
 
@@ -59,6 +56,11 @@ impl Default for Punting {
 }
 
 impl Punting {
+    /// Whether what was under way when the device was last empty has arrived by now or never will.
+    fn looks_for_lost(&self, now: u64) -> bool {
+        u128::from(now.saturating_sub(self.earlier.0)) >= LOST.as_nanos()
+    }
+
     /// How long frames have to wait yet, if they have to.
     pub fn opens_in(&self) -> Option<Duration> {
         self.share.opens_in()
@@ -199,6 +201,7 @@ impl Switch {
 
     /// Says to the kernel which frames have left again, and so whose flows it may go on with; `all`: there were no more.
     fn account_for_taken(&mut self, all: bool, now: u64) {
+        let ended = self.now();
         let Some(Fast { path, punting, .. }) = &mut self.fast else {
             return;
         };
@@ -206,10 +209,11 @@ impl Switch {
         for (ifindex, bytes) in punting.taken.drain(..) {
             kernel.punted(ifindex, bytes);
         }
-        let (at, earlier) = &mut punting.earlier;
-        if all && now.saturating_sub(*at) >= ON_THE_WAY {
+        if all && punting.looks_for_lost(now) {
+            let (at, earlier) = &mut punting.earlier;
             kernel.drained(earlier);
-            *at = now;
+            // The marks are no older than that, however long the round has taken.
+            *at = ended;
             std::mem::swap(earlier, &mut punting.marks);
         }
     }
@@ -220,7 +224,9 @@ impl Switch {
             let Some(fast) = &mut self.fast else {
                 return false;
             };
-            fast.path.kernel().punt_marks(&mut fast.punting.marks);
+            if fast.punting.looks_for_lost(now) {
+                fast.path.kernel().punt_marks(&mut fast.punting.marks);
+            }
             let received = match fast.punt.receive(&mut self.batch) {
                 Ok(received) => received,
                 Err(error) => {
