@@ -152,53 +152,58 @@ const work: Work[] = [
   { name: 'ping -f, answers/s', decimals: 0, run: (a, _, seconds) => pingFlood(a, seconds) },
 ];
 
-/** `--reps=N` (3), `--seconds=S` (3) a measurement. */
-export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
-  const figures = new Map<string, number[][]>();
-  for (const peer of peers) {
-    const lab = await Lab.create();
-    try {
-      const isSwitch = peer.name !== 'no switch';
-      const a = await lab.addHost('pa', '10.99.0.1/24');
-      const b = isSwitch
-        ? await lab.addHost('pb', '10.99.0.2/24')
-        : await lab.joinHost(a, 'pb', '10.99.0.2/24');
-      const { pids, down } = await peer.up(lab, a, b);
-      await a.reaches('10.99.0.2');
-      const runs: number[][] = [];
-      for (let repetition = 0; repetition < option('reps', 3); repetition += 1) {
-        const figuresNow: number[] = [];
-        for (const each of work) figuresNow.push(await each.run(a, b, option('seconds', 3), pids));
-        runs.push(figuresNow);
-      }
-      figures.set(
-        peer.name,
-        work.map((_, index) => runs.map((each) => each[index]!)),
-      );
-      await down();
-    } finally {
-      await lab.close();
-    }
+/** What each of the works comes to with a peer. */
+async function measure(peer: Peer, works: Work[], seconds: number): Promise<number[]> {
+  const lab = await Lab.create();
+  try {
+    const a = await lab.addHost('pa', '10.99.0.1/24');
+    const b =
+      peer.name === 'no switch'
+        ? await lab.joinHost(a, 'pb', '10.99.0.2/24')
+        : await lab.addHost('pb', '10.99.0.2/24');
+    const { pids, down } = await peer.up(lab, a, b);
+    await a.reaches('10.99.0.2');
+    const figures: number[] = [];
+    for (const each of works) figures.push(await each.run(a, b, seconds, pids));
+    await down();
+    return figures;
+  } finally {
+    await lab.close();
   }
+}
+
+/**
+ * `--reps=N` (3), `--seconds=S` (3) a measurement, `--only=TEXT` the works whose names have it. The peers take turns, so that all have
+ * what the machine is like at the time.
+ */
+export default async function run(options: string[]): Promise<void> {
+  const given = (name: string) =>
+    options.find((each) => each.startsWith(`--${name}=`))?.slice(`--${name}=`.length);
+  const works = work.filter(({ name }) => name.includes(given('only') ?? ''));
+  const figures = new Map(peers.map(({ name }) => [name, works.map(() => [] as number[])]));
+  for (let repetition = 0; repetition < Number(given('reps') ?? 3); repetition += 1)
+    for (const peer of peers) {
+      const measured = await measure(peer, works, Number(given('seconds') ?? 3));
+      measured.forEach((figure, index) => figures.get(peer.name)![index]!.push(figure));
+    }
   const weft = figures.get('weft')!;
-  const perFrame = work.findIndex(({ run }) => run === nanosecondsPerFrame);
+  const perFrame = works.findIndex(({ run }) => run === nanosecondsPerFrame);
   const over = (peer: string) =>
     median(figures.get(peer)![perFrame]!) - median(figures.get('no switch')![perFrame]!);
   printTable([
     ['work', ...peers.map(({ name }) => name), 'weft / bridge', 'weft / ovs'],
-    ...work.map(({ name, decimals }, index) => {
+    ...works.map(({ name, decimals }, index) => {
       const cells = peers.map((peer) => spread(figures.get(peer.name)![index]!, decimals));
       const ratio = (peer: string) =>
         `${(median(weft[index]!) / median(figures.get(peer)![index]!)).toFixed(2)} ×`;
       return [name, ...cells, ratio('linux bridge'), ratio('open vswitch (userspace)')];
     }),
   ]);
-  process.stdout.write(
-    `processor time a frame over no switch: weft ${over('weft').toFixed(0)} ns, ` +
-      `${(over('weft') / over('linux bridge')).toFixed(2)} × linux bridge, ` +
-      `${(over('weft') / over('open vswitch (userspace)')).toFixed(2)} × open vswitch\n`,
-  );
+  if (perFrame >= 0)
+    process.stdout.write(
+      `processor time a frame over no switch: weft ${over('weft').toFixed(0)} ns, ` +
+        `${(over('weft') / over('linux bridge')).toFixed(2)} × linux bridge, ` +
+        `${(over('weft') / over('open vswitch (userspace)')).toFixed(2)} × open vswitch\n`,
+    );
   process.stdout.write(`kernel ${(await sh('uname', '-r')).trim()}, median (minimum–maximum)\n`);
 }
