@@ -8,7 +8,7 @@ weft_start() {
   ( cd "${WEFT_DIR:?}" || exit
     ip netns exec pf-sw datapath/target/release/weft-datapath --rundir "$WR" > "$WR/datapath.log" 2>&1 < /dev/null &
     echo $! > "$WR/pids"
-    ip netns exec pf-sw node dist/weftd/main.js --rundir "$WR" --db "$WR/conf.db" --http "unix:$WR/api.sock" \
+    ip netns exec pf-sw nice -n -10 node dist/weftd/main.js --rundir "$WR" --db "$WR/conf.db" --http "unix:$WR/api.sock" \
       > "$WR/weftd.log" 2>&1 < /dev/null &
     echo $! >> "$WR/pids" )
   for i in $(seq 600); do $WEFT_VSCTL --timeout=1 show > /dev/null 2>&1 && break; sleep .1; done
