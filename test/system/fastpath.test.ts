@@ -106,6 +106,18 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
     expect(filters).toContain('pref 2 bpf');
   });
 
+  test('no socket takes what the kernel forwards', async () => {
+    const index = (await lab.inSwitch('cat', '/sys/class/net/pa/ifindex')).trim();
+    // Columns: socket, references, type, protocol, interface, running
+    const listeners = async () =>
+      (await lab.inSwitch('cat', '/proc/net/packet'))
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([, , , protocol, at, running]) => at === index && protocol === '0003' && running === '1');
+    if (!isActive) expect(await listeners()).toHaveLength(1);
+    else await until('the port has none', async () => (await listeners()).length === 0);
+  });
+
   test('a port that is deleted gets nothing more from the moment of the answer, and is forwarded to again', async () => {
     const mac = await macOf(b);
     if (isActive) await warmUp('10.99.0.2', mac);

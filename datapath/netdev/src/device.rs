@@ -79,9 +79,14 @@ impl Device {
     }
 
     /// Lets no more frames in by this way; `None` for a tap, whose frames have no other.
-    pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Option<Stopped>> {
-        match &self.handle {
-            Handle::Socket(socket, _) => socket.stop_receiving(ifindex).map(Some),
+    pub fn stop_receiving(&mut self, ifindex: u32) -> io::Result<Option<Stopped>> {
+        self.flush();
+        match &mut self.handle {
+            Handle::Socket(socket, queue) => {
+                let stopped = socket.stop_receiving(ifindex)?;
+                queue.forget_priority();
+                Ok(Some(stopped))
+            }
             Handle::Tap(_) => Ok(None),
         }
     }
@@ -105,7 +110,13 @@ impl Device {
             Handle::Socket(socket, queue) => {
                 let priority = priority_of(queue_id);
                 let frame = packet.bytes();
-                queue.push(socket.as_fd(), &header, frame, priority, &mut self.counters)
+                queue.push(
+                    socket.sender(),
+                    &header,
+                    frame,
+                    priority,
+                    &mut self.counters,
+                )
             }
             Handle::Tap(tap) => {
                 let result = transmit::send_now(tap.as_fd(), &header, packet.bytes());
@@ -117,7 +128,7 @@ impl Device {
     /// Sends what waits.
     pub fn flush(&mut self) {
         if let Handle::Socket(socket, queue) = &mut self.handle {
-            queue.flush(socket.as_fd(), &mut self.counters);
+            queue.flush(socket.sender(), &mut self.counters);
         }
     }
 

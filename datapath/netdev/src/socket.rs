@@ -16,6 +16,9 @@ const SEND_BUFFER: c_int = 8 << 20;
 /// `SO_RCVMARK` of Linux 5.19.
 const SO_RCVMARK: c_int = 75;
 
+/// An EtherType that no frame has: reserved (RFC 1701).
+const NO_PROTOCOL: u16 = 0xffff;
+
 /// What a packet socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -37,7 +40,8 @@ pub struct Stopped {
 impl Stopped {
     /// Takes the socket out of the device's way, too. It waits for an RCU grace period, so it is for a thread that may.
     pub fn end(self) -> io::Result<()> {
-        sys::bind_packet(&self.fd, self.ifindex, 0)
+        // Not protocol 0: binding to that leaves what was bound before.
+        sys::bind_packet(&self.fd, self.ifindex, NO_PROTOCOL)
     }
 }
 
@@ -45,30 +49,21 @@ impl Stopped {
 #[derive(Debug)]
 pub struct PacketSocket {
     fd: OwnedFd,
+    /// What is sent by since nothing is received any more: a socket that is bound to a protocol sends frames as of that one.
+    sender: Option<OwnedFd>,
 }
 
 impl PacketSocket {
     /// Opens the device; from here on a copy of every frame that arrives on it waits to be received (unless it is for
     /// sending only).
     pub fn open(ifindex: u32, usage: Use) -> io::Result<PacketSocket> {
-        // Protocol 0: nothing arrives until everything is set and the socket is bound.
-        let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+        let fd = open_unbound()?;
         let on: c_int = 1;
-        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, &on)?;
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
         // Kernels before 4.20 do not know it: they would show us what we send.
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &on)?;
         if usage == Use::Marked {
             sys::set_option(&fd, libc::SOL_SOCKET, SO_RCVMARK, &on)?;
-        }
-        for (force, plain, bytes) in [
-            (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_BUFFER),
-            (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_BUFFER),
-        ] {
-            if sys::set_option(&fd, libc::SOL_SOCKET, force, &bytes).is_err() {
-                // Without CAP_NET_ADMIN in the first user namespace: as much as net.core.*mem_max allows.
-                sys::set_option(&fd, libc::SOL_SOCKET, plain, &bytes)?;
-            }
         }
         let promiscuous = libc::packet_mreq {
             mr_ifindex: ifindex as c_int,
@@ -87,12 +82,18 @@ impl PacketSocket {
             Use::Both | Use::Marked => libc::ETH_P_ALL as u16,
         };
         sys::bind_packet(&fd, ifindex, protocol)?;
-        Ok(PacketSocket { fd })
+        Ok(PacketSocket { fd, sender: None })
+    }
+
+    /// What frames are sent by.
+    pub fn sender(&self) -> BorrowedFd<'_> {
+        self.sender.as_ref().unwrap_or(&self.fd).as_fd()
     }
 
     /// Ends the socket without waiting for it. Frames that still arrive are lost.
     pub fn close_aside(self) {
-        closer::close_aside(self.fd);
+        let fds = self.sender.into_iter().chain([self.fd]);
+        fds.for_each(closer::close_aside);
     }
 
     /// Lets in what a BPF program (of type socket filter) says.
@@ -101,9 +102,12 @@ impl PacketSocket {
     }
 
     /// Lets no more frames in; those that wait already can still be received. The kernel goes on offering them to the
-    /// socket until [`Stopped::end`].
-    pub fn stop_receiving(&self, ifindex: u32) -> io::Result<Stopped> {
+    /// socket until [`Stopped::end`]. [`PacketSocket::sender`] is another one from here on.
+    pub fn stop_receiving(&mut self, ifindex: u32) -> io::Result<Stopped> {
         sys::accept_nothing(&self.fd)?;
+        let sender = open_unbound()?;
+        sys::bind_packet(&sender, ifindex, 0)?;
+        self.sender = Some(sender);
         let fd = self.fd.try_clone()?;
         Ok(Stopped { fd, ifindex })
     }
@@ -113,6 +117,23 @@ impl PacketSocket {
         // It cannot fail on a packet socket; if it did, there would be nothing to report.
         sys::packet_statistics(&self.fd).map_or(0, |(_, drops)| drops)
     }
+}
+
+/// A packet socket to which nothing arrives yet (protocol 0), with room for what it is to hold.
+fn open_unbound() -> io::Result<OwnedFd> {
+    let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+    let on: c_int = 1;
+    sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_VNET_HDR, &on)?;
+    for (force, plain, bytes) in [
+        (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, RECEIVE_BUFFER),
+        (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, SEND_BUFFER),
+    ] {
+        if sys::set_option(&fd, libc::SOL_SOCKET, force, &bytes).is_err() {
+            // Without CAP_NET_ADMIN in the first user namespace: as much as net.core.*mem_max allows.
+            sys::set_option(&fd, libc::SOL_SOCKET, plain, &bytes)?;
+        }
+    }
+    Ok(fd)
 }
 
 impl AsFd for PacketSocket {

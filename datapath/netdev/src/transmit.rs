@@ -130,6 +130,11 @@ impl TxQueue {
         self.used = 0;
     }
 
+    /// From here on it is another socket's.
+    pub(crate) fn forget_priority(&mut self) {
+        self.priority = 0;
+    }
+
     /// Chooses the queue of what is sent next. If that fails, it goes by the queue for all.
     fn set_priority(&mut self, fd: BorrowedFd<'_>, priority: u32) {
         if self.priority != priority {

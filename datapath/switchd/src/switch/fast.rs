@@ -374,7 +374,7 @@ impl Switch {
             let bridge = place.and_then(|(index, _)| self.bridges.get_mut(index)?.as_mut());
             let port = bridge.and_then(|bridge| {
                 let port = bridge.io.port(place?.1)?;
-                let attached = port.attached.as_ref()?;
+                let attached = port.attached.as_mut()?;
                 let here = attached.link.ifindex == ifindex;
                 here.then_some((&mut bridge.agent, port.ofport, attached))
             });
