@@ -24,7 +24,7 @@ pub use field::Field;
 pub use key::{FlowKey, FlowMask, WORDS};
 pub use layout::Layout;
 pub use packet::{HEADROOM, Packet};
-pub use parse::{extract, parse};
+pub use parse::{MAX_TAGS, extract, parse};
 pub use segments::{Segments, complete_checksum};
 pub use vnet::{Checksum, Gso, GsoKind, Offload};
 

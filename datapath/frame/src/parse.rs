@@ -10,7 +10,7 @@ use crate::packet::Packet;
 use crate::{ethertype, ip_proto};
 
 /// Most VLAN tags that are stepped over to find the EtherType.
-const MAX_TAGS: u8 = 14;
+pub const MAX_TAGS: u8 = 14;
 /// Most IPv6 extension headers that are stepped over.
 const MAX_EXTENSIONS: usize = 16;
 

@@ -315,6 +315,31 @@ fn carry_out(bridge: &mut Pipeline, Change { rule, command }: &Change) {
     let _ = bridge.flow_mod(Owner::Program, &request, 0);
 }
 
+/// With so many tags the last one that is read is another one after each push, and its type is what a group goes by.
+#[test]
+fn a_tag_comes_to_light_when_others_are_pushed() {
+    let mut cached = bridge();
+    let mut plain = bridge();
+    for bridge in [&mut cached, &mut plain] {
+        let buckets = (2..5)
+            .map(|port| bucket(vec![Action::output(port)]))
+            .collect();
+        let request = group(1, GroupType::Select, buckets);
+        bridge.group_mod(Owner::Program, &request, 0).unwrap();
+        let push = Action::PushVlan { ethertype: 0x88a8 };
+        let actions = [vec![push; 12], vec![Action::Group { group_id: 1 }]].concat();
+        let request = flow(0, 1, Match::any(), vec![apply(actions)]);
+        bridge.flow_mod(Owner::Program, &request, 0).unwrap();
+    }
+    for vid in 0..16 {
+        for last_is_service in [false, true] {
+            let tags = vec![(true, vid), (false, 1), (last_is_service, 0)];
+            let (found, expected) = send_to_both(&mut cached, &mut plain, &(0, 0, tags, false));
+            assert_eq!(found, expected);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -365,7 +390,7 @@ proptest! {
             let buckets: Vec<_> = (2..5).map(|port| watching(port, vec![Action::output(port)])).collect();
             let request = group(1, GroupType::FastFailover, buckets.clone());
             bridge.group_mod(Owner::Program, &request, 0).unwrap();
-            bridge.group_mod(Owner::Program, &group(2, GroupType::FastFailover, buckets), 0).unwrap();
+            bridge.group_mod(Owner::Program, &group(2, GroupType::Select, buckets), 0).unwrap();
             rules.iter().for_each(|rule| install(bridge, rule));
         }
         for (frames, changes, ports, bundled) in &rounds {

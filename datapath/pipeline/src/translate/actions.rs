@@ -5,6 +5,7 @@ use crate::datapath::HeaderOp;
 use crate::drops::DropReason;
 use crate::fields::{place, to_key};
 use crate::trace::Step;
+use weft_frame::MAX_TAGS;
 use weft_frame::field::{self, FIRST_PACKET_WORD, Field};
 use weft_openflow::{Action, OxmTlv, PacketInReason};
 
@@ -33,7 +34,10 @@ impl Walk<'_, '_> {
             Action::SetQueue { queue_id } => self.state.queue = Some(*queue_id),
             Action::PushVlan { ethertype } => {
                 self.look_at_tags();
+                // As far as is read, another tag is the last now, and the key did not show of which type that one is.
+                let hides = self.state.key.get64(field::VLAN_COUNT) >= MAX_TAGS.into();
                 self.tag(HeaderOp::PushVlan(*ethertype));
+                self.revealed |= hides;
             }
             Action::PopVlan => {
                 self.look_at_tags();
