@@ -1,9 +1,9 @@
 /** Metrics for Prometheus: what is known at the time of the scrape, under a bounded number of labels. */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { BridgeCache, PortCounters } from '../datapath/protocol.js';
 import type { SwitchStatus } from '../switches/driver.js';
 import type { CollectorStatus, ExportStatus } from '../exporting/index.js';
+import { LoopLag } from './loop-lag.js';
 import type { Sample } from './sampler.js';
 
 /** Of more ports, the rest is summed up as port `(others)`. */
@@ -25,12 +25,11 @@ export interface MetricsSource {
 
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #lag = monitorEventLoopDelay({ resolution: 20 });
+  readonly #lag = new LoopLag();
   readonly #requests: Counter<'method' | 'code'>;
   readonly #fill: (() => void)[] = [];
 
   constructor(private readonly source: MetricsSource) {
-    this.#lag.enable();
     this.#requests = new Counter({
       name: 'weft_http_requests_total',
       help: 'Requests to the REST API, by method and status code.',
@@ -82,13 +81,13 @@ export class Metrics {
       (set) => set(1, { version: this.source.version, datapath: this.source.datapath().version ?? '' }),
     );
     const lags = [
-      ['p50', 'Median', () => this.#lag.percentile(50)],
-      ['p99', '99th percentile', () => this.#lag.percentile(99)],
-      ['max', 'Maximum', () => this.#lag.max],
+      ['p50', 'Median', 'p50S'],
+      ['p99', '99th percentile', 'p99S'],
+      ['max', 'Maximum', 'maxS'],
     ] as const;
-    for (const [word, title, read] of lags) {
-      const help = `${title} of the delay of weftd's event loop since it started.`;
-      this.#gauge(`weft_event_loop_lag_${word}_seconds`, help, [], (set) => set(read() / 1e9));
+    for (const [word, title, which] of lags) {
+      const help = `${title} of the delay of weftd's event loop since these metrics are read.`;
+      this.#gauge(`weft_event_loop_lag_${word}_seconds`, help, [], (set) => set(this.#lag.look()[which]));
     }
     this.#gauge('process_resident_memory_bytes', 'Resident memory of weftd.', [], (set) =>
       set(process.memoryUsage.rss()),
