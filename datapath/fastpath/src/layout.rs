@@ -18,8 +18,8 @@ pub const NUMBER_BITS: u32 = 18;
 pub const INLINE_OPS: usize = 3;
 /// `FOLLOWS_ALL`: none of the flow's packets has met its record yet.
 pub const FOLLOWS_ALL: u8 = 1;
-/// A new flow's `behind`: so many packets may go by user space after others. Order is not worth more, as who sends without a pause
-/// would never get off that way.
+/// A new flow's `behind`: so many packets, above `BEHIND_BITS`, may go by user space after others. Order is not worth more, as who
+/// sends without a pause would never get off that way.
 pub const BEHIND: u64 = 512 << 48;
 /// Operations of a longer program.
 pub const MAX_OPS: usize = 128;

@@ -212,7 +212,7 @@ impl Switch {
         if all && punting.looks_for_lost(now) {
             let (at, earlier) = &mut punting.earlier;
             kernel.drained(earlier);
-            // The marks are no older than that, however long the round has taken.
+            // Not before the marks were taken, however long the round has lasted.
             *at = ended;
             std::mem::swap(earlier, &mut punting.marks);
         }
