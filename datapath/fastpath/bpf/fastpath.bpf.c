@@ -2,7 +2,7 @@
  *
  * The program sits at the ingress of each port (TCX) and at the egress of internal interfaces, where the host sends. A frame's headers are read into a key; each mask in use is tried on it, most used first; the flow that is found
  * is counted and its operations are carried out. Everything else goes to user space whole: from ports by way of the punt
- * device, marked with the interface it came in by; from internal interfaces as the tap delivers it.
+ * device, with the port's mark in a tag beside it; from internal interfaces as the tap delivers it.
  *
  * Reading must agree with frame/src/parse.rs in every field that a mask may have. Where that would be long (extension
  * headers, MPLS, a third tag) the frame is left to user space. */
@@ -473,28 +473,28 @@ __attribute__((noinline)) int run_long(struct __sk_buff *skb, u32 number, u32 n,
 /* Where what a device has under way to user space is counted; 0: it is no port. */
 static inline_always struct port *port_of(struct __sk_buff *skb) {
   u32 ifindex = skb->ifindex;
-  u32 *slot = bpf_map_lookup_elem(&PORTS, &ifindex);
-  return slot ? bpf_map_lookup_elem(&PUNTS, slot) : 0;
+  u32 *mark = bpf_map_lookup_elem(&PORTS, &ifindex), slot = mark ? SLOT_OF(*mark) : 0;
+  return mark ? bpf_map_lookup_elem(&PUNTS, &slot) : 0;
 }
 
 /* To user space, unless too much of this port is on its way there: no port may fill the queue of all. What comes by a device
  * that is no port (not yet, or not any more) is not ours. */
 static inline_always int punt(struct __sk_buff *skb, const struct config *config, u32 why) {
-  u32 zero = 0;
+  u32 zero = 0, ifindex = skb->ifindex, *mark = bpf_map_lookup_elem(&PORTS, &ifindex);
   struct port *port = port_of(skb), *all = bpf_map_lookup_elem(&PUNTS, &zero);
-  if (!port || !all) return TC_ACT_UNSPEC;
+  if (!mark || !port || !all) return TC_ACT_UNSPEC;
   note(why);
   if (port->internal) return TC_ACT_UNSPEC;
   s64 mine = port->sent - port->taken, room = (s64)config->punt_room - (s64)(all->sent - all->taken);
-  if (mine > (s64)config->punt_limit || 2 * mine > room) {
+  u64 load = PUNT_LOAD(length_of(skb));
+  /* Beside a frame there is room for one tag, so one that it has goes into it. */
+  if (mine > (s64)config->punt_limit || 2 * mine > room || bpf_skb_vlan_push(skb, htons(0x88a8), *mark)) {
     __sync_fetch_and_add(&port->dropped, 1);
     note(STAT_PUNT_DROP);
     return TC_ACT_SHOT;
   }
-  u64 load = PUNT_LOAD(length_of(skb));
   __sync_fetch_and_add(&port->sent, load);
   __sync_fetch_and_add(&all->sent, load);
-  skb->mark = skb->ifindex;
   return bpf_redirect(config->punt_ifindex, 0);
 }
 

@@ -101,6 +101,9 @@ struct dropped { u64 packets, bytes; };
 /* A port. What is on its way to user space is counted as load, so that frames of any size take about the memory it says;
  * those of an internal interface go there by themselves. What was taken has left again. The first is all ports together. */
 #define PUNT_LOAD(bytes) (1 + (bytes) / 512)
+/* What PORTS has of a port: its place, and above that how often it was another's before, so that late frames of that are known. */
+#define SLOT_BITS 12
+#define SLOT_OF(mark) ((mark) & ((1u << SLOT_BITS) - 1))
 struct port { u64 sent, dropped, taken, internal; };
 
 enum stat { STAT_MISS, STAT_DEEP, STAT_ERROR, STAT_TOO_LONG, STAT_PUNT_DROP, STAT_UNSEEN, STAT_BEHIND, STATS = 16 };

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::kernel::{Installed, Kernel};
 use crate::keys::{Kind, Words};
-use crate::layout::{Config, FULL_WORDS, Flow, INLINE_OPS};
+use crate::layout::{Config, FULL_WORDS, Flow, INLINE_OPS, next_mark, slot_of};
 use crate::program::Compiled;
 use crate::records::Records;
 
@@ -20,13 +20,9 @@ impl Kernel {
         // A process that died while it moved an entry has left it twice.
         found.sort_unstable();
         found.dedup();
-        for slot in self
-            .ports
-            .iter()
-            .filter_map(Result::ok)
-            .map(|(_, slot)| slot)
-        {
-            self.slots.retain(|free| *free != slot);
+        for (_, mark) in self.ports.iter().filter_map(Result::ok) {
+            let is_other = |free: &u16| slot_of(*free) != slot_of(mark as u16);
+            self.marks.retain(is_other);
         }
         if found.is_empty() {
             return;
@@ -140,9 +136,9 @@ impl Kernel {
             for ifindex in pins.links().into_iter().chain(filters) {
                 if !self.hooks.contains_key(&ifindex) {
                     pins.remove_link(ifindex);
-                    if let Ok(slot) = self.ports.get(&ifindex, 0) {
+                    if let Ok(mark) = self.ports.get(&ifindex, 0) {
                         let _ = self.ports.remove(&ifindex);
-                        self.slots.push(slot);
+                        self.marks.push(next_mark(mark as u16));
                     }
                     orphans += 1;
                 }

@@ -13,7 +13,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 
 use crate::keys::{Kind, Words};
 use crate::layout::{
-    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_PASSES,
+    BUCKETS, Config, Count, FULL_WORDS, Flow, MAX_FULL_MASKS, MAX_OBSERVED, MAX_PASSES, MAX_PORTS,
     MAX_SHORT_MASKS, Op, PUNT_DROP, Port, Program, STATISTICS, STATS,
 };
 use crate::linker::{Hooking, Linker};
@@ -35,15 +35,13 @@ pub(crate) const MAX_FLOWS: u32 = 65_536;
 pub(crate) const RECORDS: u32 = 2 * MAX_FLOWS;
 /// Programs longer than a record has room for.
 const LONG_PROGRAMS: u32 = 1024;
-/// Ports of all bridges.
-const MAX_PORTS: u32 = 4096;
 /// Load of one port that may be under way to user space: so many small frames, or 32 of 64 KB.
 const PUNT_LIMIT: u32 = 4096;
 /// The same while user space has little time for such frames: they are not to wait longer for it than it takes to look at the
 /// queue again and again.
 const SHORT_PUNT_LIMIT: u32 = 512;
-/// Load of all ports: what the receive buffer of the punt device has room for.
-const PUNT_ROOM: u32 = 32_768;
+/// Load of all ports: so many frames, if they are small, have to find room in the punt device's ring.
+pub const PUNT_ROOM: u32 = 16_384;
 
 /// The program's maps.
 const MAPS: [&str; 17] = [
@@ -166,7 +164,7 @@ pub(crate) struct Installed {
 /// A device with the program on it.
 #[derive(Debug)]
 pub(crate) struct Hook {
-    pub slot: u32,
+    pub mark: u16,
     pub is_internal: bool,
     pub _link: SchedClassifierLink,
 }
@@ -207,7 +205,10 @@ pub struct Kernel {
     pub(crate) long: LongPrograms,
     pub(crate) long_records: Records,
     pub(crate) hooks: HashMap<u32, Hook>,
-    pub(crate) slots: Vec<u32>,
+    /// Those that ports can have.
+    pub(crate) marks: Vec<u16>,
+    /// Ports' devices by their places, with their marks.
+    pub(crate) marked: Vec<(u16, u32)>,
     /// Where the frames of a bridge's port go.
     pub(crate) targets: HashMap<(u32, u32), Target>,
     pub(crate) priority_of: fn(Option<u32>) -> u32,
@@ -334,7 +335,8 @@ impl Kernel {
             long_records: Records::new(LONG_PROGRAMS),
             hooks: HashMap::new(),
             // The first is all ports together.
-            slots: (1..MAX_PORTS).rev().collect(),
+            marks: (1..MAX_PORTS as u16).rev().collect(),
+            marked: vec![(0, 0); MAX_PORTS as usize],
             targets: HashMap::new(),
             priority_of: |_| 0,
             port_counts: HashMap::new(),

@@ -148,6 +148,19 @@ pub fn punt_load(bytes: usize) -> u64 {
     1 + bytes as u64 / 512
 }
 
+/// Ports of all bridges, and `SLOT_BITS`.
+pub const MAX_PORTS: u32 = 1 << 12;
+
+/// `SLOT_OF`
+pub fn slot_of(mark: u16) -> usize {
+    usize::from(mark) % MAX_PORTS as usize
+}
+
+/// What the next port in the place of one has: frames of that one may be on their way yet.
+pub fn next_mark(mark: u16) -> u16 {
+    mark.wrapping_add(MAX_PORTS as u16)
+}
+
 /// Watches; the first is nobody's.
 pub const MAX_WATCHES: u32 = 8192;
 /// Observers that one flow's packets are shown to.

@@ -34,7 +34,7 @@ mod records;
 mod shared;
 mod table;
 
-pub use kernel::{Error, Kernel, PortCounts, Punts, Statistics};
+pub use kernel::{Error, Kernel, PUNT_ROOM, PortCounts, Punts, Statistics};
 pub use linker::{Hooking, Link, Linker};
 pub use path::BridgePath;
 pub use program::{Target, Way};

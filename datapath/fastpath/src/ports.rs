@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use aya::programs::tc::SchedClassifierLink;
 
 use crate::kernel::{Error, Hook, Kernel, PortCounts, Punts};
-use crate::layout::{Port, punt_load};
+use crate::layout::{Port, next_mark, punt_load, slot_of};
 use crate::linker::{Hooking, Link, remove_filter, take_filter};
 use crate::pins::name_of;
 
@@ -83,23 +83,25 @@ impl Kernel {
     /// There are too many ports.
     pub fn hook(&mut self, ifindex: u32, link: Link, is_internal: bool) -> Result<(), Error> {
         let known = self.ports.get(&ifindex, 0).ok();
-        let slot = known
-            .or_else(|| self.slots.pop())
+        let mark = known
+            .map(|mark| mark as u16)
+            .or_else(|| self.marks.pop())
             .ok_or_else(|| Error("too many ports".to_owned()))?;
         if known.is_none() {
             let port = Port {
                 internal: u64::from(is_internal),
                 ..Port::default()
             };
-            self.punts.set(slot as usize, port);
-            if let Err(error) = self.ports.insert(ifindex, slot, 0) {
-                self.slots.push(slot);
+            self.punts.set(slot_of(mark), port);
+            if let Err(error) = self.ports.insert(ifindex, u32::from(mark), 0) {
+                self.marks.push(mark);
                 self.pins.iter().for_each(|pins| pins.remove_link(ifindex));
                 return Err(error.into());
             }
         }
+        self.marked[slot_of(mark)] = (mark, ifindex);
         let hook = Hook {
-            slot,
+            mark,
             is_internal,
             _link: link.0,
         };
@@ -115,13 +117,12 @@ impl Kernel {
     /// Takes the program off a device, which may be gone already.
     pub fn unhook(&mut self, ifindex: u32) {
         if let Some(hook) = self.hooks.remove(&ifindex) {
-            let dropped = self
-                .punts
-                .get(hook.slot as usize)
-                .map_or(0, |port| port.dropped);
+            let slot = slot_of(hook.mark);
+            let dropped = self.punts.get(slot).map_or(0, |port| port.dropped);
             self.port_counts.entry(ifindex).or_default().rx_dropped += dropped;
             let _ = self.ports.remove(&ifindex);
-            self.slots.push(hook.slot);
+            self.marked[slot] = (0, 0);
+            self.marks.push(next_mark(hook.mark));
             self.drop_link(ifindex, Some(Link(hook._link)));
         }
     }
@@ -150,7 +151,7 @@ impl Kernel {
 
     /// Whether one more port can be hooked.
     pub fn has_room(&self) -> bool {
-        !self.slots.is_empty()
+        !self.marks.is_empty()
     }
 
     /// Whether a device is a port.
@@ -158,9 +159,15 @@ impl Kernel {
         self.hooks.contains_key(&ifindex)
     }
 
-    /// A frame of a device that user space has taken from the punt device, and sent where it was to go.
-    pub fn punted(&mut self, ifindex: u32, bytes: usize) {
-        let slot = self.hooks.get(&ifindex).map(|hook| hook.slot as usize);
+    /// The device that a frame on the punt device came in by; `None`: it is no port any more.
+    pub fn marked(&self, mark: u16) -> Option<u32> {
+        let (of, ifindex) = self.marked[slot_of(mark)];
+        (of == mark && mark != 0).then_some(ifindex)
+    }
+
+    /// A frame with that mark that user space has taken from the punt device, and sent where it was to go.
+    pub fn punted(&mut self, mark: u16, bytes: usize) {
+        let slot = self.marked(mark).map(|_| slot_of(mark));
         for slot in slot.into_iter().chain([ALL_PORTS]) {
             if let Some(punt) = self.punts.get(slot) {
                 // What was given up as lost may come all the same.
@@ -180,7 +187,7 @@ impl Kernel {
     /// Load sent to user space so far, by port: taken before the punt device is emptied, see [`Kernel::drained`].
     pub fn punt_marks(&self, marks: &mut Vec<(usize, u64)>) {
         marks.clear();
-        let slots = self.hooks.values().map(|hook| hook.slot as usize);
+        let slots = self.hooks.values().map(|hook| slot_of(hook.mark));
         let under_way = |slot: usize| {
             let punt = self.punts.get(slot)?;
             (punt.sent != punt.taken).then_some((slot, punt.sent))
@@ -203,7 +210,7 @@ impl Kernel {
 
     /// What of a device's frames user space was to see; `None`: the kernel does not have it.
     pub fn punts(&self, ifindex: u32) -> Option<Punts> {
-        let punt = self.punts.get(self.hooks.get(&ifindex)?.slot as usize)?;
+        let punt = self.punts.get(slot_of(self.hooks.get(&ifindex)?.mark))?;
         Some(Punts {
             sent: punt.sent,
             dropped: punt.dropped,
@@ -217,7 +224,7 @@ impl Kernel {
         if let Some(hook) = self.hooks.get(&ifindex) {
             counts.rx_dropped += self
                 .punts
-                .get(hook.slot as usize)
+                .get(slot_of(hook.mark))
                 .map_or(0, |punt| punt.dropped);
         }
         counts

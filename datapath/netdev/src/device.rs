@@ -64,8 +64,8 @@ impl Device {
     /// # Errors
     /// `ENETDOWN` when the device was set down (it works again when it is up), others when it is gone.
     pub fn receive(&mut self, batch: &mut RxBatch) -> io::Result<usize> {
-        match &self.handle {
-            Handle::Socket(socket, _) => batch.receive_socket(socket.as_fd(), &mut self.counters),
+        match &mut self.handle {
+            Handle::Socket(socket, _) => socket.receive(batch, &mut self.counters),
             Handle::Tap(tap) => batch.receive_tap(tap.as_fd(), &mut self.counters),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! A packet socket on a port sees frames before the traffic-control hook does, also those that the kernel then forwards.
 //! So with the fast path on, ports are only sent by; what the kernel has no flow for it redirects into one end of a veth
-//! pair of ours, marked with the interface it came in by, and it is received at the other end: whole, with the offloads
-//! that are pending.
+//! pair of ours, with a tag beside it that says which port it came in by, and it is received at the other end: whole, with
+//! the offloads that are pending. A tag, as a ring has no room for a packet's mark.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -45,7 +45,7 @@ impl PuntDevice {
         };
         let (near, far) = (find(rtnl, &near)?, find(rtnl, &far)?);
         let shield = Shield::attach(rtnl, far.ifindex)?;
-        let socket = PacketSocket::open(far.ifindex, Use::Marked)?;
+        let socket = PacketSocket::open(far.ifindex, Use::Ring)?;
         for end in [&far, &near] {
             rtnl.set_alias(end.ifindex, "frames for weft-datapath")?;
             rtnl.set_admin_up(end.ifindex, true)?;
@@ -70,15 +70,15 @@ impl PuntDevice {
         &self.near
     }
 
-    /// Receives what waits, at most a batch; see [`crate::Device::receive`]. Marks are interface indices.
+    /// Receives what waits, at most a batch; see [`crate::Device::receive`]. Marks are the fast path's; 0: it has set none.
     pub fn receive(&mut self, batch: &mut RxBatch) -> io::Result<usize> {
-        batch.receive_socket(self.socket.as_fd(), &mut self.counters)
+        self.socket.receive(batch, &mut self.counters)
     }
 
     /// Frames lost because they were not received in time.
     pub fn lost(&mut self) -> u64 {
         self.lost += u64::from(self.socket.take_drops());
-        self.lost
+        self.lost + self.counters.rx_dropped
     }
 
     /// Removes the pair that a process has left; whether there was one.

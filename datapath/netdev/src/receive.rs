@@ -6,14 +6,16 @@ use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use weft_frame::vnet::VNET_HDR_LEN;
-use weft_frame::{Offload, Packet, ethertype};
+use weft_frame::{Offload, Packet};
 
 use crate::counters::Counters;
+use crate::ring::{Ring, Slot, stripped_tag};
+use crate::sys;
 
 /// Frames taken in one system call. Enough to spread its cost, few enough that what a batch touches stays in cache.
 pub const RX_BATCH: usize = 32;
-/// Room for a `struct tpacket_auxdata` and a mark, each with its `struct cmsghdr`, padding included.
-const CONTROL_LEN: usize = 128;
+/// Room for a `struct tpacket_auxdata` with its `struct cmsghdr`, padding included.
+const CONTROL_LEN: usize = 64;
 
 /// `struct cmsghdr` wants to be aligned.
 #[repr(C, align(8))]
@@ -26,7 +28,7 @@ pub struct RxBatch {
     /// Which of `packets` hold frames after a receive.
     filled: usize,
     /// Marks of the filled packets.
-    marks: [u32; RX_BATCH],
+    marks: [u16; RX_BATCH],
     headers: [[u8; VNET_HDR_LEN]; RX_BATCH],
     controls: [Control; RX_BATCH],
 }
@@ -49,20 +51,14 @@ impl RxBatch {
         &mut self.packets[..self.filled]
     }
 
-    /// The frames of the last receive with the marks they carried, if the socket was asked for them.
-    pub fn marked(&mut self) -> impl Iterator<Item = (&mut Packet, u32)> {
+    /// The frames of the last receive with the marks they carried: see [`crate::PuntDevice::receive`].
+    pub fn marked(&mut self) -> impl Iterator<Item = (&mut Packet, u16)> {
         let marks = self.marks.iter().copied();
         self.packets[..self.filled].iter_mut().zip(marks)
     }
 
     /// Takes over one received message; keeps it as the next of the filled packets unless it is unusable.
-    fn accept(
-        &mut self,
-        index: usize,
-        length: usize,
-        Said { tag, mark }: Said,
-        counters: &mut Counters,
-    ) {
+    fn accept(&mut self, index: usize, length: usize, beside: Beside, counters: &mut Counters) {
         let room = self.packets[index].receive_area().len();
         let offload = Offload::from_vnet_hdr(&self.headers[index]);
         let (Some(frame_len), Some(offload)) = (length.checked_sub(VNET_HDR_LEN), offload) else {
@@ -76,12 +72,15 @@ impl RxBatch {
         self.packets.swap(self.filled, index);
         let packet = &mut self.packets[self.filled];
         packet.received(frame_len, offload);
-        if let Some(tag) = tag
-            && packet.insert(12, tag.len())
-        {
-            packet.bytes_mut()[12..16].copy_from_slice(&tag);
+        match beside {
+            Beside::Tag(tag) => {
+                if packet.insert(12, tag.len()) {
+                    packet.bytes_mut()[12..16].copy_from_slice(&tag);
+                }
+            }
+            Beside::Mark(mark) => self.marks[self.filled] = mark,
+            Beside::Nothing => {}
         }
-        self.marks[self.filled] = mark;
         counters.rx_packets += 1;
         counters.rx_bytes += packet.len() as u64;
         self.filled += 1;
@@ -95,11 +94,67 @@ impl RxBatch {
         counters: &mut Counters,
     ) -> io::Result<usize> {
         self.filled = 0;
+        self.receive_queue(fd, 0, RX_BATCH, Beside::tag, counters)
+    }
+
+    /// Receives what waits in a packet socket's ring, at most [`RX_BATCH`] frames, each with a mark in place of a tag. Returns
+    /// as [`RxBatch::receive_socket`].
+    pub(crate) fn receive_ring(
+        &mut self,
+        ring: &mut Ring,
+        fd: BorrowedFd<'_>,
+        counters: &mut Counters,
+    ) -> io::Result<usize> {
+        self.filled = 0;
+        let mut taken = 0;
+        while taken < RX_BATCH {
+            let queued = ring.queued(RX_BATCH - taken);
+            if queued > 0 {
+                let received = self.receive_queue(fd, taken, queued, Beside::mark, counters)?;
+                ring.dequeued(received);
+                taken += received;
+                if received == 0 {
+                    // It is empty, whatever the ring has said.
+                    ring.dequeued(queued);
+                    counters.rx_dropped += queued as u64;
+                }
+                continue;
+            }
+            match ring.peek() {
+                Some(Slot::Frame { header, frame, tag }) => {
+                    self.headers[taken].copy_from_slice(header);
+                    self.packets[taken].receive_area()[..frame.len()].copy_from_slice(frame);
+                    let length = VNET_HDR_LEN + frame.len();
+                    self.accept(taken, length, Beside::mark(tag), counters);
+                }
+                Some(Slot::Cut) => counters.rx_dropped += 1,
+                None => break,
+            }
+            ring.release();
+            taken += 1;
+        }
+        if taken == 0 {
+            // What is wrong with the socket wakes us until it is asked for, and a ring does not ask.
+            sys::take_error(fd)?;
+        }
+        Ok(taken)
+    }
+
+    /// Receives at most `most` frames that wait in a packet socket's queue, by way of the buffers from `first` on. Returns how
+    /// many were taken from the socket.
+    fn receive_queue(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        first: usize,
+        most: usize,
+        beside: fn(Option<[u8; 4]>) -> Beside,
+        counters: &mut Counters,
+    ) -> io::Result<usize> {
         // SAFETY: `iovec` and `mmsghdr` are plain data, for which all zeroes is a value.
         let mut vectors: [[libc::iovec; 2]; RX_BATCH] = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let mut messages: [libc::mmsghdr; RX_BATCH] = unsafe { std::mem::zeroed() };
-        for index in 0..RX_BATCH {
+        for index in first..first + most {
             let area = self.packets[index].receive_area();
             vectors[index][1] = libc::iovec {
                 iov_base: area.as_mut_ptr().cast(),
@@ -115,13 +170,13 @@ impl RxBatch {
             message.msg_control = self.controls[index].0.as_mut_ptr().cast();
             message.msg_controllen = CONTROL_LEN as _;
         }
-        // SAFETY: each message points to its own iovecs and control buffer, those to distinct buffers of `self`; all of
-        // them outlive the call and nothing else refers to them meanwhile.
+        // SAFETY: each message from `first` on points to its own iovecs and control buffer, those to distinct buffers of
+        // `self`; all of them outlive the call and nothing else refers to them meanwhile.
         let received = unsafe {
             libc::recvmmsg(
                 fd.as_raw_fd(),
-                messages.as_mut_ptr(),
-                RX_BATCH as libc::c_uint,
+                messages[first..first + most].as_mut_ptr(),
+                most as libc::c_uint,
                 libc::MSG_DONTWAIT | libc::MSG_TRUNC,
                 std::ptr::null_mut(),
             )
@@ -130,9 +185,10 @@ impl RxBatch {
             return self.receive_error(io::Error::last_os_error(), counters);
         }
         let received = received as usize;
-        for (index, message) in messages.iter().enumerate().take(received) {
-            let said = control_data(&message.msg_hdr);
-            self.accept(index, message.msg_len as usize, said, counters);
+        for index in first..first + received {
+            let message = &messages[index];
+            let beside = beside(tag_beside(&message.msg_hdr));
+            self.accept(index, message.msg_len as usize, beside, counters);
         }
         Ok(received)
     }
@@ -160,7 +216,7 @@ impl RxBatch {
                     self.receive_error(error, counters)
                 };
             }
-            self.accept(index, length as usize, Said::default(), counters);
+            self.accept(index, length as usize, Beside::Nothing, counters);
         }
         Ok(RX_BATCH)
     }
@@ -180,55 +236,46 @@ impl RxBatch {
 }
 
 /// What comes beside a frame.
-#[derive(Clone, Copy, Default)]
-struct Said {
-    /// The VLAN tag that the kernel took out of the frame, as it belongs back in (`PACKET_AUXDATA`).
-    tag: Option<[u8; 4]>,
-    /// The mark of the frame (`SO_RCVMARK`).
-    mark: u32,
+#[derive(Clone, Copy)]
+enum Beside {
+    Nothing,
+    /// The VLAN tag that the kernel took out of the frame, as it belongs back in.
+    Tag([u8; 4]),
+    /// What the fast path says in the place of a tag; the frame has its own.
+    Mark(u16),
 }
 
-fn control_data(message: &libc::msghdr) -> Said {
-    let mut said = Said::default();
+impl Beside {
+    fn tag(tag: Option<[u8; 4]>) -> Beside {
+        tag.map_or(Beside::Nothing, Beside::Tag)
+    }
+
+    fn mark(tag: Option<[u8; 4]>) -> Beside {
+        let [.., a, b] = tag.unwrap_or_default();
+        Beside::Mark(u16::from_be_bytes([a, b]))
+    }
+}
+
+/// The tag that the kernel took out of a frame (`PACKET_AUXDATA`).
+fn tag_beside(message: &libc::msghdr) -> Option<[u8; 4]> {
     // SAFETY: `message` was filled in by recvmmsg; its control buffer is alive and `msg_controllen` bytes of it valid.
     let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !control.is_null() {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give only headers that lie whole within the control buffer.
         let header = unsafe { *control };
-        let holds = |size: usize| header.cmsg_len as usize >= size_of::<libc::cmsghdr>() + size;
-        match (header.cmsg_level, header.cmsg_type) {
-            (libc::SOL_PACKET, libc::PACKET_AUXDATA)
-                if holds(size_of::<libc::tpacket_auxdata>()) =>
-            {
-                // SAFETY: the length says that a whole `tpacket_auxdata` follows; it may lie unaligned.
-                let aux = unsafe {
-                    libc::CMSG_DATA(control)
-                        .cast::<libc::tpacket_auxdata>()
-                        .read_unaligned()
-                };
-                said.tag = stripped_tag(&aux);
-            }
-            (libc::SOL_SOCKET, libc::SO_MARK) if holds(size_of::<u32>()) => {
-                // SAFETY: as above, for a word.
-                said.mark = unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() };
-            }
-            _ => {}
+        let room = size_of::<libc::cmsghdr>() + size_of::<libc::tpacket_auxdata>();
+        let kind = (header.cmsg_level, header.cmsg_type);
+        if kind == (libc::SOL_PACKET, libc::PACKET_AUXDATA) && header.cmsg_len as usize >= room {
+            // SAFETY: the length says that a whole `tpacket_auxdata` follows; it may lie unaligned.
+            let aux = unsafe {
+                libc::CMSG_DATA(control)
+                    .cast::<libc::tpacket_auxdata>()
+                    .read_unaligned()
+            };
+            return stripped_tag(aux.tp_status, aux.tp_vlan_tpid, aux.tp_vlan_tci);
         }
         // SAFETY: as for CMSG_FIRSTHDR; `control` came from this very buffer.
         control = unsafe { libc::CMSG_NXTHDR(message, control) };
     }
-    said
-}
-
-fn stripped_tag(aux: &libc::tpacket_auxdata) -> Option<[u8; 4]> {
-    if aux.tp_status & libc::TP_STATUS_VLAN_VALID == 0 {
-        return None;
-    }
-    let tpid = if aux.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0 {
-        aux.tp_vlan_tpid
-    } else {
-        ethertype::VLAN
-    };
-    let ([a, b], [c, d]) = (tpid.to_be_bytes(), aux.tp_vlan_tci.to_be_bytes());
-    Some([a, b, c, d])
+    None
 }

@@ -6,15 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
 
+use crate::counters::Counters;
+use crate::receive::RxBatch;
+use crate::ring::Ring;
 use crate::{closer, sys};
 
 /// Bytes that may wait to be received, per port: several of the largest bursts a TCP sender makes.
 const RECEIVE_BUFFER: c_int = 16 << 20;
 /// Bytes that may wait in the device's queue before sending fails.
 const SEND_BUFFER: c_int = 8 << 20;
-
-/// `SO_RCVMARK` of Linux 5.19.
-const SO_RCVMARK: c_int = 75;
 
 /// An EtherType that no frame has: reserved (RFC 1701).
 const NO_PROTOCOL: u16 = 0xffff;
@@ -26,8 +26,8 @@ pub enum Use {
     Both,
     /// Frames out; those that come in go elsewhere.
     Send,
-    /// Frames in, with the marks they carry.
-    Marked,
+    /// Frames in, by a ring.
+    Ring,
 }
 
 /// A packet socket that takes nothing any more.
@@ -51,6 +51,8 @@ pub struct PacketSocket {
     fd: OwnedFd,
     /// What is sent by since nothing is received any more: a socket that is bound to a protocol sends frames as of that one.
     sender: Option<OwnedFd>,
+    /// Where frames come in, if not by the queue alone.
+    ring: Option<Ring>,
 }
 
 impl PacketSocket {
@@ -62,9 +64,7 @@ impl PacketSocket {
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
         // Kernels before 4.20 do not know it: they would show us what we send.
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &on)?;
-        if usage == Use::Marked {
-            sys::set_option(&fd, libc::SOL_SOCKET, SO_RCVMARK, &on)?;
-        }
+        let ring = (usage == Use::Ring).then(|| Ring::open(&fd)).transpose()?;
         let promiscuous = libc::packet_mreq {
             mr_ifindex: ifindex as c_int,
             mr_type: libc::PACKET_MR_PROMISC as u16,
@@ -79,10 +79,22 @@ impl PacketSocket {
         )?;
         let protocol = match usage {
             Use::Send => 0,
-            Use::Both | Use::Marked => libc::ETH_P_ALL as u16,
+            Use::Both | Use::Ring => libc::ETH_P_ALL as u16,
         };
         sys::bind_packet(&fd, ifindex, protocol)?;
-        Ok(PacketSocket { fd, sender: None })
+        Ok(PacketSocket {
+            fd,
+            sender: None,
+            ring,
+        })
+    }
+
+    /// Receives what waits, at most a batch; see [`crate::Device::receive`].
+    pub fn receive(&mut self, batch: &mut RxBatch, counters: &mut Counters) -> io::Result<usize> {
+        match &mut self.ring {
+            Some(ring) => batch.receive_ring(ring, self.fd.as_fd(), counters),
+            None => batch.receive_socket(self.fd.as_fd(), counters),
+        }
     }
 
     /// What frames are sent by.

@@ -114,6 +114,26 @@ pub(crate) fn set_option<T: Copy>(
     .map(drop)
 }
 
+/// The error that waits to be told (`SO_ERROR`), which is then taken for told.
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut error: c_int = 0;
+    let mut length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `error`, which is that long.
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut error).cast::<c_void>(),
+            &raw mut length,
+        )
+    })?;
+    match error {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
 /// Reads `PACKET_STATISTICS`, which also resets them: frames seen and frames dropped for want of buffer.
 pub(crate) fn packet_statistics(fd: &OwnedFd) -> io::Result<(u32, u32)> {
     let mut stats = libc::tpacket_stats {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use weft_frame::{Checksum, Gso, GsoKind, Offload, Packet};
 use weft_netdev::{
-    Device, LinkEvent, LinkInfo, LinkMonitor, Rtnl, RxBatch, Shield, Tap, open_patch,
+    Device, LinkEvent, LinkInfo, LinkMonitor, PuntDevice, RING_SLOTS, Rtnl, RxBatch, Shield, Tap,
+    open_patch,
 };
 
 /// Moves this test's thread (and what it starts) into a fresh network namespace.
@@ -485,4 +486,80 @@ fn queueing_and_promiscuity_of_a_device_are_told() {
     assert!(!link("near").promiscuous);
     Rtnl::new().unwrap().set_promiscuous(ifindex, true).unwrap();
     assert!(link("near").promiscuous && link("near").admin_up);
+}
+
+#[test]
+fn frames_of_all_lengths_come_from_the_punt_device_in_order_and_with_their_marks() {
+    if !enter_namespace() {
+        return;
+    }
+    let mut punt = PuntDevice::open(&mut Rtnl::new().unwrap(), "punt").unwrap();
+    let mut near = attach(punt.name());
+    let mut batch = RxBatch::default();
+    // A slot ends within the second: those before are in the ring, those after in the queue.
+    let lengths = [60, 350, 440, 512, 1514, 60, 20_000, 60, 60];
+    let mut expected = 0_u16;
+    // More than the ring has slots.
+    while usize::from(expected) < RING_SLOTS + 1000 {
+        let sent: Vec<Packet> = (0..60)
+            .map(|index| match lengths[index % lengths.len()] {
+                20_000 => tcp_segment(&[]),
+                length => frame(index as u8, length),
+            })
+            .collect();
+        for (packet, mark) in sent.iter().zip(expected..) {
+            let mut marked = packet.clone();
+            assert!(marked.insert(12, 4));
+            let [a, b] = mark.to_be_bytes();
+            marked.bytes_mut()[12..16].copy_from_slice(&[0x88, 0xa8, a, b]);
+            near.transmit(&marked);
+        }
+        near.flush();
+        let mut received = sent.iter();
+        until("all frames", || {
+            // Before its first frame it may tell that it was down.
+            let _ = punt.receive(&mut batch);
+            for (packet, mark) in batch.marked() {
+                let sent = received.next().unwrap();
+                assert_eq!((mark, packet.bytes()), (expected, sent.bytes()));
+                assert_eq!(packet.offload, sent.offload);
+                expected += 1;
+            }
+            received.as_slice().is_empty().then_some(())
+        });
+    }
+    assert_eq!(punt.lost(), 0);
+}
+
+#[test]
+fn a_full_punt_device_says_how_many_frames_it_has_lost() {
+    if !enter_namespace() {
+        return;
+    }
+    let mut punt = PuntDevice::open(&mut Rtnl::new().unwrap(), "punt").unwrap();
+    let mut near = attach(punt.name());
+    let mut batch = RxBatch::default();
+    let _ = punt.receive(&mut batch);
+    for _ in 0..RING_SLOTS + 100 {
+        near.transmit(&frame(1, 60));
+    }
+    near.flush();
+    let mut received = 0;
+    until("what was kept", || {
+        let _ = punt.receive(&mut batch);
+        received += batch.packets().len();
+        (received == RING_SLOTS).then_some(())
+    });
+    assert_eq!(punt.lost(), 100);
+    // It goes on where it was.
+    near.transmit(&frame(2, 1000));
+    near.transmit(&frame(3, 60));
+    near.flush();
+    let mut numbers = Vec::new();
+    until("frames behind the gap", || {
+        let _ = punt.receive(&mut batch);
+        numbers.extend(batch.packets().iter().map(|packet| packet.bytes()[14]));
+        (numbers.len() == 2).then_some(())
+    });
+    assert_eq!(numbers, [2, 3]);
 }

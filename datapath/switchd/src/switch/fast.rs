@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_fastpath::{BridgePath, Hooking, Kernel, Target};
-use weft_netdev::{Counters, LinkInfo, PuntDevice, Rtnl, priority_of};
+use weft_fastpath::{BridgePath, Hooking, Kernel, PUNT_ROOM, Target};
+use weft_netdev::{Counters, LinkInfo, PuntDevice, RING_SLOTS, Rtnl, priority_of};
 
 use super::Switch;
 use super::bridge::Bridge;
@@ -18,6 +18,9 @@ use super::linking::{self, Linked, Task};
 use super::port::Attached;
 use super::promiscuity::Promiscuity;
 use super::punting::Punting;
+
+// Every frame under way has a slot.
+const _: () = assert!(PUNT_ROOM as usize <= RING_SLOTS);
 
 /// When frames that are under way are taken for lost, as the kernel's queues on that way may overflow: nothing would wake us,
 /// and ports that have all they may under way send no more.

@@ -35,7 +35,9 @@ pub struct Punting {
     marks: Vec<(usize, u64)>,
     /// The same of a while before, when the device was empty, and when that was.
     earlier: (u64, Vec<(usize, u64)>),
-    taken: Vec<(u32, usize)>,
+    taken: Vec<(u16, usize)>,
+    /// Which devices a batch came from.
+    devices: Vec<Option<u32>>,
 }
 
 impl Default for Punting {
@@ -51,6 +53,7 @@ impl Default for Punting {
             marks: Vec::new(),
             earlier: (0, Vec::new()),
             taken: Vec::new(),
+            devices: Vec::new(),
         }
     }
 }
@@ -206,8 +209,8 @@ impl Switch {
             return;
         };
         let mut kernel = path.kernel();
-        for (ifindex, bytes) in punting.taken.drain(..) {
-            kernel.punted(ifindex, bytes);
+        for (mark, bytes) in punting.taken.drain(..) {
+            kernel.punted(mark, bytes);
         }
         if all && punting.looks_for_lost(now) {
             let (at, earlier) = &mut punting.earlier;
@@ -236,9 +239,16 @@ impl Switch {
                     return false;
                 }
             };
-            for (packet, ifindex) in self.batch.marked() {
-                fast.punting.taken.push((ifindex, packet.len()));
-                let Some(&(index, slot)) = self.devices.get(&ifindex) else {
+            let Punting { taken, devices, .. } = &mut fast.punting;
+            devices.clear();
+            {
+                let kernel = fast.path.kernel();
+                devices.extend(self.batch.marked().map(|(_, mark)| kernel.marked(mark)));
+            }
+            for ((packet, mark), device) in self.batch.marked().zip(devices) {
+                taken.push((mark, packet.len()));
+                let port = device.and_then(|ifindex| self.devices.get(&ifindex));
+                let Some(&(index, slot)) = port else {
                     continue;
                 };
                 let Some(bridge) = self.bridges.get_mut(index).and_then(Option::as_mut) else {

@@ -254,14 +254,17 @@ impl Lab {
         let mut sink = Sent(left);
         // Before its first frame a socket may tell that its device was down.
         let _ = self.punt.receive(&mut self.batch);
-        for (packet, ifindex) in self.batch.marked() {
-            self.kernel.lock().unwrap().punted(ifindex, packet.len());
+        for (packet, mark) in self.batch.marked() {
+            let mut kernel = self.kernel.lock().unwrap();
+            let ifindex = kernel.marked(mark).expect("a frame without a port's mark");
+            kernel.punted(mark, packet.len());
+            drop(kernel);
             self.by_user += 1;
             let port = self
                 .ports
                 .iter()
                 .position(|port| port.link.ifindex == ifindex);
-            let port = port.expect("a frame without a port's mark") as u32 + 1;
+            let port = port.expect("a device of the lab") as u32 + 1;
             pipeline.process(packet, port, now, &mut sink);
         }
         let internal = &mut self.ports[INTERNAL as usize - 1];
