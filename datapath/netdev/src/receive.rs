@@ -185,8 +185,8 @@ impl RxBatch {
             return self.receive_error(io::Error::last_os_error(), counters);
         }
         let received = received as usize;
-        for index in first..first + received {
-            let message = &messages[index];
+        let ours = messages.iter().enumerate().skip(first).take(received);
+        for (index, message) in ours {
             let beside = beside(tag_beside(&message.msg_hdr));
             self.accept(index, message.msg_len as usize, beside, counters);
         }
