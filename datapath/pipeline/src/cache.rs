@@ -475,23 +475,23 @@ impl Cache {
 
     /// Hands what was counted to `credit`, entry by entry, and starts anew.
     pub fn credit(&mut self, mut credit: impl FnMut(&Entry)) {
-        let Cache {
-            entries,
-            fast_path,
-            stats,
-            now,
-            ..
-        } = self;
-        for entry in entries.values_mut() {
-            if let (Some(fast_path), Ok(handle)) = (fast_path.as_mut(), entry.handle) {
-                let treated = fast_path.take_counts(handle);
-                stats.fast_hits += treated.counts.packets;
-                entry.count_fast(treated, *now);
-            }
-            if entry.counts.packets != 0 {
-                credit(entry);
-                entry.reset();
-            }
+        for id in 0..self.entries.bound() {
+            self.credit_one(id, &mut credit);
+        }
+    }
+
+    fn credit_one(&mut self, id: u32, credit: &mut impl FnMut(&Entry)) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if let (Some(fast_path), Ok(handle)) = (self.fast_path.as_mut(), entry.handle) {
+            let treated = fast_path.take_counts(handle);
+            self.stats.fast_hits += treated.counts.packets;
+            entry.count_fast(treated, self.now);
+        }
+        if entry.counts.packets != 0 {
+            credit(entry);
+            entry.reset();
         }
     }
 

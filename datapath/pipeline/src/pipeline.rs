@@ -325,8 +325,12 @@ impl Pipeline {
             return None;
         }
         self.cache.at(now);
-        self.credit();
-        let (due, next) = self.tables.due(now);
+        let (mut due, mut next) = self.tables.due(now);
+        if !due.is_empty() {
+            // Cached packets may have used them.
+            self.credit();
+            (due, next) = self.tables.due(now);
+        }
         let ids: Vec<FlowId> = due.iter().map(|(id, _)| *id).collect();
         self.invalidate_users(&ids);
         let noted = self.own_tables(Owner::User).end;
@@ -385,16 +389,17 @@ impl Pipeline {
         self.take_observed(true, now);
     }
 
-    /// Work of every second where there is a fast path: counters as by [`Pipeline::update_counters`], and no cached
-    /// translation is kept that is not in use. Whether there is more to do, by [`Pipeline::sweep_on`].
+    /// Work of every second where there is a fast path: counters as by [`Pipeline::update_counters`], a part at a time, and no
+    /// cached translation is kept that is not in use. Whether there is more to do, by [`Pipeline::sweep_on`].
     pub fn sweep(&mut self, now: u64) -> bool {
-        self.update_counters(now);
+        self.cache.at(now);
+        self.take_observed(true, now);
         let mut more = false;
         self.on_cache(|cache, credit| more = cache.sweep(credit));
         more
     }
 
-    /// Goes on with it for a few milliseconds; whether there is still more to do.
+    /// Goes on with it for about a millisecond; whether there is still more to do.
     pub fn sweep_on(&mut self) -> bool {
         let mut more = false;
         self.on_cache(|cache, credit| more = cache.sweep_on(credit));

@@ -1,4 +1,4 @@
-//! Forgetting what nobody uses, a little at a time.
+//! Counting what the fast path has treated and forgetting what nobody uses, a little at a time.
 
 use super::{Cache, Entry};
 use crate::offload::CROWDED;
@@ -11,10 +11,14 @@ const CROWDED_IDLE: u64 = 2_000_000_000;
 const IN_USE: u64 = 1_500_000_000;
 /// So many idle ones are forgotten at a stretch: packets wait meanwhile.
 const SWEPT_AT_ONCE: usize = 512;
+/// So many are counted at a stretch, which takes about as long.
+const COUNTED_AT_ONCE: u32 = 4096;
 
-/// A sweep under way.
+/// A sweep under way: first all are counted, then those that are idle forgotten.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sweep {
+    /// The next entry to count.
+    counted: u32,
     /// The next entry to look at.
     at: u32,
     /// How long who is forgotten has been idle, in nanoseconds.
@@ -24,8 +28,8 @@ pub(super) struct Sweep {
 }
 
 impl Cache {
-    /// Forgets what has been idle, sooner where the fast path lacks room, and offers it once more what it had none for and
-    /// is in use. Counts have to be up to date. Whether there is more to do, by [`Cache::sweep_on`].
+    /// Hands what was counted to `credit`, forgets what has been idle, sooner where the fast path lacks room, and offers it once
+    /// more what it had none for and is in use. Whether there is more to do, by [`Cache::sweep_on`].
     pub fn sweep(&mut self, credit: impl FnMut(&Entry)) -> bool {
         let Some(fast_path) = &mut self.fast_path else {
             return false;
@@ -34,6 +38,7 @@ impl Cache {
         let is_crowded = fast_path.take_crowded() | unfinished;
         self.concerns.tidy(self.now);
         self.sweep = Some(Sweep {
+            counted: 0,
             at: 0,
             idle: if is_crowded { CROWDED_IDLE } else { IDLE },
             is_crowded,
@@ -41,33 +46,39 @@ impl Cache {
         self.sweep_on(credit)
     }
 
-    /// Goes on with a sweep for a few milliseconds; whether there is still more to do.
+    /// Goes on with a sweep for about a millisecond; whether there is still more to do.
     pub fn sweep_on(&mut self, mut credit: impl FnMut(&Entry)) -> bool {
-        let Some(Sweep {
-            at,
-            idle,
-            is_crowded,
-        }) = self.sweep.take()
-        else {
+        let Some(sweep) = self.sweep.take() else {
             return false;
         };
+        let bound = self.entries.bound();
+        if sweep.counted < bound {
+            let counted = bound.min(sweep.counted + COUNTED_AT_ONCE);
+            for id in sweep.counted..counted {
+                self.credit_one(id, &mut credit);
+            }
+            if counted < bound {
+                self.sweep = Some(Sweep { counted, ..sweep });
+                return true;
+            }
+        }
         let mut forgotten = 0;
-        for id in at..self.entries.bound() {
+        for id in sweep.at..bound {
             if forgotten == SWEPT_AT_ONCE {
                 self.sweep = Some(Sweep {
+                    counted: u32::MAX,
                     at: id,
-                    idle,
-                    is_crowded,
+                    ..sweep
                 });
                 return true;
             }
             let used = self.entries.get(id).map(|entry| entry.used);
-            if used.is_some_and(|used| self.now.saturating_sub(used) > idle) {
+            if used.is_some_and(|used| self.now.saturating_sub(used) > sweep.idle) {
                 self.forget(id, &mut credit);
                 forgotten += 1;
             }
         }
-        if is_crowded {
+        if sweep.is_crowded {
             self.offer_again();
         }
         false
@@ -106,16 +117,16 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::datapath::Translation;
-    use crate::offload::{FastPath, Treated};
+    use crate::offload::{Counts, FastPath, Treated};
     use crate::shapes::tests::output;
     use weft_frame::FlowKey;
     use weft_frame::field::{ETH_SRC, IN_PORT};
 
-    /// Takes everything and sees no packet of it.
+    /// Takes everything, and sees as many packets of each flow every time.
     #[derive(Debug)]
-    struct Idle;
+    struct Sees(u64);
 
-    impl FastPath for Idle {
+    impl FastPath for Sees {
         fn install(&mut self, _: &FlowKey, _: &Translation) -> Result<u32, &'static str> {
             Ok(0)
         }
@@ -125,7 +136,14 @@ mod tests {
         }
 
         fn take_counts(&mut self, _: u32) -> Treated {
-            Treated::default()
+            let counts = Counts {
+                packets: self.0,
+                bytes: 60 * self.0,
+            };
+            Treated {
+                counts,
+                ..Treated::default()
+            }
         }
 
         fn remove(&mut self, _: u32) -> Treated {
@@ -143,7 +161,7 @@ mod tests {
     #[test]
     fn many_idle_ones_go_in_several_stretches_and_those_in_use_stay() {
         let mut cache = Cache::default();
-        cache.set_fast_path(Some(Box::new(Idle)));
+        cache.set_fast_path(Some(Box::new(Sees(0))));
         let mut translation = output(2);
         translation.mask.need(IN_PORT);
         translation.mask.need(ETH_SRC);
@@ -153,13 +171,32 @@ mod tests {
         assert!(!cache.sweep(|_| ()));
         cache.at(2 * IDLE);
         assert!(cache.find(&key(7), 60).is_some());
-        let mut gone = 0;
-        assert!(cache.sweep(|_| gone += 1));
-        assert_eq!(gone, SWEPT_AT_ONCE);
-        assert!(cache.sweep_on(|_| gone += 1));
-        assert!(!cache.sweep_on(|_| gone += 1));
-        assert_eq!(gone, 2 * SWEPT_AT_ONCE + 9);
+        assert!(cache.sweep(|_| ()));
+        assert_eq!(cache.stats().entries, SWEPT_AT_ONCE + 10);
+        assert!(cache.sweep_on(|_| ()));
+        assert!(!cache.sweep_on(|_| ()));
         assert!(cache.find(&key(7), 60).is_some());
         assert_eq!(cache.stats().entries, 1);
+    }
+
+    #[test]
+    fn all_are_counted_once_a_sweep_in_several_stretches() {
+        let mut cache = Cache::default();
+        cache.set_fast_path(Some(Box::new(Sees(3))));
+        let mut translation = output(2);
+        translation.mask.need(ETH_SRC);
+        let flows = 2 * COUNTED_AT_ONCE as usize + 10;
+        for source in 0..flows {
+            cache.insert(&key(source), translation.clone(), 1 << 16, |_| ());
+        }
+        let mut packets = Vec::new();
+        cache.at(2 * IDLE);
+        assert!(cache.sweep(|entry| packets.push(entry.counts.packets)));
+        assert_eq!(packets.len(), COUNTED_AT_ONCE as usize);
+        assert!(cache.sweep_on(|entry| packets.push(entry.counts.packets)));
+        assert!(!cache.sweep_on(|entry| packets.push(entry.counts.packets)));
+        assert_eq!(packets, vec![3; flows]);
+        // None was idle.
+        assert_eq!(cache.stats().entries, flows);
     }
 }
