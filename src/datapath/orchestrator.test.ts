@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Configuration, addBridge, addPort, removeBridge, removePort, replacePort, textOf } from '../config/index.js';
 import { openVSwitchSchema } from '../ovsdb/index.js';
 import { Journal } from '../ovsdb/journal.js';
@@ -56,12 +56,7 @@ afterEach(async () => {
 });
 
 const apply = (intent: Parameters<Configuration['apply']>[0]) => configuration.apply(intent, 'test');
-async function until(what: () => boolean): Promise<void> {
-  for (const endMs = Date.now() + 10_000; !what(); ) {
-    if (Date.now() > endMs) throw new Error(`not within 10 s: ${what.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+const until = (probe: () => boolean) => vi.waitUntil(probe, { timeout: 10_000 });
 
 test('bridges and ports come, change and go; what is right is not touched', async () => {
   await datapath.start();

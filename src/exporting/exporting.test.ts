@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import type { FlowRecord, ObserverSamples } from 'node-openflow';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { chooseAgentAddress } from './agent-address.js';
 import { CollectorLink } from './collector.js';
 import { FlowExport } from './flows.js';
@@ -18,12 +18,7 @@ ports.update([
 const wordAt = (bytes: Uint8Array | undefined, word: number) =>
   Buffer.from(bytes ?? []).readUInt32BE(word * 4);
 
-async function until(probe: () => boolean): Promise<void> {
-  for (const endMs = Date.now() + 10_000; !probe();) {
-    if (Date.now() > endMs) throw new Error('not within ten seconds');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+const until = (probe: () => boolean) => vi.waitUntil(probe, { timeout: 10_000 });
 
 test('ports stay known when they go, until somebody else has the number', () => {
   const known = new PortIdentities();
