@@ -40,6 +40,8 @@ pub struct Template {
 }
 
 const MINIMUM: usize = 60;
+/// Source and destination port of flow 0.
+pub const FIRST_PORT: u16 = 1024;
 
 impl Template {
     /// Builds the frame for these addresses, 10.0.0.1 → 10.0.0.2.
@@ -59,7 +61,8 @@ impl Template {
         bytes.extend_from_slice(&[0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
         let sum = checksum(&bytes[ip..ip + 20]);
         bytes[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&FIRST_PORT.to_be_bytes());
+        bytes.extend_from_slice(&FIRST_PORT.to_be_bytes());
         bytes.extend_from_slice(&(length - 20).to_be_bytes());
         // UDP checksum 0: not computed (RFC 768).
         bytes.extend_from_slice(&[0; 2]);
@@ -85,7 +88,8 @@ impl Template {
             self.source[5],
         ]);
         frame[8..12].copy_from_slice(&low.wrapping_add(source).to_be_bytes());
-        let ports = 0x0400_0400_u32.wrapping_add((flow & 0x7fff) | ((flow >> 15) << 16));
+        let first = u32::from(FIRST_PORT) << 16 | u32::from(FIRST_PORT);
+        let ports = first.wrapping_add((flow & 0x7fff) | ((flow >> 15) << 16));
         frame[self.ip + 20..self.ip + 24].copy_from_slice(&ports.to_be_bytes());
     }
 

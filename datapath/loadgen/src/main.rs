@@ -2,10 +2,16 @@
 //! prints what it sent as one JSON object. The receiving side is read from the kernel's interface counters, so there is
 //! no sink to become the bottleneck. Used by `npm run bench` and the system tests, in namespaces that they make.
 //!
-//! `weft-loadgen controller`: packet-ins for a controller, from switches that are not there (`switches.rs`).
+//! Load of other kinds, each a subcommand: packet-ins for a controller from switches that are not there (`switches.rs`), frames
+//! from tap to tap (`taps.rs`) and from a device's driver (`inject.rs`), transactions over TCP (`exchange.rs`); and a wire
+//! between two taps as a VMM has it (`relay.rs`).
 
+mod exchange;
 mod frame;
+mod inject;
+mod relay;
 mod switches;
+mod taps;
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -74,14 +80,37 @@ impl Options {
 enum Other {
     /// Packet-ins for a controller.
     Controller(switches::ControllerOptions),
+    /// Frames from one tap to another.
+    Tap(taps::TapOptions),
+    /// Two taps in two namespaces joined, as a VMM does.
+    Relay(relay::RelayOptions),
+    /// Transactions over TCP: the one that answers.
+    Answer(exchange::AnswerOptions),
+    /// Transactions over TCP: the one that asks.
+    Ask(exchange::AskOptions),
+    /// Frames that arrive at a device as from its driver.
+    Inject(inject::InjectOptions),
+}
+
+impl Other {
+    fn run(&self) -> std::io::Result<serde_json::Value> {
+        match self {
+            Other::Controller(options) => switches::run(options),
+            Other::Tap(options) => taps::run(options),
+            Other::Relay(options) => relay::run(options),
+            Other::Answer(options) => exchange::answer(options),
+            Other::Ask(options) => exchange::ask(options),
+            Other::Inject(options) => inject::run(options),
+        }
+    }
 }
 
 const BATCH: usize = 32;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(Other::Controller(load)) = &options.other {
-        return match switches::run(load) {
+    if let Some(other) = &options.other {
+        return match other.run() {
             Ok(report) => {
                 println!("{report}");
                 ExitCode::SUCCESS
