@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type ObserverStats } from 'node-openflow';
-import { projectRoot, type Host, type Lab } from '../system/lab.js';
+import { projectRoot, until, type Host, type Lab } from '../system/lab.js';
 
 export const loadgen = join(projectRoot, 'datapath/target/release/weft-loadgen');
 
@@ -116,35 +116,53 @@ export async function macOf(host: Host): Promise<string> {
   return (await host.run('cat', '/sys/class/net/eth0/address')).trim();
 }
 
-/** TCP throughput in Gbit/s of one or several streams. */
+/** Resolves when the host listens on the TCP port. */
+async function listens(host: Host, port: number): Promise<void> {
+  await until(`port ${port}`, async () => (await host.run('ss', '-Hltn')).includes(`:${port} `));
+}
+
+/**
+ * TCP throughput in Gbit/s of one or several streams.
+ * @param words more for iperf3's client: `-R`, the other way round
+ */
 export async function tcpGbps(
   from: Host,
   to: Host,
   address: string,
   streams: number,
   seconds: number,
+  words: string[] = [],
 ): Promise<number> {
   const server = to.run('timeout', '60', 'iperf3', '-s', '-1', '-B', address);
-  for (let waited = 0; !(await to.run('ss', '-Hltn')).includes(':5201'); waited += 1) {
-    if (waited > 500) throw new Error('iperf3 does not listen');
-  }
+  await listens(to, 5201);
   const output = await from.run(
-    'timeout',
-    '60',
-    'iperf3',
-    '-c',
-    address,
-    '-t',
-    String(seconds),
-    '-P',
-    String(streams),
-    '-J',
+    ...['timeout', '60', 'iperf3', '-c', address, '-t', String(seconds)],
+    ...['-P', String(streams), '-J', ...words],
   );
   await server;
   return (
     (JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
       .bits_per_second / 1e9
   );
+}
+
+/** Transactions per second of one byte each way over one TCP connection, the two ends on a core each. */
+export async function transactionsPerSecond(
+  from: Host,
+  to: Host,
+  address: string,
+  seconds: number,
+): Promise<number> {
+  const words = (core: number) => ['timeout', '60', 'taskset', '-c', String(core), loadgen];
+  const server = to.run(...words(1), 'answer', '--listen', `${address}:5202`);
+  await listens(to, 5202);
+  const output = await from.run(
+    ...words(0),
+    ...['ask', '--connect', `${address}:5202`, '--seconds', String(seconds)],
+  );
+  await server;
+  const report = JSON.parse(output) as { transactions: number; seconds: number };
+  return report.transactions / report.seconds;
 }
 
 /** The counters of the observers of the bridge br0. */
