@@ -6,7 +6,7 @@
  * Besides hosts there are, each with a switch of its own: a virtual machine's likeness, a namespace whose tap a process joins
  * to a tap port, virtio headers and offloads included; frames from tap port to tap port, counted by who takes them; and frames
  * that arrive at a port's device as from a NIC's driver (XDP's test runs with live frames). `bare tcx` is what any switch of
- * exact flows must cost: a tc BPF program (clsact, direct action; the hook is the same as TCX's) of one map lookup and one
+ * exact flows must cost: a tc BPF program (clsact, direct action: where TCX's programs run too) of one map lookup and one
  * redirection. `-`: there is nothing to be measured.
  */
 import { Lab, sh } from '../system/lab.js';

@@ -104,7 +104,7 @@ function between(
 
 const flowsOf = (flows: number) => (flows === 1 ? '1 flow' : `${flows.toLocaleString('en')} flows`);
 
-/** Its name is asked for where what the switch costs a frame is told. */
+/** Of this one the difference to `no switch` is told too. */
 export const perFrame = between('veths', 'processor time a frame at 150 kpps, ns', 0, nanosecondsPerFrame);
 
 export const works: Work[] = [
