@@ -6,7 +6,16 @@
  */
 import { Lab, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { cpuSeconds, loadgen, macOf, median, printTable, receivedFrames, spread } from './measure.js';
+import {
+  cpuSeconds,
+  loadgen,
+  macOf,
+  median,
+  printTable,
+  readOptions,
+  receivedFrames,
+  spread,
+} from './measure.js';
 
 interface Switch {
   name: string;
@@ -105,9 +114,8 @@ async function established(a: Host, b: Host, seconds: number): Promise<number> {
 
 /** `--reps=N` (3), `--seconds=S` (3) a measurement; `--switch=`, `--attack=`: those with the word in their names. */
 export default async function run(options: string[]): Promise<void> {
-  const word = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
-  const option = (name: string, preset: number) => Number(word(name) ?? preset);
-  const seconds = option('seconds', 3);
+  const { word, number } = readOptions(options);
+  const seconds = number('seconds', 3);
   const rows = [['switch', 'attack', 'alone, kpps', 'attacked, kpps', 'left', 'its CPU', 'told']];
   for (const [name, start] of Object.entries(switches)) {
     if (!name.includes(word('switch') ?? '')) continue;
@@ -129,7 +137,7 @@ export default async function run(options: string[]): Promise<void> {
             await lab.inSwitch(...environment, 'ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', bridge, rule);
         isListed = listed;
         const [alone, attacked, busy]: number[][] = [[], [], []];
-        for (let repetition = 0; repetition < option('reps', 3); repetition += 1) {
+        for (let repetition = 0; repetition < number('reps', 3); repetition += 1) {
           alone!.push((await established(a, b, seconds)) / 1000);
           // It begins before and ends after what it is to disturb.
           const attacking = load(c, 1, seconds + 3, ...from, ...words);

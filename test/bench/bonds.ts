@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BondLab } from '../system/bond-lab.js';
 import { until } from '../system/lab.js';
+import { readOptions } from './measure.js';
 
 interface Row {
   readonly what: string;
@@ -24,7 +25,7 @@ export default async function bonds(options: readonly string[] = []): Promise<vo
     rows.push({ what, value });
     process.stdout.write(`${what.padEnd(78)} ${value}\n`);
   };
-  const kills = Number(options.find((each) => each.startsWith('--kills='))?.split('=')[1] ?? 0);
+  const kills = readOptions(options).number('kills', 0);
   try {
     if (kills > 0) {
       const fast = ['other_config:lacp-time=fast', 'bond_mode=balance-tcp'];

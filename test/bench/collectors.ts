@@ -4,7 +4,7 @@
  */
 import { Lab, until, type Host } from '../system/lab.js';
 import { Capture, quiet, type Totals } from '../interop/collectors-lab.js';
-import { loadgen, macOf, observerStats, printTable, receivedFrames } from './measure.js';
+import { loadgen, macOf, observerStats, printTable, readOptions, receivedFrames } from './measure.js';
 
 /** Of the generator's frames: 60 bytes without FCS, 14 of them Ethernet's. */
 const IP_OCTETS = 46;
@@ -61,9 +61,8 @@ async function observed(
 
 /** `--packets=N` (1,000,000), `--flows=N` (10,000), `--samples-of=N` (10,000,000), `--rate=N` packets a second (50,000). */
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
-  const [packets, flows] = [option('packets', 1_000_000), option('flows', 10_000)];
+  const { number } = readOptions(options);
+  const [packets, flows] = [number('packets', 1_000_000), number('flows', 10_000)];
   const lab = await Lab.create();
   const rows = [['export', 'sent', 'arrived', 'told packets', 'told octets', 'flow records', 'verdict']];
   let isRight = true;
@@ -86,7 +85,7 @@ export default async function run(options: string[]): Promise<void> {
     ] as const;
     for (const [i, [kind, settings, title]] of exact.entries()) {
       const capture = await Capture.start(lab, 'nfcapd', 20_550 + i);
-      const work = () => send(a, b, packets, flows, option('rate', 50_000));
+      const work = () => send(a, b, packets, flows, number('rate', 50_000));
       const { sent, totals, status } = await observed(lab, kind, settings, capture, work);
       const isExact = totals.packets === sent.packets && totals.bytes === sent.packets * IP_OCTETS;
       const verdict = judge(isExact && totals.sequenceErrors === 0, 'equal', `NOT equal: ${status}`);
@@ -94,7 +93,7 @@ export default async function run(options: string[]): Promise<void> {
       rows.push([title, `${sent.packets}`, `${sent.received}`, `${told}`, `${bytes}`, `${records}`, verdict]);
     }
     const interval = 100;
-    const count = option('samples-of', 10_000_000);
+    const count = number('samples-of', 10_000_000);
     const capture = await Capture.start(lab, 'sfcapd', 20_560);
     const settings = { sampling: interval, pollingS: 0 };
     const { sent, totals, status } = await observed(lab, 'sflow', settings, capture, () =>

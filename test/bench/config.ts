@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { changesSent, Lab, sh, until, type Host } from '../system/lab.js';
-import { cpuMs, loadgen, macOf, printTable, receivedFrames, spread } from './measure.js';
+import { cpuMs, loadgen, macOf, printTable, readOptions, receivedFrames, spread } from './measure.js';
 
 interface Measured {
   readonly wallMs: number;
@@ -159,10 +159,9 @@ class Traffic {
  * of traffic (20).
  */
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
-  const [count, rate, seconds] = [option('ports', 1000), option('rate', 50_000), option('seconds', 20)];
-  const pairCount = option('pairs', 5);
+  const { number } = readOptions(options);
+  const [count, rate, seconds] = [number('ports', 1000), number('rate', 50_000), number('seconds', 20)];
+  const pairCount = number('pairs', 5);
   const lab = await Lab.create();
   try {
     const names = Array.from({ length: count - 2 * pairCount }, (_, i) => `d${i}`);

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { projectRoot, until } from '../system/lab.js';
-import { cpuSeconds, loadgen, median, printTable, spread } from './measure.js';
+import { cpuSeconds, loadgen, median, printTable, readOptions, spread } from './measure.js';
 
 const FIRST_PORT = 17_653;
 const PORTS = 64;
@@ -169,17 +169,16 @@ async function measure(peer: Peer, whole: Load, window: number): Promise<Report 
 }
 
 export default async function bench(options: string[]): Promise<void> {
-  const option = (name: string) =>
-    options.find((each) => each.startsWith(`--${name}=`))?.slice(name.length + 3);
-  const python = option('os-ken');
+  const { word, number } = readOptions(options);
+  const python = word('os-ken');
   if (python === undefined) process.stdout.write('without os-ken: --os-ken=PYTHON is not given\n');
   const all = [weftd, testController, ...(python === undefined ? [] : [osKen(python)])];
-  const peers = all.filter(({ name }) => (option('only') ?? name) === name);
-  const reps = Number(option('reps') ?? 3);
+  const peers = all.filter(({ name }) => (word('only') ?? name) === name);
+  const reps = number('reps', 3);
   const rows = [
     ['controller', 'switches × MACs', 'answered/s', 'weftd over it', 'latency µs: median', 'p99'],
   ];
-  const isWanted = (load: string) => (option('load') ?? load) === load;
+  const isWanted = (load: string) => (word('load') ?? load) === load;
   for (const load of isWanted('throughput') ? THROUGHPUT : []) {
     const results = new Map<string, number[]>();
     // In turns, so that what else the machine does meets all of them.

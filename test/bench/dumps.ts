@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab, sh } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { printTable, residentMb, spread } from './measure.js';
+import { printTable, readOptions, residentMb, spread } from './measure.js';
 
 /** Flow number i: connections to services, to one of forty ports. */
 function flow(i: number): string {
@@ -112,13 +112,12 @@ async function measureOvs(count: number, repetitions: number): Promise<string[][
 }
 
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
-  const count = option('flows', 10_000);
-  const repetitions = option('reps', 9);
+  const { number } = readOptions(options);
+  const count = number('flows', 10_000);
+  const repetitions = number('reps', 9);
   printTable([
     ['work', 'median (minimum–maximum)', ''],
-    ...(await measureWeft(count, option('stream', 100_000), repetitions)),
+    ...(await measureWeft(count, number('stream', 100_000), repetitions)),
     ...(await measureOvs(count, repetitions)),
   ]);
 }

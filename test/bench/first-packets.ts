@@ -5,7 +5,7 @@
  */
 import { Lab, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { loadgen, macOf, median, printTable, receivedFrames, spread } from './measure.js';
+import { loadgen, macOf, median, printTable, readOptions, receivedFrames, spread } from './measure.js';
 
 const rule = 'priority=100,udp,tp_src=1,tp_dst=1,actions=drop';
 const rates = [50_000, 100_000, 150_000, 200_000];
@@ -54,7 +54,7 @@ async function send(a: Host, b: Host, source: string, rate: number): Promise<[nu
 
 /** `--reps=N` (3). */
 export default async function run(options: string[]): Promise<void> {
-  const reps = Number(options.find((each) => each.startsWith('--reps='))?.split('=')[1] ?? 3);
+  const reps = readOptions(options).number('reps', 3);
   const rows = [['switch', ...rates.flatMap((rate) => [`arrived at ${rate / 1000} k/s, %`, 'sent, k/s'])]];
   for (const [name, start] of Object.entries(switches)) {
     const lab = await Lab.create();

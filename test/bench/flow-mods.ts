@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { encode, parseFlow } from 'node-openflow';
 import { datapathBinary, Lab, sh, until } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { cpuSeconds, median, printTable, residentMb, spread } from './measure.js';
+import { cpuSeconds, median, printTable, readOptions, residentMb, spread } from './measure.js';
 
 interface Subject {
   /** The management socket of a bridge without flows. */
@@ -237,11 +237,11 @@ const rows: [key: string, text: string, decimals: number][] = [
 ];
 
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
-  const flows = Number(option('flows') ?? 100_000);
-  const repetitions = Number(option('reps') ?? 3);
+  const { word, number } = readOptions(options);
+  const flows = number('flows', 100_000);
+  const repetitions = number('reps', 3);
   const all = { weft: startWeft, 'open vswitch': startOvs };
-  const only = option('only');
+  const only = word('only');
   const subjects = Object.entries(all).filter(([name]) => !only || name.startsWith(only.slice(0, 1)));
   const figures = new Map<string, Record<string, number>[]>();
   for (let repetition = 0; repetition < repetitions; repetition += 1) {

@@ -13,7 +13,7 @@ import { Lab, sh } from '../system/lab.js';
 import { peers, type Peer } from './forwarding/peers.js';
 import { furnish, type Place } from './forwarding/places.js';
 import { perFrame, works as allWorks, type Work } from './forwarding/work.js';
-import { median, printTable, spread } from './measure.js';
+import { median, printTable, readOptions, spread } from './measure.js';
 
 /** What each of the works of one place comes to with a peer. */
 async function measure(peer: Peer, place: Place, works: Work[], seconds: number): Promise<Map<Work, number>> {
@@ -39,17 +39,16 @@ async function measure(peer: Peer, place: Place, works: Work[], seconds: number)
  * what the machine is like at the time.
  */
 export default async function run(options: string[]): Promise<void> {
-  const given = (name: string) =>
-    options.find((each) => each.startsWith(`--${name}=`))?.slice(`--${name}=`.length);
-  const works = allWorks.filter(({ name }) => name.includes(given('only') ?? ''));
+  const { word, number } = readOptions(options);
+  const works = allWorks.filter(({ name }) => name.includes(word('only') ?? ''));
   const figures = new Map(
     works.map((work) => [work, new Map(peers.map(({ name }) => [name, [] as number[]]))]),
   );
   const of = (work: Work, peer: string) => figures.get(work)?.get(peer) ?? [];
-  for (let repetition = 0; repetition < Number(given('reps') ?? 3); repetition += 1)
+  for (let repetition = 0; repetition < number('reps', 3); repetition += 1)
     for (const place of ['veths', 'guest', 'taps'] as const)
       for (const peer of peers) {
-        const measured = await measure(peer, place, works, Number(given('seconds') ?? 3));
+        const measured = await measure(peer, place, works, number('seconds', 3));
         for (const [work, figure] of measured) of(work, peer.name).push(figure);
       }
   const others = new Map([

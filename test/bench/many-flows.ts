@@ -8,7 +8,7 @@
 import { encode, parseFlow } from 'node-openflow';
 import { Lab, sh } from '../system/lab.js';
 import { BARRIER_REPLY, barrier, startWeft, Wire } from './flow-mods.js';
-import { cpuSeconds, printTable, residentMb } from './measure.js';
+import { cpuSeconds, printTable, readOptions, residentMb } from './measure.js';
 
 const PACKETS = 50_000;
 /** Flow-mods encoded at once: a million in one buffer is more than a stream likes. */
@@ -44,7 +44,7 @@ const packetOut = template(
 );
 
 export default async function run(options: string[]): Promise<void> {
-  const most = Number(options.find((each) => each.startsWith('--most='))?.split('=')[1] ?? 1_000_000);
+  const most = readOptions(options).number('most', 1_000_000);
   const rows = [['flows', 'memory, MB', 'bytes a flow', 'loading, CPU µs a flow', 'walk, CPU µs a packet']];
   for (let flows = 1000; flows <= most; flows *= 10) {
     const lab = await Lab.create();

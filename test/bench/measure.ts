@@ -1,10 +1,29 @@
 /** What the benchmarks share: medians, tables, memory, load. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { connect, type ObserverStats } from 'node-openflow';
 import { projectRoot, until, type Host, type Lab } from '../system/lab.js';
 
 export const loadgen = join(projectRoot, 'datapath/target/release/weft-loadgen');
+
+/** A benchmark's options. */
+export interface BenchOptions {
+  /** What `--name=` says. */
+  readonly word: (name: string) => string | undefined;
+  /** The same as a number; `preset` if nothing is said. */
+  readonly number: (name: string, preset: number) => number;
+}
+
+/** Reads `--name=value`; what a benchmark does not ask for may be another's. */
+export function readOptions(options: readonly string[]): BenchOptions {
+  const { values } = parseArgs({ args: [...options], strict: false });
+  const word = (name: string) => {
+    const value = values[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return { word, number: (name, preset) => Number(word(name) ?? preset) };
+}
 
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

@@ -9,7 +9,7 @@
  */
 import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { forwardedPps, macOf, printTable, spread } from './measure.js';
+import { forwardedPps, macOf, printTable, readOptions, spread } from './measure.js';
 
 const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000];
 /** From this rate on datagrams are large, as one process sends no more than some 200,000 of them in a second. */
@@ -65,9 +65,9 @@ async function speeds(lab: Lab, a: Host, b: Host, ofctl: Ofctl): Promise<string[
 }
 
 export default async function run(options: string[]): Promise<void> {
-  const seconds = Number(options.find((each) => each.startsWith('--seconds='))?.split('=')[1] ?? 5);
-  const chosen = options.find((each) => each.startsWith('--rates='))?.split('=')[1];
-  const rates = chosen?.split(',').map(Number) ?? RATES_KBPS;
+  const { word, number } = readOptions(options);
+  const seconds = number('seconds', 5);
+  const rates = word('rates')?.split(',').map(Number) ?? RATES_KBPS;
   const rows = [['band, Mbit/s', 'offered, Mbit/s', 'reached the meter', 'passed, Mbit/s', 'difference']];
   const lab = await Lab.create();
   try {

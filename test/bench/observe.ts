@@ -13,6 +13,7 @@ import {
   median,
   observerStats,
   printTable,
+  readOptions,
   spread,
   tcpGbps,
 } from './measure.js';
@@ -90,8 +91,7 @@ async function sampling(lab: Lab, a: Host, b: Host, packets: number): Promise<vo
 }
 
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
+  const { number } = readOptions(options);
   const lab = await Lab.create();
   try {
     const [a, b] = [await lab.addHost('pa', '10.99.0.1/24'), await lab.addHost('pb', '10.99.0.2/24')];
@@ -102,11 +102,11 @@ export default async function run(options: string[]): Promise<void> {
     await a.reaches('10.99.0.2');
     lab.spawnInSwitch('python3', ['-c', SINK]);
     const figures = watches.map((): number[][] => []);
-    for (let repetition = 0; repetition < option('reps', 3); repetition += 1) {
+    for (let repetition = 0; repetition < number('reps', 3); repetition += 1) {
       for (const [index, watch] of watches.entries()) {
         await watch.on(lab);
         await a.reaches('10.99.0.2');
-        figures[index]!.push(await measure(a, b, option('seconds', 3)));
+        figures[index]!.push(await measure(a, b, number('seconds', 3)));
         await watch.off(lab);
       }
     }
@@ -122,7 +122,7 @@ export default async function run(options: string[]): Promise<void> {
           }),
         ]),
       ]);
-    const packets = option('packets', 1_000_000);
+    const packets = number('packets', 1_000_000);
     if (packets > 0) await sampling(lab, a, b, packets);
   } finally {
     await lab.close();

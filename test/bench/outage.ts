@@ -3,7 +3,7 @@
  * with -9 meanwhile. `--count=N` (1,200,000), `--rate=R` (150,000 a second), `--reps=N` (3).
  */
 import { Lab, until, type Host } from '../system/lab.js';
-import { loadgen, macOf, printTable, receivedFrames } from './measure.js';
+import { loadgen, macOf, printTable, readOptions, receivedFrames } from './measure.js';
 
 async function kill(lab: Lab, daemon: 'weft-datapath' | 'weftd'): Promise<number> {
   const old = await until(`${daemon} runs`, () => lab.pidOf(daemon));
@@ -50,8 +50,7 @@ async function round(
 }
 
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string, preset: number) =>
-    Number(options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1] ?? preset);
+  const { number } = readOptions(options);
   const lab = await Lab.create();
   try {
     const a = await lab.addHost('pa', '10.99.0.1/24');
@@ -63,13 +62,13 @@ export default async function run(options: string[]): Promise<void> {
     await a.reaches('10.99.0.2');
     const rows = [['flows', 'frames', 'lost']];
     for (const flows of [1, 1000])
-      for (let rep = 0; rep < option('reps', 3); rep += 1) {
+      for (let rep = 0; rep < number('reps', 3); rep += 1) {
         const { sent, lost } = await round(
           lab,
           [a, b],
           flows,
-          option('rate', 150_000),
-          option('count', 1_200_000),
+          number('rate', 150_000),
+          number('count', 1_200_000),
         );
         rows.push([String(flows), String(sent), String(lost)]);
       }

@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Lab, sh, until } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { median, printTable, spread } from './measure.js';
+import { median, printTable, readOptions, spread } from './measure.js';
 
 /** As many calls in a row before it is the other switch's turn. */
 const TURN = 25;
@@ -136,18 +136,18 @@ async function measure(
 
 /** `--reps=N` (3), `--ports=N` (1000), `--only=weft`, `--modes=0,2`: some of the rows, `--limit=S` (150) for each of them. */
 export default async function run(options: string[]): Promise<void> {
-  const option = (name: string) => options.find((each) => each.startsWith(`--${name}=`))?.split('=')[1];
-  const ports = Array.from({ length: Number(option('ports') ?? 1000) }, (_, i) => `d${i}`);
-  const names = Object.keys(switches).filter((name) => (option('only') ?? name) === name);
-  const wanted = option('modes')?.split(',').map(Number);
+  const { word, number } = readOptions(options);
+  const ports = Array.from({ length: number('ports', 1000) }, (_, i) => `d${i}`);
+  const names = Object.keys(switches).filter((name) => (word('only') ?? name) === name);
+  const wanted = word('modes')?.split(',').map(Number);
   const modes = allModes.filter((_, i) => wanted?.includes(i) ?? true);
   const figures = modes.map((): Figures[] => []);
-  for (let repetition = 0; repetition < Number(option('reps') ?? 3); repetition += 1) {
+  for (let repetition = 0; repetition < number('reps', 3); repetition += 1) {
     const subjects: Subject[] = [];
     try {
       for (const name of names) subjects.push(await Subject.start(name, ports));
       for (const [i, mode] of modes.entries())
-        figures[i]?.push(await measure(subjects, mode, ports, Number(option('limit') ?? 150)));
+        figures[i]?.push(await measure(subjects, mode, ports, number('limit', 150)));
     } finally {
       for (const { lab } of subjects) await lab.close();
     }

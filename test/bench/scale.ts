@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { Lab, until, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { loadgen, median, printTable, residentMb, spread } from './measure.js';
+import { loadgen, median, printTable, readOptions, residentMb, spread } from './measure.js';
 
 const addresses = 10_000;
 const vlans = Array.from({ length: 4000 }, (_, index) => index + 1);
@@ -114,7 +114,7 @@ const rows: [key: string, text: string, decimals: number][] = [
 
 /** `--reps=N` (3). */
 export default async function run(options: string[]): Promise<void> {
-  const repetitions = Number(options.find((each) => each.startsWith('--reps='))?.split('=')[1] ?? 3);
+  const repetitions = readOptions(options).number('reps', 3);
   const subjects = { weft: startWeft, 'open vswitch': startOvs };
   const figures = new Map<string, Record<string, number>[]>();
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
