@@ -134,6 +134,11 @@ beforeAll(async () => {
     const ports = await datapath.call('port.list', { bridge: 'br0' });
     return ports.some(({ name, adminUp }) => name === 'pd' && !adminUp);
   });
+  // A trace tells which path a frame takes, which is not to change while it is compared with another.
+  await until('the kernel has all ports', async () => {
+    const { active, ports = 0 } = await datapath.call('fastpath.show', {});
+    return !active || ports === PORTS.length + 1;
+  });
 });
 
 afterAll(async () => {
