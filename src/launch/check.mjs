@@ -43,7 +43,7 @@ const crateRules = {
   'weft-pipeline': ['weft-frame', 'weft-classifier', 'weft-openflow'],
   'weft-agent': ['weft-frame', 'weft-openflow', 'weft-pipeline'],
   'weft-netdev': ['weft-frame'],
-  'weft-loadgen': ['weft-netdev'],
+  'weft-loadgen': ['weft-frame', 'weft-netdev'],
   'weft-fastpath': ['weft-frame', 'weft-pipeline'],
   'weft-switchd': [
     'weft-frame',

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, read, write};
 use serde_json::{Value, json};
+use weft_frame::vnet::VNET_HDR_LEN;
 use weft_netdev::Tap;
 
 use crate::frame::{Addresses, Mac, Template};
@@ -46,8 +47,6 @@ pub struct TapOptions {
     receiver_core: usize,
 }
 
-/// `struct virtio_net_hdr`, all zeroes where nothing is left to be done.
-pub const HEADER: usize = 10;
 const WARMUP_RATE: f64 = 100_000.0;
 /// Frames between two looks at the clock.
 const ROUND: u64 = 64;
@@ -72,13 +71,14 @@ impl Outgoing {
             source,
             vlan: None,
         });
-        let bytes = [&[0; HEADER], template.bytes()].concat();
+        // All zeroes: nothing is left to be done.
+        let bytes = [&[0; VNET_HDR_LEN], template.bytes()].concat();
         Self { template, bytes }
     }
 
     /// Whether the tap took it.
     fn send(&mut self, tap: &Tap, flow: u32) -> io::Result<bool> {
-        self.template.vary(&mut self.bytes[HEADER..], 0, flow);
+        self.template.vary(&mut self.bytes[VNET_HDR_LEN..], 0, flow);
         match write(tap, &self.bytes) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => Ok(false),
@@ -92,8 +92,8 @@ fn take(tap: &Tap, address: Mac, received: &AtomicU64, is_over: &AtomicBool) -> 
     let mut frame = vec![0; 1 << 17];
     while !is_over.load(Ordering::Relaxed) {
         match read(tap, &mut frame) {
-            Ok(length) if length >= HEADER + 6 => {
-                if frame[HEADER..HEADER + 6] == address.0 {
+            Ok(length) if length >= VNET_HDR_LEN + 6 => {
+                if frame[VNET_HDR_LEN..VNET_HDR_LEN + 6] == address.0 {
                     received.fetch_add(1, Ordering::Relaxed);
                 }
             }
