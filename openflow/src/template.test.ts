@@ -34,6 +34,22 @@ it('hands out bytes that the next message does not change', () => {
   expect(first).toEqual(encode(rule('02:00:00:00:00:02')));
 });
 
+it('appends the same bytes under an xid, one message behind the other', () => {
+  const template = new MessageTemplate(rule('02:00:00:00:00:01'), 'eth_src');
+  const pieces: Buffer[] = [];
+  const sink = {
+    append: (memory: ArrayBufferLike, start: number, end: number) =>
+      pieces.push(Buffer.from(memory as ArrayBuffer, start, end - start)),
+  };
+  for (const [i, mac] of ['02:00:00:00:00:02', '02:00:00:00:00:03'].entries())
+    template.encodeTo(sink, mac, 0xfffffff0 + i);
+  expect(pieces).toEqual([
+    encode({ ...rule('02:00:00:00:00:02'), xid: 0xfffffff0 }),
+    encode({ ...rule('02:00:00:00:00:03'), xid: 0xfffffff1 }),
+  ]);
+  expect(pieces[1]?.byteOffset).toBe((pieces[0]?.byteOffset ?? 0) + (pieces[0]?.length ?? 0));
+});
+
 it('refuses values that the field does not have, and works on', () => {
   const template = new MessageTemplate(rule('02:00:00:00:00:01'), 'eth_src');
   expect(() => template.encode('nonsense')).toThrow('"nonsense" is not a MAC address');

@@ -134,15 +134,25 @@ export interface Flow {
   readonly notifyRemoved?: boolean;
   /** Why the rule is there, for people who read a dump. */
   readonly reason: string;
-  readonly pattern?: FlowPattern;
 }
 
 /**
- * What flows have in common that come by the thousand and are the same but for the value of one match field, and `reason`:
- * what the first of them has been worked out to is used for the others. Flows are of one pattern if they have the same object here.
+ * Flows that come by the thousand and are the same but for the value of one match field, as those of learned addresses are.
+ * What one of them has been worked out to serves for all: make a pattern once, and keep it.
  */
 export interface FlowPattern {
+  /** Any of them. */
+  readonly flow: Flow;
+  /** The field, which `flow` matches without a mask. */
   readonly varies: string;
+}
+
+/** The flow of a pattern with that value. */
+export function flowLike<F extends { readonly match: Match }>(
+  { flow, varies }: { readonly flow: F; readonly varies: string },
+  value: FieldValue,
+): F {
+  return { ...flow, match: { ...flow.match, [varies]: value } };
 }
 
 export interface Bucket {
@@ -201,13 +211,12 @@ export interface ResolvedFlow {
   readonly idleTimeout: number;
   readonly hardTimeout: number;
   readonly flags: readonly (string | number)[];
-  readonly pattern?: ResolvedPattern;
 }
 
-/** A flow that others are like but for the value of the match field `varies`; of all of them the same object. */
+/** A {@link FlowPattern} as the switch gets it; the same object as long as the tables are where they are. */
 export interface ResolvedPattern {
-  readonly varies: string;
   readonly flow: ResolvedFlow;
+  readonly varies: string;
 }
 
 export interface ResolvedGroup {

@@ -4,6 +4,7 @@ import { compile, GroupNumbers, isProgramGroup, plan } from '../reconcile/index.
 import {
   canonicalGroup,
   defineProgram,
+  flowLike,
   NEXT_PROGRAM,
   packCookie,
   Pipeline,
@@ -278,49 +279,36 @@ describe('flows of one pattern', () => {
     ...others,
   });
 
-  it('resolve as they do alone, and to one model', () => {
-    const pattern = { varies: 'eth_dst' };
+  const NEW = '02:00:00:00:00:02';
+  const patternOf = (flow: Flow) => ({ flow, varies: 'eth_dst' });
+
+  it('resolve as they do alone, and once for all pipelines that are laid out alike', () => {
     const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
-    const resolve = (flow: Flow) => pipeline.resolve(program, flow, NO_NUMBERS);
-    const instructions: Flow['instructions'] = [];
-    const others = { instructions, detail: 7, idleTimeoutS: 60, notifyRemoved: true };
-    const [first, second] = ['02:00:00:00:00:01', '02:00:00:00:00:02'].map((mac) => {
-      const { pattern: model, ...resolved } = resolve(learned(mac, { ...others, pattern }));
-      expect(resolved).toEqual(resolve(learned(mac, others)));
-      return model;
-    });
-    expect(first).toBeDefined();
-    expect(second).toBe(first);
+    const others = { detail: 7, idleTimeoutS: 60, notifyRemoved: true };
+    const pattern = patternOf(learned('02:00:00:00:00:01', others));
+    const resolved = pipeline.resolvePattern(program, pattern, NO_NUMBERS);
+    expect(flowLike(resolved, NEW)).toEqual(pipeline.resolve(program, learned(NEW, others), NO_NUMBERS));
+
+    const twin = new Pipeline([program], { firstTable: 0, tableCount: 10 });
+    expect(twin.resolvePattern(program, pattern, NO_NUMBERS)).toBe(resolved);
+    const shifted = new Pipeline([program], { firstTable: 4, tableCount: 10 });
+    expect(shifted.resolvePattern(program, pattern, NO_NUMBERS).flow).toEqual(
+      shifted.resolve(program, pattern.flow, NO_NUMBERS),
+    );
+    // A program of the same name and tables may have its kinds of rules in another order.
+    const namesake = sample('p', 20);
+    const other = new Pipeline([namesake], { firstTable: 0, tableCount: 10 });
+    expect(other.layout).toBe(pipeline.layout);
+    expect(other.resolvePattern(namesake, pattern, NO_NUMBERS)).not.toBe(resolved);
   });
 
-  it('are looked at anew where they differ in more than they say', () => {
-    const pattern = { varies: 'eth_dst' };
+  it('are checked as each of them would be, and must match what varies', () => {
     const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
-    const resolve = (flow: Flow) => pipeline.resolve(program, flow, NO_NUMBERS);
-    const instructions: Flow['instructions'] = [];
-    const base = learned('02:00:00:00:00:01', { instructions, pattern });
-    const { pattern: model } = resolve(base);
-    for (const other of [
-      { priority: 11 },
-      { detail: 1 },
-      { idleTimeoutS: 1 },
-      { hardTimeoutS: 1 },
-      { notifyRemoved: true },
-      { instructions: [{ type: 'GOTO_TABLE', table: NEXT_PROGRAM } as const] },
-    ]) {
-      const { pattern: _, ...alone } = { ...base, ...other };
-      const { pattern: another, ...resolved } = resolve({ ...base, ...other });
-      expect(resolved).toEqual(resolve(alone));
-      expect(another).not.toBe(model);
-      expect(another?.flow).toEqual(resolved);
-    }
-    expect(resolve({ ...base, match: {} })).toEqual(
-      resolve({ ...allow, table: 'last', match: {}, instructions }),
-    );
+    const resolve = (flow: Flow) => () => pipeline.resolvePattern(program, patternOf(flow), NO_NUMBERS);
+    const base = learned('02:00:00:00:00:01');
+    expect(resolve({ ...base, match: { ...base.match, eth_src: NEW } })).toThrow(/does not match eth_src/);
+    expect(resolve({ ...base, match: {} })).toThrow(/differ in eth_dst must match it/);
     const masked = { eth_dst: { value: '02:00:00:00:00:00', mask: '02:00:00:00:00:00' } };
-    expect(() => resolve({ ...base, match: masked })).toThrow(/exactly, not masked/);
-    expect(() => resolve({ ...base, match: { ...base.match, eth_src: '02:00:00:00:00:01' } })).toThrow(
-      /does not match eth_src/,
-    );
+    expect(resolve({ ...base, match: masked })).toThrow(/differ in eth_dst must match it, without a mask/);
   });
 });

@@ -44,10 +44,24 @@ interface Slot {
   readonly next: ReadonlySet<string>;
   /** Instructions that lead to tables only, by the list they were made from. */
   readonly resolved: WeakMap<readonly Instruction[], readonly ResolvedInstruction[]>;
-  readonly patterns: WeakMap<FlowPattern, { readonly model: Flow; readonly resolved: ResolvedPattern }>;
 }
 
 const slotKey = (program: Program, table: string): string => `${program.name}/${table}`;
+
+type Patterns = WeakMap<FlowPattern, { readonly program: Program; readonly resolved: ResolvedPattern }>;
+/** What patterns were resolved to, by layout: a hundred bridges that are laid out alike share what is made of them. */
+const patternsOfLayouts = new Map<string, Patterns>();
+/** Of more layouts, all are forgotten. */
+const MOST_LAYOUTS = 64;
+
+function patternsOf(layout: string): Patterns {
+  let patterns = patternsOfLayouts.get(layout);
+  if (patterns === undefined) {
+    if (patternsOfLayouts.size >= MOST_LAYOUTS) patternsOfLayouts.clear();
+    patternsOfLayouts.set(layout, (patterns = new WeakMap()));
+  }
+  return patterns;
+}
 
 export class Pipeline {
   readonly #slots: ReadonlyMap<Program, Map<string, Slot>>;
@@ -58,6 +72,7 @@ export class Pipeline {
   readonly #entries: (number | undefined)[];
   /** Text equal for pipelines that put the same tables in the same places: they resolve rules alike. */
   readonly layout: string;
+  readonly #patterns: Patterns;
 
   /** @throws ProgramError when two programs share a number, or the switch has too few tables. */
   constructor(programs: readonly Program[], options: PipelineOptions) {
@@ -94,13 +109,14 @@ export class Pipeline {
     for (const [i, { program, declaration }] of placed.entries()) {
       const tableId = options.firstTable + i;
       const next = new Set(declaration.next);
-      const slot = { program, declaration, tableId, next, resolved: new WeakMap(), patterns: new WeakMap() };
+      const slot = { program, declaration, tableId, next, resolved: new WeakMap() };
       this.#slots.get(program)?.set(declaration.name, slot);
       this.#byId.set(slot.tableId, slot);
     }
     this.layout = placed
       .map((it, i) => `${it.program.id}/${it.declaration.name}=${options.firstTable + i}`)
       .join();
+    this.#patterns = patternsOf(this.layout);
     this.#entries = programs.map((program) => {
       const first = placed.find((it) => it.program === program);
       return first && this.tableId(program, first.declaration.name);
@@ -160,34 +176,6 @@ export class Pipeline {
     const slot = this.#slots.get(program)?.get(flow.table);
     if (slot === undefined)
       throw new ProgramError(`${program.name}: no table ${flow.table} in this pipeline`);
-    const { pattern } = flow;
-    if (pattern === undefined || !hasPlain(flow, pattern.varies))
-      return this.#resolveAlone(program, slot, flow, numbers);
-    const known = slot.patterns.get(pattern);
-    if (known !== undefined && isLike(known.model, flow, pattern.varies)) {
-      const { tableId, priority, instructions, cookie, idleTimeout, hardTimeout, flags } =
-        known.resolved.flow;
-      const { resolved } = known;
-      return {
-        tableId,
-        priority,
-        match: flow.match,
-        instructions,
-        cookie,
-        idleTimeout,
-        hardTimeout,
-        flags,
-        pattern: resolved,
-      };
-    }
-    const resolved = { varies: pattern.varies, flow: this.#resolveAlone(program, slot, flow, numbers) };
-    // What names groups or meters may be something else for the next.
-    if (!slot.resolved.has(flow.instructions)) return resolved.flow;
-    slot.patterns.set(pattern, { model: flow, resolved });
-    return { ...resolved.flow, pattern: resolved };
-  }
-
-  #resolveAlone(program: Program, slot: Slot, flow: Flow, numbers: Numbers): ResolvedFlow {
     const kind = this.#kinds.get(program)?.get(flow.kind);
     if (kind === undefined) throw new ProgramError(`${program.name}: undeclared kind of rule ${flow.kind}`);
     for (const name in flow.match) {
@@ -214,6 +202,19 @@ export class Pipeline {
       hardTimeout: flow.hardTimeoutS ?? 0,
       flags: flow.notifyRemoved === true ? ['SEND_FLOW_REM'] : [],
     };
+  }
+
+  /** @throws ProgramError when the pattern's flow is not what its table declares, or does not match the field that varies. */
+  resolvePattern(program: Program, pattern: FlowPattern, numbers: Numbers): ResolvedPattern {
+    const known = this.#patterns.get(pattern);
+    if (known?.program === program) return known.resolved;
+    const { flow, varies } = pattern;
+    const model = flow.match[varies];
+    if (model === undefined || typeof model === 'object')
+      throw new ProgramError(`${program.name}: flows that differ in ${varies} must match it, without a mask`);
+    const resolved = { flow: this.resolve(program, flow, numbers), varies };
+    this.#patterns.set(pattern, { program, resolved });
+    return resolved;
   }
 
   /** Whose flow it is, by its cookie: program, table and kind, or undefined for anybody else's. */
@@ -299,31 +300,6 @@ export function unusedTables(wanted: readonly { program: Program; set: FlowSet }
       return idle.map(({ name }) => slotKey(program, name));
     }),
   );
-}
-
-/** Whether it matches that field, and exactly. */
-function hasPlain({ match }: Flow, field: string): boolean {
-  return match[field] !== undefined && typeof match[field] !== 'object';
-}
-
-/** Whether flows of one pattern, which have a plain value of that field, are so: a program's mistake in this must not go unseen. */
-function isLike(model: Flow, flow: Flow, varies: string): boolean {
-  const isSame =
-    model.kind === flow.kind &&
-    model.detail === flow.detail &&
-    model.priority === flow.priority &&
-    model.instructions === flow.instructions &&
-    model.idleTimeoutS === flow.idleTimeoutS &&
-    model.hardTimeoutS === flow.hardTimeoutS &&
-    model.notifyRemoved === flow.notifyRemoved;
-  if (!isSame) return false;
-  let more = 0;
-  for (const name in flow.match) {
-    if (name !== varies && flow.match[name] !== model.match[name]) return false;
-    more++;
-  }
-  for (const _ in model.match) more--;
-  return more === 0;
 }
 
 export interface OwnedFlow {

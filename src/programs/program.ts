@@ -4,7 +4,7 @@
  * numbers, cookies, group numbers, differences, ordering, barriers and recovery are the controller's work.
  */
 import type { Bridge, MacAddress, PortNumber } from '../domain/index.js';
-import type { Action, Flow, FlowSet, Match, ResolvedInstruction } from './flow.js';
+import type { Action, FieldValue, Flow, FlowPattern, FlowSet, Match, ResolvedInstruction } from './flow.js';
 
 /** What happens to a packet that no other rule of the table matches. */
 export type Miss =
@@ -81,6 +81,8 @@ export interface InstalledFlow {
 
 export type FlowChange =
   | { readonly op: 'put'; readonly flow: Flow }
+  /** Puts the pattern's flow with that value of the field that varies. */
+  | { readonly op: 'put-like'; readonly pattern: FlowPattern; readonly value: FieldValue }
   | { readonly op: 'delete'; readonly flow: Pick<Flow, 'table' | 'priority' | 'match'> };
 
 /** Something worth telling people, on the event stream. */

@@ -14,12 +14,13 @@ export type {
   Reaction,
   TableDeclaration,
 } from './program.js';
-export { moveField, NEXT_PROGRAM } from './flow.js';
+export { flowLike, moveField, NEXT_PROGRAM } from './flow.js';
 export type {
   Action,
   Bucket,
   FieldValue,
   Flow,
+  FlowPattern,
   FlowSet,
   Group,
   GroupType,

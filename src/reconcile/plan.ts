@@ -9,11 +9,21 @@
  *
  * Deleting before adding would open a gap in which frames are lost.
  */
-import { flowKey, type ResolvedFlow, type ResolvedGroup, type ResolvedMeter } from '../programs/index.js';
+import {
+  flowKey,
+  flowLike,
+  type FieldValue,
+  type ResolvedFlow,
+  type ResolvedGroup,
+  type ResolvedMeter,
+  type ResolvedPattern,
+} from '../programs/index.js';
 import { equalFlows, equalGroups, equalMeters, flowEntry, type SwitchTables } from './tables.js';
 
 export type Command =
   | { readonly op: 'flow-add'; readonly flow: ResolvedFlow }
+  /** Adds the pattern's flow with that value of the field that varies. */
+  | { readonly op: 'flow-add-like'; readonly pattern: ResolvedPattern; readonly value: FieldValue }
   /** Only the instructions change: MODIFY_STRICT keeps counters and the time since the flow was added. */
   | { readonly op: 'flow-modify'; readonly flow: ResolvedFlow }
   | {
@@ -95,7 +105,7 @@ export function planSize(phases: readonly Phase[]): PlanSize {
     groupDeletes: 0,
   };
   for (const { op } of phases.flat()) {
-    if (op === 'flow-add') size.flowAdds++;
+    if (op === 'flow-add' || op === 'flow-add-like') size.flowAdds++;
     else if (op === 'flow-modify') size.flowModifies++;
     else if (op === 'flow-delete') size.flowDeletes++;
     else if (op === 'group-add') size.groupAdds++;
@@ -112,6 +122,11 @@ export function applyCommands(have: SwitchTables, commands: Iterable<Command>): 
   const meters = new Map(have.meters);
   for (const command of commands) {
     switch (command.op) {
+      case 'flow-add-like': {
+        const flow = flowLike(command.pattern, command.value);
+        flows.set(flowKey(flow), flowEntry(flow));
+        break;
+      }
       case 'flow-add':
       case 'flow-modify':
         flows.set(flowKey(command.flow), flowEntry(command.flow));

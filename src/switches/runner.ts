@@ -315,7 +315,8 @@ export class ProgramRunner {
     for (const { program, state } of this.#running) {
       const table = this.#pipeline.tableName(program, tableId);
       if (table === undefined) continue;
-      const whole = { table, ...event };
+      const { inPort, match, data } = event;
+      const whole = { table, inPort, match, data };
       return this.#resolve(
         program,
         blame(program, () => program.on?.packetIn?.(this.#context, state, whole, nowMs)),
@@ -441,6 +442,10 @@ export class ProgramRunner {
     this.#reactions++;
     if (reaction === undefined) return NOTHING;
     const commands = reaction.changes.map((change): Command => {
+      if (change.op === 'put-like') {
+        const pattern = this.#pipeline.resolvePattern(program, change.pattern, NO_NUMBERS);
+        return { op: 'flow-add-like', pattern, value: change.value };
+      }
       if (change.op === 'put') {
         return { op: 'flow-add', flow: this.#pipeline.resolve(program, change.flow, NO_NUMBERS) };
       }

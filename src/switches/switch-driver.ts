@@ -693,6 +693,7 @@ export class OpenFlowDriver implements SwitchDriver {
 /** Which counter of {@link SentCounters} a command is for. */
 const COUNTED: Readonly<Partial<Record<Command['op'], keyof PlanSize>>> = {
   'flow-add': 'flowAdds',
+  'flow-add-like': 'flowAdds',
   'flow-modify': 'flowModifies',
   'flow-delete': 'flowDeletes',
   'group-add': 'groupAdds',

@@ -14,12 +14,13 @@ import {
   type PortDesc,
 } from 'node-openflow';
 import type { MacAddress } from '../domain/index.js';
-import type {
-  ResolvedBucket,
-  ResolvedFlow,
-  ResolvedGroup,
-  ResolvedMeter,
-  ResolvedPattern,
+import {
+  flowLike,
+  type ResolvedBucket,
+  type ResolvedFlow,
+  type ResolvedGroup,
+  type ResolvedMeter,
+  type ResolvedPattern,
 } from '../programs/index.js';
 import type { Command } from '../reconcile/index.js';
 import type { SwitchPort } from './driver.js';
@@ -29,6 +30,8 @@ export function messageOf(command: Command): MessageInput {
   switch (command.op) {
     case 'flow-add':
       return flowMod('ADD', command.flow);
+    case 'flow-add-like':
+      return flowMod('ADD', flowLike(command.pattern, command.value));
     case 'flow-modify':
       return flowMod('MODIFY_STRICT', command.flow);
     case 'flow-delete': {
@@ -54,19 +57,20 @@ export function messageOf(command: Command): MessageInput {
 /** What messages of one pattern are copied from. */
 const templates = new WeakMap<ResolvedPattern, MessageTemplate>();
 
-/** Sends a command; flows of one pattern are not encoded one by one. @throws OpenFlowEncodeError */
-export function sendCommand(connection: Pick<Connection, 'send' | 'sendLike'>, command: Command): void {
-  const pattern = command.op === 'flow-add' ? command.flow.pattern : undefined;
-  if (command.op !== 'flow-add' || pattern === undefined) {
-    connection.send(messageOf(command));
-    return;
-  }
+function templateOf(pattern: ResolvedPattern): MessageTemplate {
   let template = templates.get(pattern);
   if (template === undefined) {
     template = new MessageTemplate(flowMod('ADD', pattern.flow), pattern.varies as OxmFieldName);
     templates.set(pattern, template);
   }
-  connection.sendLike(template, command.flow.match[pattern.varies] as OxmValue);
+  return template;
+}
+
+/** Sends a command; flows of one pattern are not encoded one by one. @throws OpenFlowEncodeError */
+export function sendCommand(connection: Pick<Connection, 'send' | 'sendLike'>, command: Command): void {
+  if (command.op === 'flow-add-like')
+    connection.sendLike(templateOf(command.pattern), command.value as OxmValue);
+  else connection.send(messageOf(command));
 }
 
 function flowMod(command: 'ADD' | 'MODIFY_STRICT', flow: ResolvedFlow): MessageInput {

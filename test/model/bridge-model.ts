@@ -126,10 +126,15 @@ export class BridgeModel {
 
   *#react(reaction: Reaction | undefined, program: Program = bridgeProgram): Generator<void> {
     for (const change of reaction?.changes ?? []) {
-      const flow: Flow =
-        change.op === 'put' ? change.flow : { ...change.flow, instructions: [], kind: 'port', reason: '' };
-      const resolved = this.pipeline.resolve(program, flow, NUMBERS);
-      this.model.apply({ op: change.op === 'put' ? 'flow-add' : 'flow-delete', flow: resolved });
+      if (change.op === 'put-like') {
+        const pattern = this.pipeline.resolvePattern(program, change.pattern, NUMBERS);
+        this.model.apply({ op: 'flow-add-like', pattern, value: change.value });
+      } else {
+        const flow: Flow =
+          change.op === 'put' ? change.flow : { ...change.flow, instructions: [], kind: 'port', reason: '' };
+        const resolved = this.pipeline.resolve(program, flow, NUMBERS);
+        this.model.apply({ op: change.op === 'put' ? 'flow-add' : 'flow-delete', flow: resolved });
+      }
       yield;
     }
   }

@@ -14,6 +14,7 @@
 import {
   fieldNumber,
   flowKey,
+  flowLike,
   type Match,
   type ResolvedAction,
   type ResolvedFlow,
@@ -104,6 +105,9 @@ export class ModelSwitch {
     switch (command.op) {
       case 'flow-add':
         this.#put(command.flow);
+        break;
+      case 'flow-add-like':
+        this.#put(flowLike(command.pattern, command.value));
         break;
       case 'flow-modify':
         // MODIFY_STRICT that finds nothing changes nothing (OF 1.3.5 §6.4).

@@ -11,6 +11,11 @@ export const MAX_MESSAGE_BYTES = 0xffff;
  */
 const CHUNK_BYTES = 4 * (MAX_MESSAGE_BYTES + 1);
 
+/** Takes bytes: from where to where in which memory. */
+export interface ByteSink {
+  append(memory: ArrayBufferLike, start: number, end: number): void;
+}
+
 export class Writer {
   pos = 0;
   bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -92,6 +97,17 @@ export class Writer {
   /** What has been written since {@link begin}; the bytes are the caller's from now on. */
   take(): Buffer {
     const taken = this.bytes.subarray(this.#start, this.pos);
+    this.#end();
+    return taken;
+  }
+
+  /** As {@link take}, for whoever has no need of an object for the bytes: making one costs as much as to write a small message. */
+  takeTo(sink: ByteSink): void {
+    sink.append(this.bytes.buffer, this.#start, this.pos);
+    this.#end();
+  }
+
+  #end(): void {
     if (this.pos + MAX_MESSAGE_BYTES > CHUNK_BYTES) {
       this.bytes = Buffer.allocUnsafeSlow(CHUNK_BYTES);
       this.view = viewOf(this.bytes);
@@ -99,7 +115,6 @@ export class Writer {
     }
     this.#start = this.pos;
     this.#limit = this.pos + MAX_MESSAGE_BYTES;
-    return taken;
   }
 }
 

@@ -1,9 +1,11 @@
 /** What waits to leave a session, with high and low water (see {@link Outbox.isCongested}). */
 
+import type { ByteSink } from '../codec/writer.js';
+
 /**
  * Messages that the encoder has written one right behind the other leave in one piece, without having been copied.
  */
-export class Outbox {
+export class Outbox implements ByteSink {
   #pieces: Uint8Array[] = [];
   /** The piece that is still growing: from where to where in which memory. */
   #memory: ArrayBufferLike | undefined;
@@ -30,15 +32,18 @@ export class Outbox {
     return this.#isCongested;
   }
 
-  push(bytes: Uint8Array): void {
-    const { buffer, byteOffset, length } = bytes;
-    if (buffer !== this.#memory || byteOffset !== this.#end) {
+  push({ buffer, byteOffset, length }: Uint8Array): void {
+    this.append(buffer, byteOffset, byteOffset + length);
+  }
+
+  append(memory: ArrayBufferLike, start: number, end: number): void {
+    if (memory !== this.#memory || start !== this.#end) {
       this.#finishPiece();
-      this.#memory = buffer;
-      this.#start = byteOffset;
+      this.#memory = memory;
+      this.#start = start;
     }
-    this.#end = byteOffset + length;
-    this.#queuedBytes += length;
+    this.#end = end;
+    this.#queuedBytes += end - start;
     if (this.bytes > this.marks.highWaterBytes) this.#isCongested = true;
   }
 

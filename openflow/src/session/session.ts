@@ -239,10 +239,10 @@ export class Session {
 
   /** Sends a copy of the template's message with that value. Returns its xid. @throws OpenFlowEncodeError */
   sendLike<K extends OxmFieldName>(template: MessageTemplate<K>, value: OxmValue<K>): number {
-    const bytes = template.encode(value);
     const xid = this.#takeXid();
-    bytes.writeUInt32BE(xid, 4);
-    this.#write(bytes);
+    if (this.#state === 'closed') return xid;
+    template.encodeTo(this.#outbox, value, xid);
+    this.#countSent(template.typeNumber);
     return xid;
   }
 
@@ -540,9 +540,15 @@ export class Session {
   /** The next xid that nobody waits for; 0 is left to unsolicited messages. */
   #takeXid(): number {
     let xid = this.#nextXid;
-    while (xid === 0 || this.#pending.has(xid) || this.#batchOf.has(xid)) xid = (xid + 1) >>> 0;
+    while (xid === 0 || this.#isAwaited(xid)) xid = (xid + 1) >>> 0;
     this.#nextXid = (xid + 1) >>> 0;
     return xid;
+  }
+
+  #isAwaited(xid: number): boolean {
+    // Who awaits a batch's messages awaits its barrier, so this says it for most messages at once.
+    if (this.#pending.size === 0) return false;
+    return this.#pending.has(xid) || this.#batchOf.has(xid);
   }
 
   #limits(): { maxBytes: number; maxParts: number } {
@@ -576,9 +582,12 @@ export class Session {
 
   #write(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
-    const type = bytes[1] ?? 0;
-    this.#sent[type] = (this.#sent[type] ?? 0) + 1;
+    this.#countSent(bytes[1] ?? 0);
     this.#outbox.push(bytes);
+  }
+
+  #countSent(type: number): void {
+    this.#sent[type] = (this.#sent[type] ?? 0) + 1;
   }
 
   #emit(event: SessionEvent): void {

@@ -21,6 +21,7 @@ import {
   addressFlows,
   destinationFlow,
   isGratuitousArp,
+  learnedPatterns,
   ownAddresses,
   reflectionFlows,
   sourceFlow,
@@ -358,6 +359,7 @@ function step(state: BridgeState, input: MacInput, nowMs: number): Reaction {
 
 function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState): FlowChange[] {
   const { entry } = output;
+  const { mac } = entry;
   const reflections = reflectionFlows(reflecting, entry);
   if (output.kind === 'forgotten') {
     const source = remove(sourceFlow(entry, ageingTimeS));
@@ -367,9 +369,10 @@ function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState):
     return output.because === 'aged' ? gone : [source, ...gone];
   }
   // The destination first: as soon as the source counts as known, no packet-in would repair a lost one.
+  const { source, destination } = learnedPatterns(entry, ageingTimeS);
   const changes: FlowChange[] = [
-    { op: 'put', flow: destinationFlow(entry) },
-    { op: 'put', flow: sourceFlow(entry, ageingTimeS) },
+    { op: 'put-like', pattern: destination, value: mac },
+    { op: 'put-like', pattern: source, value: mac },
   ];
   for (const flow of reflections) changes.push({ op: 'put', flow });
   if (output.movedFrom !== undefined) {
@@ -391,14 +394,15 @@ function remove({ table, priority, match }: Flow): FlowChange {
 }
 
 function noticeOf(output: MacOutput, names: ReadonlyMap<LogicalPortId, string>): Notice | undefined {
-  const { vlan, mac, port } = output.entry;
-  const where = { vlan, mac, port: names.get(port) ?? `${port}` };
+  const { vlan, mac } = output.entry;
+  const nameOf = (id: LogicalPortId): string => names.get(id) ?? `${id}`;
+  const port = nameOf(output.entry.port);
   if (output.kind === 'forgotten') {
-    return { kind: output.because === 'unconfigured' ? 'flushed' : output.because, ...where };
+    return { kind: output.because === 'unconfigured' ? 'flushed' : output.because, vlan, mac, port };
   }
   if (output.refreshed) return undefined;
-  if (output.movedFrom === undefined) return { kind: 'learned', ...where };
-  return { kind: 'moved', ...where, from: names.get(output.movedFrom) ?? `${output.movedFrom}` };
+  if (output.movedFrom === undefined) return { kind: 'learned', vlan, mac, port };
+  return { kind: 'moved', vlan, mac, port, from: nameOf(output.movedFrom) };
 }
 
 function vlanOf(match: Match): number | undefined {

@@ -10,15 +10,16 @@ import { matchVids, PRESENT, type PortView } from './ports.js';
 interface Common {
   readonly metadata: MatchField;
   readonly out: readonly Instruction[];
-  /** By VLAN. */
-  readonly patterns: Map<Vid, Patterns>;
+  /** By VLAN and ageing time. */
+  readonly patterns: Map<number, LearnedPatterns>;
 }
 
-interface Patterns {
+/** What the rules of a port's learned addresses in one VLAN have in common. */
+export interface LearnedPatterns {
   readonly source: FlowPattern;
   readonly destination: FlowPattern;
 }
-/** Of more ports and VLANs, all are forgotten. */
+/** Of more ports, VLANs and ageing times, all are forgotten. */
 const MOST_PATTERNS = 4096;
 let patternsMade = 0;
 
@@ -30,20 +31,29 @@ function commonOf(port: LogicalPortId): Common {
   let common = commons.get(port);
   if (common === undefined) {
     const out: Instruction[] = [writeOut(port), { type: 'GOTO_TABLE', table: 'egress' }];
-    commons.set(port, (common = { metadata: matchIn(port), out, patterns: new Map<Vid, Patterns>() }));
+    commons.set(
+      port,
+      (common = { metadata: matchIn(port), out, patterns: new Map<number, LearnedPatterns>() }),
+    );
   }
   return common;
 }
 
-function patternsOf({ patterns }: Common, vlan: Vid): Patterns {
-  let known = patterns.get(vlan);
+/** Of the entry's port and VLAN. */
+export function learnedPatterns(entry: MacEntry, ageingTimeS: number): LearnedPatterns {
+  const { patterns } = commonOf(entry.port);
+  const key = ageingTimeS * 0x1000 + entry.vlan;
+  let known = patterns.get(key);
   if (known === undefined) {
     if (++patternsMade > MOST_PATTERNS) {
       for (const common of commons.values()) common.patterns.clear();
       patternsMade = 1;
     }
-    known = { source: { varies: 'eth_src' }, destination: { varies: 'eth_dst' } };
-    patterns.set(vlan, known);
+    known = {
+      source: { flow: sourceFlow(entry, ageingTimeS), varies: 'eth_src' },
+      destination: { flow: destinationFlow(entry), varies: 'eth_dst' },
+    };
+    patterns.set(key, known);
   }
   return known;
 }
@@ -60,7 +70,6 @@ export function sourceFlow(entry: MacEntry, ageingTimeS: number): Flow {
     detail: entry.port,
     idleTimeoutS: ageingTimeS,
     notifyRemoved: true,
-    pattern: patternsOf(common, entry.vlan).source,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
   };
 }
@@ -75,7 +84,6 @@ export function destinationFlow(entry: MacEntry): Flow {
     instructions: common.out,
     kind: 'learned-destination',
     detail: entry.port,
-    pattern: patternsOf(common, entry.vlan).destination,
     reason: `learned: ${entry.mac} in VLAN ${entry.vlan}`,
   };
 }
