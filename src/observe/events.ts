@@ -46,53 +46,67 @@ export interface EventHubOptions {
 }
 
 /** Makes the event of what happened. */
-export type Wording<T> = (what: T) => Pick<NewEvent, 'kind' | 'data'>;
+export type Wording<A, B, C> = (a: A, b: B, c: C) => Pick<NewEvent, 'kind' | 'data'>;
 
-/** An event as it is kept: thousands may come a second, and hardly one of them is read, so it is worded when it is. */
+/**
+ * An event as it is kept: thousands may come a second, and hardly one of them is read, so it is worded when it is. Until then
+ * it is up to three values, in a place that is there already: an object for each would just outlive the youngest generation
+ * of the garbage collector, at the cost of a copy, and of all code that makes such objects being compiled anew.
+ */
 interface Kept {
-  what: unknown;
-  wording: Wording<never>;
+  wording: Wording<never, never, never>;
+  a: unknown;
+  b: unknown;
+  c: unknown;
   bridge: string | null;
   atMs: number;
 }
 
-const AS_IT_IS: Wording<NewEvent> = (event) => event;
+const asItIs = (event: NewEvent): NewEvent => event;
 
 export class EventHub {
-  readonly #ring: Kept[] = [];
+  readonly #ring: readonly Kept[];
   readonly #listeners = new Set<{ filter: EventFilter; listener: (event: Event) => void }>();
   /** Where in the ring the next event goes. */
   #next = 0;
 
-  constructor(private readonly options: EventHubOptions) {}
+  constructor(private readonly options: EventHubOptions) {
+    this.#ring = Array.from({ length: options.capacity }, () => {
+      return { wording: asItIs, a: undefined, b: undefined, c: undefined, bridge: null, atMs: 0 };
+    });
+  }
 
   get listeners(): number {
     return this.#listeners.size;
   }
 
   publish(event: NewEvent): void {
-    this.publishAs(event.bridge, event, AS_IT_IS);
+    this.publishAs(event.bridge, asItIs, event);
   }
 
-  /** Publishes what `wording` makes of `what`, which nobody may change from now on. */
-  publishAs<T>(bridge: string | null, what: T, wording: Wording<T>): void {
-    const atMs = this.options.nowMs();
-    const slot = ++this.#next % this.options.capacity;
-    const kept = this.#ring[slot];
-    if (kept === undefined) this.#ring[slot] = { what, wording, bridge, atMs };
-    else {
-      kept.what = what;
-      kept.wording = wording;
-      kept.bridge = bridge;
-      kept.atMs = atMs;
-    }
+  /** Publishes what `wording` makes of the values, which nobody may change from now on. */
+  publishAs<A, B = undefined, C = undefined>(
+    bridge: string | null,
+    wording: Wording<A, B, C>,
+    a: A,
+    b?: B,
+    c?: C,
+  ): void {
+    const kept = this.#ring[++this.#next % this.options.capacity];
+    if (kept === undefined) return;
+    kept.wording = wording;
+    kept.a = a;
+    kept.b = b;
+    kept.c = c;
+    kept.bridge = bridge;
+    kept.atMs = this.options.nowMs();
     if (this.#listeners.size === 0) return;
-    const told = this.#told(this.#next, { what, wording, bridge, atMs });
+    const told = this.#told(this.#next, kept);
     for (const { filter, listener } of this.#listeners) if (passes(told, filter)) listener(told);
   }
 
-  #told(number: number, { what, wording, bridge, atMs }: Kept): Event {
-    const { kind, data } = wording(what as never);
+  #told(number: number, { wording, a, b, c, bridge, atMs }: Kept): Event {
+    const { kind, data } = wording(a as never, b as never, c as never);
     return { id: `${this.options.run}-${number}`, at: new Date(atMs).toISOString(), kind, bridge, data };
   }
 

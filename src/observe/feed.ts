@@ -2,7 +2,7 @@
 import type { Reading } from '../config/index.js';
 import type { DatapathEvent } from '../datapath/orchestrator.js';
 import type { PortInfo } from '../datapath/protocol.js';
-import type { Bridge } from '../domain/index.js';
+import type { Bridge, MacAddress, Vid } from '../domain/index.js';
 import type { SwitchEvent } from '../switches/driver.js';
 import type { EventHub, NewEvent } from './events.js';
 
@@ -15,7 +15,8 @@ export class EventFeed {
   ofSwitch({ name, connection }: Pick<Bridge, 'name' | 'connection'>, event: SwitchEvent): void {
     // Of the ports of our own switch the datapath tells more.
     if (event.kind === 'port' && connection.kind === 'weft') return;
-    this.hub.publishAs(name, event, switchEvent);
+    if (event.kind === 'learned') this.hub.publishAs(name, learnEvent, event.vlan, event.mac, event.port);
+    else this.hub.publishAs(name, switchEvent, event);
   }
 
   ofDatapath(event: DatapathEvent): void {
@@ -92,12 +93,14 @@ function ordered(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }
 
+function learnEvent(vlan: Vid, mac: MacAddress, port: string): Pick<NewEvent, 'kind' | 'data'> {
+  return { kind: 'learn', data: { vlan, mac, port } };
+}
+
 function switchEvent(event: SwitchEvent): Pick<NewEvent, 'kind' | 'data'> {
   switch (event.kind) {
-    case 'learned': {
-      const { vlan, mac, port } = event;
-      return { kind: 'learn', data: { vlan, mac, port } };
-    }
+    case 'learned':
+      return learnEvent(event.vlan, event.mac, event.port);
     case 'moved': {
       const { vlan, mac, port, from } = event;
       return { kind: 'move', data: { vlan, mac, port, from: from ?? null } };

@@ -1,5 +1,5 @@
 /** Learning: the flows of learned, static and own addresses. */
-import { VlanSet, type Bridge, type MacAddress, type MaskedVid, type Vid } from '../../domain/index.js';
+import { VlanSet, type Bridge, type MacAddress, type MaskedVid } from '../../domain/index.js';
 import type { Flow, FlowPattern, Instruction, MatchField } from '../flow.js';
 import { macKey, type LogicalPortId, type MacEntry } from './mac-table.js';
 import { CONTROLLER_PORT_ID, matchIn, MULTICAST_BIT, writeOut } from './metadata.js';
