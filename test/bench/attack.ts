@@ -6,16 +6,7 @@
  */
 import { Lab, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import {
-  cpuSeconds,
-  loadgen,
-  macOf,
-  median,
-  printTable,
-  readOptions,
-  receivedFrames,
-  spread,
-} from './measure.js';
+import { cpuSeconds, loadgen, median, printTable, readOptions, receivedFrames, spread } from './measure.js';
 
 interface Switch {
   name: string;
@@ -106,7 +97,7 @@ function load(host: Host, core: number, seconds: number, ...options: string[]): 
 
 /** Frames per second from a to b. */
 async function established(a: Host, b: Host, seconds: number): Promise<number> {
-  const [source, destination] = [await macOf(a), await macOf(b)];
+  const [source, destination] = [await a.mac(), await b.mac()];
   const before = await receivedFrames(b);
   const report = await load(a, 0, seconds, '--source', source, '--destination', destination);
   return ((await receivedFrames(b)) - before) / (JSON.parse(report) as { seconds: number }).seconds;
@@ -128,7 +119,7 @@ export default async function run(options: string[]): Promise<void> {
       await a.reaches('10.99.0.2');
       const bridge = name === 'weft' ? `${lab.rundir}/br0.mgmt` : 'br0';
       const environment = ['env', `OVS_RUNDIR=${lab.folder}/ovs`];
-      const from = ['--source', await macOf(c), '--destination', await macOf(a)];
+      const from = ['--source', await c.mac(), '--destination', await a.mac()];
       let isListed = false;
       for (const { name: attack, listed, words } of attacks) {
         if (!attack.includes(word('attack') ?? '') || (listed && !attackee.hasRules)) continue;

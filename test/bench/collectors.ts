@@ -4,7 +4,7 @@
  */
 import { Lab, until, type Host } from '../system/lab.js';
 import { Capture, quiet, type Totals } from '../interop/collectors-lab.js';
-import { loadgen, macOf, observerStats, printTable, readOptions, receivedFrames } from './measure.js';
+import { loadgen, observerStats, printTable, readOptions, receivedFrames } from './measure.js';
 
 /** Of the generator's frames: 60 bytes without FCS, 14 of them Ethernet's. */
 const IP_OCTETS = 46;
@@ -19,7 +19,7 @@ interface Sent {
 
 async function send(from: Host, to: Host, count: number, flows: number, rate: number | null): Promise<Sent> {
   const before = await receivedFrames(to);
-  const words = ['--interface', 'eth0', '--destination', await macOf(to), '--source', await macOf(from)];
+  const words = ['--interface', 'eth0', '--destination', await to.mac(), '--source', await from.mac()];
   const limit = rate === null ? [] : ['--rate', String(rate)];
   const counts = ['--flows', String(flows), '--count', String(count), '--seconds', '600'];
   const report = JSON.parse(await from.run(loadgen, ...words, ...counts, ...limit)) as { seconds: number };

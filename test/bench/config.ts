@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { changesSent, Lab, sh, until, type Host } from '../system/lab.js';
-import { cpuMs, loadgen, macOf, printTable, readOptions, receivedFrames, spread } from './measure.js';
+import { cpuMs, loadgen, printTable, readOptions, receivedFrames, spread } from './measure.js';
 
 interface Measured {
   readonly wallMs: number;
@@ -102,15 +102,7 @@ class Traffic {
     const sending = Promise.all(
       pairs.map(async ({ from, to }) => {
         const report = await from.run(
-          ...[
-            loadgen,
-            '--interface',
-            'eth0',
-            '--destination',
-            await macOf(to),
-            '--source',
-            await macOf(from),
-          ],
+          ...[loadgen, '--interface', 'eth0', '--destination', await to.mac(), '--source', await from.mac()],
           ...['--flows', '10', '--rate', String(Math.round(this.rate / pairs.length))],
           ...['--seconds', String(seconds)],
         );

@@ -5,7 +5,7 @@
  */
 import { Lab, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { loadgen, macOf, median, printTable, readOptions, receivedFrames, spread } from './measure.js';
+import { loadgen, median, printTable, readOptions, receivedFrames, spread } from './measure.js';
 
 const rule = 'priority=100,udp,tp_src=1,tp_dst=1,actions=drop';
 const rates = [50_000, 100_000, 150_000, 200_000];
@@ -34,7 +34,7 @@ const switches: Record<string, (lab: Lab) => Promise<Switch>> = {
 
 /** Sends frames of flows nobody has seen from `source`; what percentage arrives, and at which rate it was sent. */
 async function send(a: Host, b: Host, source: string, rate: number): Promise<[number, number]> {
-  const addresses = ['--source', source, '--destination', await macOf(b)];
+  const addresses = ['--source', source, '--destination', await b.mac()];
   const generate = async (...words: string[]) => {
     const sender = ['taskset', '-c', '0', loadgen, '--interface', 'eth0'];
     const output = await a.run(...sender, ...addresses, ...words);

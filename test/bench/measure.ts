@@ -107,7 +107,7 @@ export async function sendFrames(
   seconds: number,
   { core = 0, rate }: Sending = {},
 ): Promise<Sent> {
-  const source = await macOf(from);
+  const source = await from.mac();
   const output = await from.run(
     ...['taskset', '-c', String(core), loadgen, '--interface', 'eth0'],
     ...['--destination', mac, '--source', source],
@@ -129,10 +129,6 @@ export async function forwardedPps(
   const before = await receivedFrames(to);
   const report = await sendFrames(from, mac, flows, seconds, sending);
   return ((await receivedFrames(to)) - before) / report.seconds;
-}
-
-export async function macOf(host: Host): Promise<string> {
-  return (await host.run('cat', '/sys/class/net/eth0/address')).trim();
 }
 
 /** Resolves when the host listens on the TCP port. */

@@ -9,7 +9,7 @@
  */
 import { datapathBinary, Lab, sh, until, type Host } from '../system/lab.js';
 import { OpenVSwitch } from '../system/ovs.js';
-import { forwardedPps, macOf, printTable, readOptions, spread } from './measure.js';
+import { forwardedPps, printTable, readOptions, spread } from './measure.js';
 
 const RATES_KBPS = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000];
 /** From this rate on datagrams are large, as one process sends no more than some 200,000 of them in a second. */
@@ -55,7 +55,7 @@ async function speeds(lab: Lab, a: Host, b: Host, ofctl: Ofctl): Promise<string[
       for (const { from, to, ask, how, kpps } of kinds) {
         const meter = how === '' ? '' : 'meter:1,';
         await ask('add-flow', `priority=2,udp,in_port=1,actions=${meter}output:2`);
-        kpps.push((await forwardedPps(from, to, await macOf(to), 1, 2)) / 1000);
+        kpps.push((await forwardedPps(from, to, await to.mac(), 1, 2)) / 1000);
       }
     }
     return kinds.map(({ name, kpps }) => [name, spread(kpps)]);

@@ -9,7 +9,6 @@ import { Lab, type Host } from '../system/lab.js';
 import {
   forwardedPps,
   loadgen,
-  macOf,
   median,
   observerStats,
   printTable,
@@ -56,7 +55,7 @@ const watches: readonly Watch[] = [
 const work = ['64-byte, 1 flow, kpps', '64-byte, 1,000 flows, kpps', 'TCP, 1 stream, Gbit/s'] as const;
 
 async function measure(a: Host, b: Host, seconds: number): Promise<number[]> {
-  const mac = await macOf(b);
+  const mac = await b.mac();
   return [
     (await forwardedPps(a, b, mac, 1, seconds)) / 1000,
     (await forwardedPps(a, b, mac, 1000, seconds)) / 1000,
@@ -75,7 +74,7 @@ async function observed(lab: Lab): Promise<{ packets: number; records: number; l
 async function sampling(lab: Lab, a: Host, b: Host, packets: number): Promise<void> {
   await watches[1]!.on(lab);
   const before = await observed(lab);
-  const [mac, own] = [await macOf(b), await macOf(a)];
+  const [mac, own] = [await b.mac(), await a.mac()];
   const options = ['--interface', 'eth0', '--destination', mac, '--source', own, '--seconds', '600'];
   await a.run(loadgen, ...options, '--count', String(packets));
   const after = await observed(lab);

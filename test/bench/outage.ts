@@ -3,7 +3,7 @@
  * with -9 meanwhile. `--count=N` (1,200,000), `--rate=R` (150,000 a second), `--reps=N` (3).
  */
 import { Lab, until, type Host } from '../system/lab.js';
-import { loadgen, macOf, printTable, readOptions, receivedFrames } from './measure.js';
+import { loadgen, printTable, readOptions, receivedFrames } from './measure.js';
 
 async function kill(lab: Lab, daemon: 'weft-datapath' | 'weftd'): Promise<number> {
   const old = await until(`${daemon} runs`, () => lab.pidOf(daemon));
@@ -28,7 +28,7 @@ async function round(
   rate: number,
   count: number,
 ): Promise<Loss> {
-  const [from, to] = [await macOf(a), await macOf(b)];
+  const [from, to] = [await a.mac(), await b.mac()];
   const load = (frames: number) =>
     a.run(
       ...[loadgen, '--interface', 'eth0', '--source', from, '--destination', to, '--flows', String(flows)],

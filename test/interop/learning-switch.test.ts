@@ -54,7 +54,7 @@ describe('examples/learning-switch.mjs', () => {
       [2, 3],
       [3, 2],
     ]) {
-      const mac = (await hosts[(to ?? 1) - 1]?.run('cat', '/sys/class/net/eth0/address'))?.trim() ?? '';
+      const mac = (await hosts[(to ?? 1) - 1]?.mac()) ?? '';
       expect(flows).toMatch(
         new RegExp(`in_port="?(ls)?${from}"?,dl_dst=${mac} actions=output:"?(ls)?${to}"?`),
       );

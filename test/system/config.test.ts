@@ -71,9 +71,8 @@ test('an unchanged document sends nothing', async () => {
 });
 
 test('one port’s VLAN costs what was foretold, and no frame of others', async () => {
-  const address = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
   const received = async () => Number(await b.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
-  const [to, from] = [await address(b), await address(a)];
+  const [to, from] = [await b.mac(), await a.mac()];
   const before = await received();
   const load = ['--interface', 'eth0', '--destination', to, '--source', from, '--flows', '1'];
   const sending = a.run(loadgen, ...load, '--rate', '2000', '--seconds', '3');

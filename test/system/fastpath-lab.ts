@@ -25,7 +25,5 @@ export async function startFastPathLab(use: (lab: Lab) => void): Promise<FastPat
   return { lab, a, b, isActive };
 }
 
-export const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
-
 /** A flow's field by which it is for this address. */
 export const ethDst = (mac: string) => `eth_dst=0x${BigInt(`0x${mac.replaceAll(':', '')}`).toString(16)}`;

@@ -1,7 +1,7 @@
 /** The kernel's short cut into another namespace, and devices for which it is none. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readFileSync, readdirSync } from 'node:fs';
-import { ethDst, macOf, startFastPathLab } from './fastpath-lab.js';
+import { ethDst, startFastPathLab } from './fastpath-lab.js';
 import { datapathBinary, Host, type Lab, sh, until } from './lab.js';
 
 let lab: Lab;
@@ -47,7 +47,7 @@ afterAll(() => lab?.close());
 test('what is for a host’s address is received there at once, and so again once a new address is noticed', async () => {
   const sent = () => transmitted('pb');
   const takesShortCut = async (mac: string) => (await whileForwarded('10.99.0.2', mac, sent)) < 20;
-  const old = await macOf(b);
+  const old = await b.mac();
   if (isActive) await until('the short cut is taken', () => takesShortCut(old));
   await b.run('ip', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:42');
   await a.run('ip', 'neigh', 'flush', 'dev', 'eth0');
@@ -94,7 +94,7 @@ test('a rule that does not look at addresses leaves it to the host which frames 
 });
 
 test('what is sent passes the queueing discipline that an administrator gives a port, from then on', async () => {
-  const mac = await macOf(b);
+  const mac = await b.mac();
   const queued = async () => {
     const text = await lab.inSwitch('tc', '-s', 'qdisc', 'show', 'dev', 'pb', 'root');
     return Number(/Sent \d+ bytes (\d+) pkt/.exec(text)?.[1] ?? 0);
@@ -139,9 +139,9 @@ test('a macvlan of a device in another namespace forwards as any port', async ()
   await lab.inSwitch('ip', 'link', 'set', 'mv', 'up');
   await lab.must('POST', '/v1/bridges/br0/ports', { name: 'mv' });
   await a.reaches('10.99.0.4');
-  expect(
-    await whileForwarded('10.99.0.4', await macOf(host), () => transmitted('mv')),
-  ).toBeGreaterThanOrEqual(20);
+  expect(await whileForwarded('10.99.0.4', await host.mac(), () => transmitted('mv'))).toBeGreaterThanOrEqual(
+    20,
+  );
 });
 
 /** Whether a device of the switch has been made promiscuous by name, and by how many in all. */

@@ -1,7 +1,7 @@
 /** The fast path where the ground shifts under it: ports that go, come back elsewhere, fall silent; and its removal. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFileSync, readdirSync } from 'node:fs';
-import { ethDst, macOf, startFastPathLab } from './fastpath-lab.js';
+import { ethDst, startFastPathLab } from './fastpath-lab.js';
 import { datapathBinary, type Lab, projectRoot, sh, until, type Host } from './lab.js';
 
 let lab: Lab;
@@ -75,7 +75,7 @@ print(got, late)
 async function send(mac: string, count: number, rate = 5000): Promise<void> {
   await a.run(
     ...[`${projectRoot}/datapath/target/release/weft-loadgen`, '--interface', 'eth0'],
-    ...['--source', await macOf(a), '--destination', mac, '--count', String(count), '--rate', String(rate)],
+    ...['--source', await a.mac(), '--destination', mac, '--count', String(count), '--rate', String(rate)],
   );
 }
 
@@ -119,7 +119,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
   });
 
   test('a port that is deleted gets nothing more from the moment of the answer, and is forwarded to again', async () => {
-    const mac = await macOf(b);
+    const mac = await b.mac();
     if (isActive) await warmUp('10.99.0.2', mac);
     await lab.must('DELETE', '/v1/bridges/br0/ports/pb');
     const before = await received(b);
@@ -132,7 +132,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
   });
 
   test('a port becomes the kernel’s under way: every frame arrives, and no more than one twice', async () => {
-    const mac = await macOf(b);
+    const mac = await b.mac();
     await a.reaches('10.99.0.2');
     for (let round = 0; round < 3; round += 1) {
       await lab.must('DELETE', '/v1/bridges/br0/ports/pa');
@@ -148,7 +148,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
 
   test('a flow’s packets keep their order while the kernel takes it over from user space', async () => {
     await a.reaches('10.99.0.2');
-    if (isActive) await warmUp('10.99.0.2', await macOf(b));
+    if (isActive) await warmUp('10.99.0.2', await b.mac());
     // It makes every source port a flow of its own.
     const [bridge, rule] = [`${lab.rundir}/br0.mgmt`, 'priority=100,udp,tp_src=1,actions=drop'];
     await lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', 'add-flow', bridge, rule);
@@ -170,7 +170,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
   });
 
   test('a port with another number is the same to the traffic, and another to the rules', async () => {
-    const mac = await macOf(b);
+    const mac = await b.mac();
     if (isActive) await warmUp('10.99.0.2', mac);
     const vsctl = (...words: string[]) => sh('ovs-vsctl', `--db=unix:${lab.rundir}/db.sock`, ...words);
     await vsctl('--timeout=20', 'set', 'interface', 'pb', 'ofport_request=77');
@@ -193,7 +193,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
       lab.inSwitch('ovs-ofctl', '-O', 'OpenFlow13', command, `${lab.rundir}/br0.mgmt`, ...words);
     const dropped = async () =>
       ((await lab.datapath('drops', { bridge: 'br0' })) as { meter?: number }).meter ?? 0;
-    const mac = await macOf(b);
+    const mac = await b.mac();
     await a.reaches('10.99.0.2');
     // So many pass at once, and then one a second.
     await ofctl('add-meter', 'meter=1,pktps,burst,bands=type=drop,rate=1,burst_size=1000');
@@ -218,7 +218,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
   });
 
   test('a device that is moved to another namespace is nobody’s port there; one that takes its name is', async () => {
-    const mac = await macOf(b);
+    const mac = await b.mac();
     if (isActive) await warmUp('10.99.0.2', mac);
     const elsewhere = `${lab.switchNamespace}x`;
     await lab.addNamespace(elsewhere);
@@ -243,7 +243,7 @@ describe.each(['tcx', 'clsact'])('by %s', (hooking) => {
   });
 
   test('a link that goes down and comes up again loses no flow for good', async () => {
-    if (isActive) await warmUp('10.99.0.2', await macOf(b));
+    if (isActive) await warmUp('10.99.0.2', await b.mac());
     await lab.inSwitch('ip', 'link', 'set', 'pb', 'down');
     await until('nobody answers', async () => (await a.ping('10.99.0.2', 1)) === 0);
     await a.reaches('10.99.0.3');

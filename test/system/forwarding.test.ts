@@ -53,7 +53,7 @@ describe.each(switchKinds)('on $name', (kind) => {
   });
 
   test('each address is learned in its VLAN and on its port', async () => {
-    const mac = (await a.run('cat', '/sys/class/net/eth0/address')).trim();
+    const mac = await a.mac();
     const entry = await until('learned', async () => {
       const { body } = await lab.rest('GET', '/v1/bridges/br0/fdb');
       const entries = (Array.isArray(body) ? body : (body as { entries: unknown[] }).entries) as {

@@ -76,6 +76,11 @@ export class Host {
     return sh('ip', 'netns', 'exec', this.namespace, ...command);
   }
 
+  /** The address of its `eth0`. */
+  async mac(): Promise<string> {
+    return (await this.run('cat', '/sys/class/net/eth0/address')).trim();
+  }
+
   /** How many of `count` pings to the address were answered. */
   async ping(address: string, count = 2, intervalS = 0.1): Promise<number> {
     const output = await this.run(

@@ -36,7 +36,7 @@ beforeAll(async () => {
     [a, b, '192.0.2.2'],
     [b, a, '192.0.2.1'],
   ] as const) {
-    const mac = (await peer.run('cat', '/sys/class/net/eth0/address')).trim();
+    const mac = await peer.mac();
     await host.run('ip', 'neigh', 'replace', address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent');
   }
 });

@@ -82,7 +82,7 @@ test('bridges for VLANs: the host is in them, and what is added to them', async 
 });
 
 test('the MAC table as Open vSwitch shows it', async () => {
-  const mac = (await a.run('cat', '/sys/class/net/eth0/address')).trim();
+  const mac = await a.mac();
   const port = (await must('ovs-vsctl get Interface vnet0 ofport')).trim();
   await a.reaches('10.1.0.254');
   const table = await must('ovs-appctl fdb/show vswitch');

@@ -49,7 +49,7 @@ test('one end waits for the other, as in Open vSwitch; then the bridges are one,
   const appctl = (...words: string[]) =>
     lab.inSwitch('env', `OVS_RUNDIR=${lab.rundir}`, 'ovs-appctl', ...words);
   expect(await appctl('dpif/show')).toMatch(/^ {4}patch1 \d+\/none: \(patch: peer=patch0\)$/m);
-  const mac = (await a.run('cat', '/sys/class/net/eth0/address')).trim();
+  const mac = await a.mac();
   const learned = new RegExp(`^ *${await get('patch1', 'ofport')} +5 +${mac} `, 'm');
   expect(await appctl('fdb/show', 'br1')).toMatch(learned);
   // The host has nothing to say on the cable.

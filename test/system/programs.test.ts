@@ -28,8 +28,6 @@ afterAll(() => lab?.close());
 const configure = (...words: string[]) =>
   lab.inSwitch('ovs-vsctl', `--db=unix:${lab.rundir}/db.sock`, '--timeout=10', ...words);
 
-const macOf = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
-
 test('firewall: a rule set in the database works at once, says why it is there, and goes again', async () => {
   await configure('set', 'bridge', 'br0', 'other_config:acl-100="deny icmp,nw_dst=10.98.0.11"');
   expect(await client.ping('10.98.0.11', 2)).toBe(0);
@@ -66,8 +64,8 @@ test('load balancer: connections are spread over the servers and answered as the
   }
   await configure(
     ...['set', 'bridge', 'br0', `other_config:lb-vip="${VIP}:80"`, 'other_config:lb-mac="02:00:00:00:00:64"'],
-    `other_config:lb-server-1="10.98.0.11,${await macOf(one)}"`,
-    `other_config:lb-server-2="10.98.0.12,${await macOf(two)}"`,
+    `other_config:lb-server-1="10.98.0.11,${await one.mac()}"`,
+    `other_config:lb-server-2="10.98.0.12,${await two.mac()}"`,
   );
   const seen = new Map<string, number>();
   for (let i = 0; i < 40; i++) {

@@ -67,7 +67,7 @@ test('kill -9 of weftd: no packet of a known flow lost, nothing that is right is
   expect(await pinging).toBe(1500);
   expect(await dump()).toEqual(before);
   await late.reaches('10.99.0.1');
-  const mac = (await late.run('cat', '/sys/class/net/eth0/address')).trim();
+  const mac = await late.mac();
   await until('the late host is learned', async () =>
     (await lab.rest('GET', '/v1/bridges/br0/fdb')).text.includes(mac),
   );
@@ -101,7 +101,6 @@ test('kill -9 of weft-datapath: the same ports, numbers and reachability are bac
 });
 
 test('kill -9 of weft-datapath: a flow that the kernel has loses no packet', async () => {
-  const mac = async (host: Host) => (await host.run('cat', '/sys/class/net/eth0/address')).trim();
   const received = async () => Number(await b.run('cat', '/sys/class/net/eth0/statistics/rx_packets'));
   const inKernel = async () => {
     const answer = await lab.datapath('fastpath.flows', { bridge: 'br0' });
@@ -115,7 +114,7 @@ test('kill -9 of weft-datapath: a flow that the kernel has loses no packet', asy
     return;
   }
   // Both are known by their pings. What one batch sends (32) is far below what may wait for user space (2048).
-  const [from, to] = [await mac(a), await mac(b)];
+  const [from, to] = [await a.mac(), await b.mac()];
   const before = await received();
   const sending = a.run(
     ...[join(projectRoot, 'datapath/target/release/weft-loadgen'), '--interface', 'eth0'],

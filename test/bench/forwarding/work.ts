@@ -4,7 +4,6 @@ import {
   cpuSeconds,
   forwardedPps,
   loadgen,
-  macOf,
   receivedFrames,
   sendFrames,
   tcpGbps,
@@ -39,8 +38,8 @@ async function pingFlood(from: Host, seconds: number): Promise<number> {
 /** Frames per second both ways at once, each sender on a core of its own. */
 async function bothWays(a: Host, b: Host, seconds: number): Promise<number> {
   const [toB, toA] = await Promise.all([
-    forwardedPps(a, b, await macOf(b), 1, seconds, { core: 0 }),
-    forwardedPps(b, a, await macOf(a), 1, seconds, { core: 1 }),
+    forwardedPps(a, b, await b.mac(), 1, seconds, { core: 0 }),
+    forwardedPps(b, a, await a.mac(), 1, seconds, { core: 1 }),
   ]);
   return toB + toA;
 }
@@ -49,7 +48,7 @@ async function bothWays(a: Host, b: Host, seconds: number): Promise<number> {
 async function nanosecondsPerFrame(a: Host, b: Host, seconds: number, { pids }: Setting): Promise<number> {
   const received = await receivedFrames(b);
   const before = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
-  const report = await sendFrames(a, await macOf(b), 1, seconds, { core: 0, rate: 150_000 });
+  const report = await sendFrames(a, await b.mac(), 1, seconds, { core: 0, rate: 150_000 });
   const daemons = pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0) - before;
   return ((report.cpu + daemons) / ((await receivedFrames(b)) - received)) * 1e9;
 }
@@ -59,7 +58,7 @@ async function injectedPps(lab: Lab, a: Host, b: Host, flows: number, seconds: n
   const inject = async (...limits: string[]) => {
     const output = await lab.inSwitch(
       ...['taskset', '-c', '0', loadgen, 'inject', '--interface', a.port, '--flows', String(flows)],
-      ...['--source', await macOf(a), '--destination', await macOf(b), ...limits],
+      ...['--source', await a.mac(), '--destination', await b.mac(), ...limits],
     );
     return JSON.parse(output) as Sent;
   };
@@ -113,7 +112,7 @@ export const works: Work[] = [
       'veths',
       `64-byte, ${flowsOf(flows)}, kpps`,
       0,
-      async (a, b, seconds) => (await forwardedPps(a, b, await macOf(b), flows, seconds)) / 1000,
+      async (a, b, seconds) => (await forwardedPps(a, b, await b.mac(), flows, seconds)) / 1000,
     ),
   ),
   between(
