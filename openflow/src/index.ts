@@ -52,6 +52,7 @@ export {
   type Header,
 } from './openflow.js';
 export { MessageTemplate } from './template.js';
+export type { ByteSink } from './codec/writer.js';
 export {
   toJson,
   toJsonText,

@@ -286,29 +286,34 @@ describe('flows of one pattern', () => {
     const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
     const others = { detail: 7, idleTimeoutS: 60, notifyRemoved: true };
     const pattern = patternOf(learned('02:00:00:00:00:01', others));
-    const resolved = pipeline.resolvePattern(program, pattern, NO_NUMBERS);
+    const resolved = pipeline.resolvePattern(program, pattern);
     expect(flowLike(resolved, NEW)).toEqual(pipeline.resolve(program, learned(NEW, others), NO_NUMBERS));
 
     const twin = new Pipeline([program], { firstTable: 0, tableCount: 10 });
-    expect(twin.resolvePattern(program, pattern, NO_NUMBERS)).toBe(resolved);
+    expect(twin.resolvePattern(program, pattern)).toBe(resolved);
     const shifted = new Pipeline([program], { firstTable: 4, tableCount: 10 });
-    expect(shifted.resolvePattern(program, pattern, NO_NUMBERS).flow).toEqual(
+    expect(shifted.resolvePattern(program, pattern).flow).toEqual(
       shifted.resolve(program, pattern.flow, NO_NUMBERS),
     );
     // A program of the same name and tables may have its kinds of rules in another order.
     const namesake = sample('p', 20);
     const other = new Pipeline([namesake], { firstTable: 0, tableCount: 10 });
     expect(other.layout).toBe(pipeline.layout);
-    expect(other.resolvePattern(namesake, pattern, NO_NUMBERS)).not.toBe(resolved);
+    expect(other.resolvePattern(namesake, pattern)).not.toBe(resolved);
   });
 
   it('are checked as each of them would be, and must match what varies', () => {
     const pipeline = new Pipeline([program], { firstTable: 0, tableCount: 10 });
-    const resolve = (flow: Flow) => () => pipeline.resolvePattern(program, patternOf(flow), NO_NUMBERS);
+    const resolve = (flow: Flow) => () => pipeline.resolvePattern(program, patternOf(flow));
     const base = learned('02:00:00:00:00:01');
     expect(resolve({ ...base, match: { ...base.match, eth_src: NEW } })).toThrow(/does not match eth_src/);
     expect(resolve({ ...base, match: {} })).toThrow(/differ in eth_dst must match it/);
     const masked = { eth_dst: { value: '02:00:00:00:00:00', mask: '02:00:00:00:00:00' } };
     expect(resolve({ ...base, match: masked })).toThrow(/differ in eth_dst must match it, without a mask/);
+    // What a name of a group stands for may be another number the next time.
+    const actions = [{ type: 'GROUP', group: 'all' }] as const;
+    expect(resolve({ ...base, instructions: [{ type: 'APPLY_ACTIONS', actions }] })).toThrow(
+      'flows put by reactions may not lead to groups',
+    );
   });
 });

@@ -32,6 +32,16 @@ export interface Numbers {
   meter(name: string): number;
 }
 
+/** For rules that reactions put: groups and meters follow from the configuration alone. */
+export const NO_NUMBERS: Numbers = {
+  group: () => {
+    throw new ProgramError('flows put by reactions may not lead to groups');
+  },
+  meter: () => {
+    throw new ProgramError('flows put by reactions may not use meters');
+  },
+};
+
 /** Rules declared wrongly: a mistake of the program, not of its input. */
 export class ProgramError extends Error {
   override readonly name = 'ProgramError';
@@ -205,14 +215,14 @@ export class Pipeline {
   }
 
   /** @throws ProgramError when the pattern's flow is not what its table declares, or does not match the field that varies. */
-  resolvePattern(program: Program, pattern: FlowPattern, numbers: Numbers): ResolvedPattern {
+  resolvePattern(program: Program, pattern: FlowPattern): ResolvedPattern {
     const known = this.#patterns.get(pattern);
     if (known?.program === program) return known.resolved;
     const { flow, varies } = pattern;
     const model = flow.match[varies];
     if (model === undefined || typeof model === 'object')
       throw new ProgramError(`${program.name}: flows that differ in ${varies} must match it, without a mask`);
-    const resolved = { flow: this.resolve(program, flow, numbers), varies };
+    const resolved = { flow: this.resolve(program, flow, NO_NUMBERS), varies };
     this.#patterns.set(pattern, { program, resolved });
     return resolved;
   }

@@ -5,6 +5,7 @@
 import type { Bridge } from '../domain/index.js';
 import {
   flowKey,
+  NO_NUMBERS,
   Pipeline,
   ProgramError,
   resolveActions,
@@ -81,15 +82,6 @@ const NOTHING_WANTED: Want = {
   reasons: new Map(),
   groupReasons: new Map(),
 };
-const NO_NUMBERS = {
-  group: (): number => {
-    throw new Error('flows put by reactions may not lead to groups');
-  },
-  meter: (): number => {
-    throw new Error('flows put by reactions may not use meters');
-  },
-};
-
 export class ProgramRunner {
   /** The switch's ports; programs see changes as they come. Absent until it has told. */
   #links: PortLinks | undefined;
@@ -443,7 +435,7 @@ export class ProgramRunner {
     if (reaction === undefined) return NOTHING;
     const commands = reaction.changes.map((change): Command => {
       if (change.op === 'put-like') {
-        const pattern = this.#pipeline.resolvePattern(program, change.pattern, NO_NUMBERS);
+        const pattern = this.#pipeline.resolvePattern(program, change.pattern);
         return { op: 'flow-add-like', pattern, value: change.value };
       }
       if (change.op === 'put') {

@@ -127,7 +127,7 @@ export class BridgeModel {
   *#react(reaction: Reaction | undefined, program: Program = bridgeProgram): Generator<void> {
     for (const change of reaction?.changes ?? []) {
       if (change.op === 'put-like') {
-        const pattern = this.pipeline.resolvePattern(program, change.pattern, NUMBERS);
+        const pattern = this.pipeline.resolvePattern(program, change.pattern);
         this.model.apply({ op: 'flow-add-like', pattern, value: change.value });
       } else {
         const flow: Flow =
