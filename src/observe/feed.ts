@@ -97,10 +97,8 @@ function learnEvent(vlan: Vid, mac: MacAddress, port: string): Pick<NewEvent, 'k
   return { kind: 'learn', data: { vlan, mac, port } };
 }
 
-function switchEvent(event: SwitchEvent): Pick<NewEvent, 'kind' | 'data'> {
+function switchEvent(event: Exclude<SwitchEvent, { kind: 'learned' }>): Pick<NewEvent, 'kind' | 'data'> {
   switch (event.kind) {
-    case 'learned':
-      return learnEvent(event.vlan, event.mac, event.port);
     case 'moved': {
       const { vlan, mac, port, from } = event;
       return { kind: 'move', data: { vlan, mac, port, from: from ?? null } };

@@ -214,8 +214,9 @@ export type SwitchEvent =
   /** A bond or LACP is in another state: `bonds()` and `lacp()` have it. */
   | { readonly kind: 'bond'; readonly bond: string; readonly message: string }
   | { readonly kind: 'port'; readonly change: 'added' | 'modified' | 'removed'; readonly port: SwitchPort }
+  | { readonly kind: 'learned'; readonly vlan: Vid; readonly mac: MacAddress; readonly port: string }
   | {
-      readonly kind: 'learned' | 'moved' | 'aged' | 'evicted' | 'flushed';
+      readonly kind: 'moved' | 'aged' | 'evicted' | 'flushed';
       readonly vlan: Vid;
       readonly mac: MacAddress;
       readonly port: string;
