@@ -95,6 +95,25 @@ export interface PlanSize {
   groupDeletes: number;
 }
 
+/** Which number of {@link PlanSize} a command is in; meters are in none. */
+const COUNTERS: Readonly<Partial<Record<Command['op'], keyof PlanSize>>> = {
+  'flow-add': 'flowAdds',
+  'flow-add-like': 'flowAdds',
+  'flow-modify': 'flowModifies',
+  'flow-delete': 'flowDeletes',
+  'group-add': 'groupAdds',
+  'group-modify': 'groupModifies',
+  'group-delete': 'groupDeletes',
+};
+
+/** Adds the commands to what has been counted. */
+export function countCommands(size: PlanSize, commands: readonly Command[]): void {
+  for (const { op } of commands) {
+    const counter = COUNTERS[op];
+    if (counter !== undefined) size[counter]++;
+  }
+}
+
 export function planSize(phases: readonly Phase[]): PlanSize {
   const size = {
     flowAdds: 0,
@@ -104,14 +123,7 @@ export function planSize(phases: readonly Phase[]): PlanSize {
     groupModifies: 0,
     groupDeletes: 0,
   };
-  for (const { op } of phases.flat()) {
-    if (op === 'flow-add' || op === 'flow-add-like') size.flowAdds++;
-    else if (op === 'flow-modify') size.flowModifies++;
-    else if (op === 'flow-delete') size.flowDeletes++;
-    else if (op === 'group-add') size.groupAdds++;
-    else if (op === 'group-modify') size.groupModifies++;
-    else if (op === 'group-delete') size.groupDeletes++;
-  }
+  for (const phase of phases) countCommands(size, phase);
   return size;
 }
 

@@ -82,6 +82,7 @@ const NOTHING_WANTED: Want = {
   reasons: new Map(),
   groupReasons: new Map(),
 };
+
 export class ProgramRunner {
   /** The switch's ports; programs see changes as they come. Absent until it has told. */
   #links: PortLinks | undefined;

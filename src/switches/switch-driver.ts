@@ -33,13 +33,13 @@ import {
   type Program,
 } from '../programs/index.js';
 import {
+  countCommands,
   isMeterOf,
   isProgramGroup,
   metersWithin,
   planSize,
   PROGRAM_METERS,
   switchTables,
-  type Command,
   type MeterRange,
   type Phase,
   type PlanSize,
@@ -552,7 +552,7 @@ export class OpenFlowDriver implements SwitchDriver {
   /** Sends a phase and a barrier. @throws Error when the switch refuses any of it. */
   async #send(connection: Connection, phase: Phase): Promise<void> {
     const messages = phase.map(messageOf);
-    this.#count(phase);
+    countCommands(this.#sent, phase);
     this.#sent.barriers++;
     const errors = await connection.commit(messages, { timeoutMs: REQUEST_TIMEOUT_MS });
     const [first] = errors;
@@ -563,13 +563,6 @@ export class OpenFlowDriver implements SwitchDriver {
     throw new Error(
       `the switch refused ${errors.length} of ${phase.length} messages, first ${refused?.op ?? '?'}: ${errorType} ${code}`,
     );
-  }
-
-  #count(commands: readonly Command[]): void {
-    for (const { op } of commands) {
-      const name = COUNTED[op];
-      if (name !== undefined) this.#sent[name]++;
-    }
   }
 
   #packetIn({ tableId, match, data }: PacketIn): void {
@@ -640,7 +633,7 @@ export class OpenFlowDriver implements SwitchDriver {
   #carryOut({ commands, notices, packetOuts, isStale, counts }: Consequence): void {
     const connection = this.#connection;
     if (connection !== undefined && connection.closeReason === undefined) {
-      this.#count(commands);
+      countCommands(this.#sent, commands);
       try {
         for (const command of commands) sendCommand(connection, command);
         for (const packetOut of packetOuts) connection.send(packetOutOf(packetOut));
@@ -689,17 +682,6 @@ export class OpenFlowDriver implements SwitchDriver {
     for (const listener of this.#listeners) listener(event);
   }
 }
-
-/** Which counter of {@link SentCounters} a command is for. */
-const COUNTED: Readonly<Partial<Record<Command['op'], keyof PlanSize>>> = {
-  'flow-add': 'flowAdds',
-  'flow-add-like': 'flowAdds',
-  'flow-modify': 'flowModifies',
-  'flow-delete': 'flowDeletes',
-  'group-add': 'groupAdds',
-  'group-modify': 'groupModifies',
-  'group-delete': 'groupDeletes',
-};
 
 const LEARNING = ['learned', 'moved', 'aged', 'evicted', 'flushed'] as const;
 

@@ -359,7 +359,6 @@ function step(state: BridgeState, input: MacInput, nowMs: number): Reaction {
 
 function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState): FlowChange[] {
   const { entry } = output;
-  const { mac } = entry;
   const reflections = reflectionFlows(reflecting, entry);
   if (output.kind === 'forgotten') {
     const source = remove(sourceFlow(entry, ageingTimeS));
@@ -371,8 +370,8 @@ function changesOf(output: MacOutput, { ageingTimeS, reflecting }: BridgeState):
   // The destination first: as soon as the source counts as known, no packet-in would repair a lost one.
   const { source, destination } = learnedPatterns(entry, ageingTimeS);
   const changes: FlowChange[] = [
-    { op: 'put-like', pattern: destination, value: mac },
-    { op: 'put-like', pattern: source, value: mac },
+    { op: 'put-like', pattern: destination, value: entry.mac },
+    { op: 'put-like', pattern: source, value: entry.mac },
   ];
   for (const flow of reflections) changes.push({ op: 'put', flow });
   if (output.movedFrom !== undefined) {
